@@ -1,0 +1,142 @@
+"""Command line: ``python -m eurosat_lib STAGE --config configs/config.yaml [--set key=value]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from eurosat_lib.config import load_config, parse_override
+from eurosat_lib.errors import UserError, did_you_mean
+
+# Flags of the course's commands: stage -> flag -> key of the configuration.
+FLAGS: dict[str, dict[str, str]] = {
+    "overfit_small": {
+        "overfit_size": "overfit.size",
+        "epochs": "overfit.epochs",
+        "lr": "overfit.lr",
+        "weight_decay": "overfit.weight_decay",
+    },
+    "lr_finder": {
+        "min_lr": "lr_finder.min_lr",
+        "max_lr": "lr_finder.max_lr",
+        "iterations": "lr_finder.iterations",
+    },
+    "grid_search": {"epochs": "grid.epochs"},
+    "refined_grid_search": {"epochs": "refined_grid.epochs"},
+    "train": {
+        "max_epochs": "train.max_epochs",
+        "max_steps": "train.max_steps",
+        "lr": "train.lr",
+        "weight_decay": "train.weight_decay",
+        "blocks_per_stage": "train.blocks_per_stage",
+        "dilation_stage3": "train.dilation_stage3",
+    },
+    "evaluate": {"checkpoint": "evaluate.checkpoint"},
+}
+INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps"} | {
+    "blocks_per_stage",
+    "dilation_stage3",
+}
+STAGE_NAMES = (
+    "explore_dataset",
+    "verify_pipeline",
+    "compute_baselines",
+    "test_model",
+    "check_initial_loss",
+    "overfit_small",
+    "lr_finder",
+    "grid_search",
+    "refined_grid_search",
+    "train",
+    "compare_curves",
+    "evaluate",
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line and exit code 2."""
+
+    def error(self, message: str) -> None:
+        """Print the error without the usage."""
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def make_parser() -> Parser:
+    """Build the parser: one sub-command per stage, and ``compute`` for all of them."""
+    parser = Parser(prog="python -m eurosat_lib", description=__doc__)
+    commands = parser.add_subparsers(dest="stage", metavar="STAGE", parser_class=Parser)
+    for stage in (*STAGE_NAMES, "compute"):
+        text = "all stages, in order" if stage == "compute" else stage.replace("_", " ")
+        command = commands.add_parser(stage, help=text, description=f"Run {text}.")
+        command.add_argument("--config", default="configs/config.yaml", help="YAML file")
+        command.add_argument("--profile", default="auto", help="auto, quick or full")
+        command.add_argument("--name", help="results under artifacts/NAME and runs/NAME")
+        command.add_argument("--data", help="auto, synthetic, timm/eurosat-rgb or a folder")
+        command.add_argument("--seed", type=int, help="of weights, order and augmentation")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the file"
+        )
+        for flag, key in FLAGS.get(stage, {}).items():
+            kind = str if flag == "checkpoint" else int if flag in INTEGERS else float
+            command.add_argument(f"--{flag}", type=kind, help=key)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one stage, print its facts as JSON; return the exit code."""
+    try:
+        arguments = sys.argv[1:] if arguments is None else arguments
+        _check_stage(arguments)
+        options = make_parser().parse_args(arguments)
+        run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the stages that the options ask for.
+
+    Raises:
+        UserError: the input is wrong.
+    """
+    config = load_config(options.config, options.profile, _overrides(options))
+    from eurosat_lib import stages  # heavy: only once the input is known to be right
+    from eurosat_lib.estimate import stage_seconds
+    from eurosat_lib.progress import announce, duration
+
+    names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
+    expected = stage_seconds(config)
+    if any(name in expected for name in names):
+        total = sum(expected.get(name, 0.0) for name in names)
+        announce(f"{options.stage}: about {duration(total)} on this machine if nothing is kept")
+    for name in names:
+        facts = stages.STAGES[name](config).facts()
+        print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)
+    announce(f"results: {config.paths.artifacts}")
+
+
+def _check_stage(arguments: list[str]) -> None:
+    if not arguments:
+        raise UserError("which stage? python -m eurosat_lib --help lists them")
+    stage = arguments[0]
+    if not stage.startswith("-") and stage not in (*STAGE_NAMES, "compute"):
+        raise UserError(f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}")
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    keys = {"seed": "seed", "name": "paths.name", "data": "data.source"}
+    keys |= FLAGS.get(options.stage, {})
+    given = {key: getattr(options, flag) for flag, key in keys.items()}
+    overrides = {key: value for key, value in given.items() if value is not None}
+    return overrides | dict(parse_override(text) for text in options.set)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

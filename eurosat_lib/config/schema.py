@@ -1,0 +1,201 @@
+"""The sections of the configuration: frozen, strict, every field with its unit and range."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+LearningRate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]  # per step
+Blocks = Annotated[int, Field(ge=1, le=6)]
+Dilation = Annotated[int, Field(ge=1, le=8)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Triple = tuple[float, float, float]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, strict types, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Identity(Section):
+    """Who hands in what: title page and section 0 of the report."""
+
+    author: str
+    title: str
+    course: str
+    repository: str
+
+
+class Data(Section):
+    """Which images, how large, how many."""
+
+    source: str
+    image_size: Annotated[int, Field(ge=16, le=256)]  # pixels
+    batch_size: Annotated[int, Field(ge=2, le=4096)]  # images
+    train_limit: Count | None
+    validation_limit: Count | None
+    test_limit: Count | None
+    synthetic_images: tuple[Count, Count, Count]
+
+
+class Preprocess(Section):
+    """Normalisation constants, per RGB channel, for values in [0, 1]."""
+
+    mean: Triple
+    std: tuple[Positive, Positive, Positive]
+
+
+class Augment(Section):
+    """Random transformations of the training images."""
+
+    crop_padding: Annotated[int, Field(ge=0, le=32)]  # pixels
+    flip_probability: Fraction
+    brightness: Fraction
+    contrast: Fraction
+    saturation: Fraction
+
+
+class Model(Section):
+    """Shape of the network."""
+
+    channels: tuple[Count, Count, Count]
+    blocks_per_stage: Blocks
+    dilation_stage3: Dilation
+
+
+class InitialLoss(Section):
+    """Check of the untrained network."""
+
+    n_seeds: Annotated[int, Field(ge=2)]
+
+
+class Overfit(Section):
+    """Check that a handful of images can be learnt by heart."""
+
+    size: Count  # images
+    epochs: Count
+    lr: LearningRate
+    weight_decay: NonNegative
+    target_loss: Positive  # nats
+
+
+class LRFinder(Section):
+    """Geometric learning-rate sweep."""
+
+    min_lr: LearningRate
+    max_lr: LearningRate
+    iterations: Annotated[int, Field(ge=10)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    smoothing: Annotated[float, Field(ge=0, lt=1)]
+    stop_factor: Annotated[float, Field(gt=1)]
+    weight_decay: NonNegative
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LRFinder:
+        if self.min_lr >= self.max_lr:
+            raise ValueError(f"min_lr ({self.min_lr:g}) must be below max_lr ({self.max_lr:g})")
+        return self
+
+
+class Grid(Section):
+    """Full factorial search over four hyperparameters."""
+
+    lr: tuple[LearningRate, ...] | None
+    lr_factors: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    weight_decay: Annotated[tuple[NonNegative, ...], Field(min_length=1)]
+    dilation_stage3: Annotated[tuple[Dilation, ...], Field(min_length=1)]
+    blocks_per_stage: Annotated[tuple[Blocks, ...], Field(min_length=1)]
+    epochs: Count
+    train_limit: Count | None
+
+
+class RefinedGrid(Section):
+    """Finer search of learning rate and weight decay around the grid's best point."""
+
+    lr_factors: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    weight_decay_factors: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    epochs: Count
+    train_limit: Count | None
+
+
+class Train(Section):
+    """Final training; ``None`` for a hyperparameter means: the best point of the searches."""
+
+    lr: LearningRate | None
+    weight_decay: NonNegative | None
+    blocks_per_stage: Blocks | None
+    dilation_stage3: Dilation | None
+    max_epochs: Count
+    max_steps: Count | None
+    fallback_lr: LearningRate
+    fallback_weight_decay: NonNegative
+
+
+class Evaluate(Section):
+    """Evaluation on the test split."""
+
+    checkpoint: str | None
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class Compute(Section):
+    """Where and how to compute; never part of what identifies a result."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]
+    threads: Count | None
+
+
+class Paths(Section):
+    """Folders of a run, below the project's root."""
+
+    root: str
+    name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
+
+    @property
+    def artifacts(self) -> Path:
+        """Results of this run."""
+        return Path(self.root, "artifacts", self.name)
+
+    @property
+    def runs(self) -> Path:
+        """TensorBoard events of this run."""
+        return Path(self.root, "runs", self.name)
+
+    @property
+    def reports(self) -> Path:
+        """Report and executed notebooks of this run."""
+        return Path(self.root, "reports", self.name)
+
+    @property
+    def stages(self) -> Path:
+        """Cache of stage results, shared by all named runs."""
+        return Path(self.root, "artifacts", ".stages")
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    seed: Seed
+    profile: str
+    identity: Identity
+    data: Data
+    preprocess: Preprocess
+    augment: Augment
+    model: Model
+    initial_loss: InitialLoss
+    overfit: Overfit
+    lr_finder: LRFinder
+    grid: Grid
+    refined_grid: RefinedGrid
+    train: Train
+    evaluate: Evaluate
+    compute: Compute
+    paths: Paths

@@ -1,0 +1,74 @@
+"""Rules that read a learning-rate curve: pure functions on arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+FLAT = 0.05  # a smoothed loss that falls by less than this share has nothing to say
+SKIP_END = 5  # points before the stop, already diverging
+
+
+def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
+    """Exponential moving average, corrected for its start as Adam's moments are.
+
+    Args:
+        losses: float64 (n,).
+        factor: weight of the past, in [0, 1).
+
+    Returns:
+        float64 (n,); the first value is the first loss.
+    """
+    average, smoothed = 0.0, np.empty(len(losses))
+    for step, loss in enumerate(losses):
+        average = factor * average + (1 - factor) * loss
+        smoothed[step] = average / (1 - factor ** (step + 1))
+    return smoothed
+
+
+def suggest(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
+    """Read a curve by three rules.
+
+    - ``steepest``: where the smoothed loss falls fastest per decade of learning rate.
+    - ``valley``: two thirds of the way, in log-lr, along the longest fall, small rises skipped.
+    - ``minimum/10``: a tenth of the learning rate at the lowest loss.
+
+    Args:
+        lr: float64 (n,), increasing geometrically.
+        smoothed: float64 (n,), nats.
+
+    Returns:
+        rule -> learning rate; empty if the loss does not fall, or still falls at the end.
+    """
+    keep = len(lr) - SKIP_END if len(lr) > 4 * SKIP_END else len(lr)
+    lr, smoothed = lr[:keep], smoothed[:keep]
+    if len(lr) < 3 or smoothed.min() > (1 - FLAT) * smoothed[0]:
+        return {}
+    bottom = int(smoothed.argmin())
+    if bottom < 2:
+        return {}
+    slope = np.gradient(smoothed, np.log10(lr))
+    start, end = _longest_fall(smoothed)
+    valley = start + 2 * (end - start) // 3
+    return {
+        "steepest": float(lr[int(slope[: bottom + 1].argmin())]),
+        "valley": float(lr[valley]),
+        "minimum/10": float(lr[bottom] / 10),
+    }
+
+
+def _longest_fall(values: np.ndarray) -> tuple[int, int]:
+    """Return first and last index of the longest decreasing subsequence (fastai's valley)."""
+    length = np.ones(len(values), dtype=int)
+    origin = np.arange(len(values))
+    for i in range(1, len(values)):
+        above = np.flatnonzero(values[:i] > values[i])
+        if len(above):
+            j = above[length[above].argmax()]
+            length[i], origin[i] = length[j] + 1, origin[j]
+    end = int(length.argmax())
+    return int(origin[end]), end
+
+
+def round_digits(value: float, digits: int = 2) -> float:
+    """Round to a number of significant digits."""
+    return float(f"{value:.{digits - 1}e}")

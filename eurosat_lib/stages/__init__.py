@@ -1,0 +1,40 @@
+"""The stages of the experiment, in order: each a function of the configuration, kept in a cache.
+
+Notebooks, command line and tests call these. A stage loads its result if nothing it depends on has
+changed, computes it otherwise, and publishes it to the run's ``artifacts/`` and ``runs/``.
+"""
+
+from collections.abc import Callable
+
+from eurosat_lib.config import Config
+from eurosat_lib.stages.core import latest, provenance, scope
+from eurosat_lib.stages.final import evaluate, train
+from eurosat_lib.stages.preparation import (
+    check_initial_loss,
+    compute_baselines,
+    explore_dataset,
+    lr_finder,
+    overfit_small,
+    test_model,
+    verify_pipeline,
+)
+from eurosat_lib.stages.search import compare_curves, grid_search, refined_grid_search
+from eurosat_lib.training.records import Record
+
+# In the order of the report; the names are those of the course's commands.
+STAGES: dict[str, Callable[[Config], Record]] = {
+    "explore_dataset": explore_dataset,
+    "verify_pipeline": verify_pipeline,
+    "compute_baselines": compute_baselines,
+    "test_model": test_model,
+    "check_initial_loss": check_initial_loss,
+    "overfit_small": overfit_small,
+    "lr_finder": lr_finder,
+    "grid_search": grid_search,
+    "refined_grid_search": refined_grid_search,
+    "train": train,
+    "compare_curves": compare_curves,
+    "evaluate": evaluate,
+}
+
+__all__ = ["STAGES", "latest", "provenance", "scope", *STAGES]

@@ -1,0 +1,152 @@
+"""Keep stage results under ``artifacts/``, keyed by what they depend on.
+
+A result lives in ``artifacts/.stages/<stage>-<key>/``, shared by all named runs, and is published
+to the run's own ``artifacts/`` folder each time it is used. The key hashes the part of the
+configuration that the stage reads, the data fingerprint, further inputs, and the source of every
+module that computes (without comments and docstrings).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from eurosat_lib.config import Config
+from eurosat_lib.runtime import Runtime, describe_device, describe_environment
+from eurosat_lib.stages.sources import source_digest
+from eurosat_lib.training.records import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def stage_key(
+    config: Config,
+    stage: str,
+    module: str,
+    reads: Iterable[str],
+    fingerprint: str,
+    inputs: Mapping[str, Any],
+) -> str:
+    """Hash what a stage depends on.
+
+    Args:
+        config: the whole configuration.
+        stage: name of the stage.
+        module: dotted name of the module that computes; its imports within the package count.
+        reads: dotted keys of the configuration that the stage reads.
+        fingerprint: of the data.
+        inputs: other values, for instance hyperparameters chosen by an earlier stage.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    tree = config.model_dump(mode="json")
+    content = {
+        "stage": stage,
+        "config": {key: _at(tree, key) for key in sorted(reads)},
+        "data": fingerprint,
+        "inputs": dict(inputs),
+        "sources": source_digest(module),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def stage_folder(config: Config, stage: str, key: str) -> Path:
+    """Return the folder of one result; it holds partial work while the stage runs."""
+    return config.paths.stages / f"{stage}-{key[:16]}"
+
+
+def cached(
+    config: Config, kind: type[R], stage: str, key: str, compute: Callable[[Path], R]
+) -> tuple[R, dict[str, Any]]:
+    """Load a result, or compute and keep it.
+
+    Args:
+        config: for the folders and the device.
+        kind: type of the result.
+        stage: name of the stage.
+        key: from :func:`stage_key`.
+        compute: gets the stage's folder, where it may leave partial work and files.
+
+    Returns:
+        The result and its provenance: device, precision, versions, start (UTC), seconds.
+    """
+    folder = stage_folder(config, stage, key)
+    kept = _load(folder / "result.json", kind)
+    if kept:
+        return kept
+    folder.mkdir(parents=True, exist_ok=True)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    result = compute(folder)
+    runtime = Runtime.of(config)
+    provenance = {
+        "key": key,
+        "device": describe_device(runtime),
+        "precision": runtime.precision,
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 2),
+        **describe_environment(),
+    }
+    tree = {"provenance": provenance, "result": result.model_dump(mode="json")}
+    write_json(folder / "result.json", tree)
+    return _load(folder / "result.json", kind) or (result, provenance)
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Write JSON; the file is whole or absent, never half-written."""
+    text = json.dumps(tree, ensure_ascii=False, indent=1)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text atomically; a file that already says so is left alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file atomically, unless the target is the same in size and date."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file():
+        old, new = target.stat(), source.stat()
+        if (old.st_size, int(old.st_mtime)) == (new.st_size, int(new.st_mtime)):
+            return
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copy2(source, partial)
+    os.replace(partial, target)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; ``None`` if the file is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _at(tree: Mapping[str, Any], dotted: str) -> Any:
+    node: Any = tree
+    for part in dotted.split("."):
+        node = node[part]
+    return node
+
+
+def _load(path: Path, kind: type[R]) -> tuple[R, dict[str, Any]] | None:
+    tree = read_json(path)
+    try:
+        return (kind.model_validate(tree["result"]), tree["provenance"]) if tree else None
+    except (ValidationError, KeyError):
+        return None

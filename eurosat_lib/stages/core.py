@@ -1,0 +1,76 @@
+"""What all stages share: keys, cache, publication, and the results of earlier stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from eurosat_lib.config import Config, save_config_snapshot
+from eurosat_lib.data import load_dataset
+from eurosat_lib.stages import cache, publish
+from eurosat_lib.training.records import Hyperparameters, Record
+
+R = TypeVar("R", bound=Record)
+
+# Keys of the configuration that groups of stages read.
+IMAGES = ("data.image_size", "preprocess")
+BATCHES = (*IMAGES, "seed", "data.batch_size", "data.train_limit", "augment")
+FITTING = (*BATCHES, "data.validation_limit", "model.channels")
+
+
+def run_stage(
+    config: Config,
+    kind: type[R],
+    module: str,
+    reads: Iterable[str],
+    compute: Callable[[Path], R],
+    **inputs: Any,
+) -> R:
+    """Load or compute the result of a stage, and publish it.
+
+    Args:
+        config: the whole configuration.
+        kind: type of the result; its ``stage`` is the name.
+        module: room that computes, below ``eurosat_lib``.
+        reads: dotted keys of the configuration that it reads.
+        compute: gets the stage's folder.
+        inputs: whatever else the result depends on.
+    """
+    fingerprint = load_dataset(config).fingerprint
+    key = cache.stage_key(config, kind.stage, f"eurosat_lib.{module}", reads, fingerprint, inputs)
+    result, origin = cache.cached(config, kind, kind.stage, key, compute)
+    publish.publish(config, result, origin, scope(config))
+    save_config_snapshot(config, config.paths.artifacts)
+    return result
+
+
+def scope(config: Config) -> dict[str, Any]:
+    """Return what two results must share to speak of the same experiment."""
+    return {
+        "data": load_dataset(config).fingerprint,
+        "image_size": config.data.image_size,
+        "channels": list(config.model.channels),
+        "profile": config.profile,
+    }
+
+
+def latest(config: Config, kind: type[R]) -> R | None:
+    """Return the last published result of a stage in this run, if it is of the same experiment."""
+    return publish.published(config, kind, scope(config))
+
+
+def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:
+    """Return where, when and with what the published result of a stage was computed."""
+    tree = cache.read_json(publish.result_path(config, kind.stage))
+    return tree["provenance"] if tree else {}
+
+
+def fallback_point(config: Config) -> Hyperparameters:
+    """Return the configuration's own point, for a run without any search."""
+    return Hyperparameters(
+        lr=config.train.fallback_lr,
+        weight_decay=config.train.fallback_weight_decay,
+        blocks_per_stage=config.model.blocks_per_stage,
+        dilation_stage3=config.model.dilation_stage3,
+    )

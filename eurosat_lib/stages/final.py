@@ -1,0 +1,97 @@
+"""Final stages: the full training, and the evaluation of its checkpoint on the test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eurosat_lib.config import Config
+from eurosat_lib.data import load_dataset
+from eurosat_lib.errors import UserError
+from eurosat_lib.evaluation import Evaluation, evaluate_checkpoint
+from eurosat_lib.grid import Grid, RefinedGrid
+from eurosat_lib.progress import progress
+from eurosat_lib.stages import publish
+from eurosat_lib.stages.core import FITTING, IMAGES, fallback_point, latest, run_stage
+from eurosat_lib.training import Plan, fit
+from eurosat_lib.training.checkpoint import load_checkpoint, sha256
+from eurosat_lib.training.final import Training, choose_hyperparameters
+
+
+def train(config: Config) -> Training:
+    """Train the final network and keep the checkpoint of its best validation accuracy.
+
+    Raises:
+        UserError: the loss stopped being finite in the first epoch.
+    """
+    dataset = load_dataset(config)
+    found = (latest(config, Grid), latest(config, RefinedGrid))
+    searches = [(search.stage, search.best) for search in found if search]
+    hyper, origin = choose_hyperparameters(config, fallback_point(config), searches)
+    settings = config.train
+    plan = Plan(hyper, settings.max_epochs, config.data.train_limit, settings.max_steps, True)
+    images = min(plan.train_limit or len(dataset.train.labels), len(dataset.train.labels))
+
+    def compute(folder: Path) -> Training:
+        total = plan.epochs * images
+        with progress("Final training", total=total, unit="images") as bar:
+            result = fit(
+                config,
+                dataset,
+                plan,
+                folder,
+                config.paths.runs / "train" / hyper.name,
+                on_batch=bar.advance,
+                on_epoch=lambda e: bar.advance(0, f"epoch {e.epoch}, val {e.val_accuracy:.1%}"),
+            )
+        if not result.epochs:
+            raise UserError(f"final training diverged ({result.diverged}); lower train.lr")
+        return Training(
+            fit=result,
+            origin=origin,
+            planned_epochs=plan.epochs,
+            batch_size=config.data.batch_size,
+        )
+
+    return run_stage(
+        config,
+        Training,
+        "training.fit",
+        (*FITTING, "train.max_epochs", "train.max_steps"),
+        compute,
+        hyperparameters=hyper.model_dump(),
+        origin=origin,
+    )
+
+
+def evaluate(config: Config) -> Evaluation:
+    """Score the checkpoint on the test split; each checkpoint opens it once.
+
+    Raises:
+        UserError: the checkpoint is missing, damaged, or made for another configuration.
+    """
+    dataset = load_dataset(config)
+    path = Path(config.evaluate.checkpoint or config.paths.artifacts / "best.ckpt").expanduser()
+    path = path if path.is_absolute() else Path(config.paths.root) / path
+    load_checkpoint(path)  # refuses a missing or damaged file before anything else
+    digest = sha256(path)
+
+    def compute(_: Path) -> Evaluation:
+        result = evaluate_checkpoint(config, dataset, path, digest)
+        publish.log_opening(config, path, digest, result.n)
+        return result
+
+    return run_stage(
+        config,
+        Evaluation,
+        "evaluation.checkpoint",
+        (
+            *IMAGES,
+            "data.batch_size",
+            "data.validation_limit",
+            "data.test_limit",
+            "model.channels",
+            "evaluate.confidence",
+        ),
+        compute,
+        checkpoint=digest,
+    )

@@ -1,0 +1,93 @@
+"""Stages before any search: data, baselines, checks of the network, learning-rate finder."""
+
+from __future__ import annotations
+
+from eurosat_lib import baselines, checks
+from eurosat_lib.config import Config
+from eurosat_lib.data import audit, load_dataset
+from eurosat_lib.lr_finder import LRFinder, find_lr
+from eurosat_lib.stages.core import BATCHES, IMAGES, run_stage
+
+
+def explore_dataset(config: Config) -> audit.Audit:
+    """Count classes and faults over all images of the three splits."""
+    dataset = load_dataset(config)
+    return run_stage(
+        config,
+        audit.Audit,
+        "data.audit",
+        (),
+        lambda _: audit.explore_dataset(dataset),
+        source=dataset.source.location,
+    )
+
+
+def verify_pipeline(config: Config) -> audit.Pipeline:
+    """Check the shapes, ranges and order of the batches."""
+    reads = (*BATCHES, "data.validation_limit", "data.test_limit")
+    return run_stage(
+        config, audit.Pipeline, "data.audit", reads, lambda _: audit.verify_pipeline(config)
+    )
+
+
+def compute_baselines(config: Config) -> baselines.Baselines:
+    """Score the majority class, uniform guessing, and two linear models."""
+    dataset = load_dataset(config)
+    return run_stage(
+        config,
+        baselines.Baselines,
+        "baselines",
+        ("data.train_limit",),
+        lambda _: baselines.compute_baselines(config, dataset),
+    )
+
+
+def test_model(config: Config) -> checks.Architecture:
+    """Build the network and count its parameters, layer by layer."""
+    reads = ("data.image_size", "model", "grid.blocks_per_stage", "grid.dilation_stage3")
+    return run_stage(
+        config,
+        checks.Architecture,
+        "checks.architecture",
+        reads,
+        lambda _: checks.test_model(config),
+    )
+
+
+test_model.__test__ = False  # the course's name for the stage; pytest must not collect it
+
+
+def check_initial_loss(config: Config) -> checks.InitialLoss:
+    """Send the first batch through the untrained network."""
+    dataset = load_dataset(config)
+    return run_stage(
+        config,
+        checks.InitialLoss,
+        "checks.initial_loss",
+        (*BATCHES, "model", "initial_loss"),
+        lambda _: checks.check_initial_loss(config, dataset),
+    )
+
+
+def overfit_small(config: Config) -> checks.Overfit:
+    """Learn a few images by heart."""
+    dataset = load_dataset(config)
+    return run_stage(
+        config,
+        checks.Overfit,
+        "checks.overfit",
+        (*IMAGES, "seed", "data.batch_size", "model", "overfit"),
+        lambda _: checks.overfit_small(config, dataset),
+    )
+
+
+def lr_finder(config: Config) -> LRFinder:
+    """Sweep the learning rate, once per seed."""
+    dataset = load_dataset(config)
+    return run_stage(
+        config,
+        LRFinder,
+        "lr_finder.sweep",
+        {*BATCHES, "model", "lr_finder"} - {"seed"},
+        lambda _: find_lr(config, dataset),
+    )

@@ -1,0 +1,134 @@
+"""Publish results to a run's folders, under the names that the course fixes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from eurosat_lib import grid, lr_finder
+from eurosat_lib.config import Config
+from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.stages import cache
+from eurosat_lib.tracking import training_series, write_run
+from eurosat_lib.training.final import Training
+from eurosat_lib.training.records import Fit, Record
+
+R = TypeVar("R", bound=Record)
+TRIALS_CSV = {
+    "grid_search": "grid_search_results.csv",
+    "refined_grid_search": "refined_grid_search_results.csv",
+}
+
+
+def publish(config: Config, result: Record, provenance: dict, scope: dict) -> None:
+    """Write a result, its facts, and the files that belong to its stage."""
+    tree = {"scope": scope, "provenance": provenance, "result": result.model_dump(mode="json")}
+    cache.write_json(result_path(config, result.stage), tree)
+    facts = config.paths.artifacts / "facts.json"
+    cache.write_json(facts, (cache.read_json(facts) or {}) | {result.stage: result.facts()})
+    key = provenance.get("key", "")
+    if isinstance(result, lr_finder.LRFinder):
+        _lr_finder(config, result, key)
+    elif isinstance(result, Training):
+        _training(config, result, key)
+    elif isinstance(result, Evaluation):
+        _evaluation(config, result)
+
+
+def result_path(config: Config, stage: str) -> Path:
+    """Return the place of a stage's published result."""
+    return config.paths.artifacts / "results" / f"{stage}.json"
+
+
+def published(config: Config, kind: type[R], scope: dict[str, Any]) -> R | None:
+    """Load the published result of a stage; ``None`` if there is none for this scope."""
+    tree = cache.read_json(result_path(config, kind.stage))
+    if not tree or tree.get("scope") != scope:
+        return None
+    try:
+        return kind.model_validate(tree["result"])
+    except (ValidationError, KeyError):
+        return None
+
+
+def trials(config: Config, stage: str, fits: Sequence[Fit]) -> None:
+    """Write the rows of the trials finished so far."""
+    write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
+
+
+def fit_run(config: Config, stage: str, fit: Fit, key: str) -> None:
+    """Write the TensorBoard run of a finished training, with its hyperparameters and metrics."""
+    write_run(
+        config.paths.runs / stage / fit.hyperparameters.name,
+        key,
+        training_series(record.model_dump() for record in fit.epochs),
+        hparams=fit.hyperparameters.model_dump() | {"seed": fit.seed},
+        metrics={
+            "hparam/score": fit.score,
+            "hparam/best_val_accuracy": fit.best.val_accuracy if fit.epochs else 0.0,
+        },
+    )
+
+
+def log_opening(config: Config, checkpoint: Path, digest: str, images: int) -> None:
+    """Note in ``test_openings.csv`` that the test split is opened for a checkpoint."""
+    path = config.paths.artifacts / "test_openings.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.is_file()
+    with open(path, "a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["opened", "checkpoint", "sha256", "images"])
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        writer.writerow([now, checkpoint.name, digest, images])
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of equal keys, atomically."""
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    cache.write_text(path, buffer.getvalue())
+
+
+def _lr_finder(config: Config, result: lr_finder.LRFinder, key: str) -> None:
+    write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
+    for sweep in result.sweeps:
+        series = {
+            "lr_finder/lr": list(enumerate(sweep.lr, start=1)),
+            "lr_finder/loss": list(enumerate(sweep.loss, start=1)),
+            "lr_finder/smoothed": list(enumerate(sweep.smoothed, start=1)),
+        }
+        write_run(config.paths.runs / "lr_finder" / f"seed{sweep.seed}", key, series)
+
+
+def _training(config: Config, result: Training, key: str) -> None:
+    artifacts = config.paths.artifacts
+    rows = [record.model_dump() for record in result.fit.epochs]
+    write_csv(artifacts / "history.csv", rows)
+    folder = cache.stage_folder(config, result.stage, key)
+    cache.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
+    fit_run(config, result.stage, result.fit, key)
+
+
+def _evaluation(config: Config, result: Evaluation) -> None:
+    artifacts = config.paths.artifacts
+    metrics = result.facts() | {"per_class": [s.model_dump() for s in result.per_class]}
+    cache.write_json(artifacts / "metrics.json", metrics)
+    rows = [
+        prediction.model_dump()
+        | {
+            "truth": result.classes[prediction.truth],
+            "prediction": result.classes[prediction.prediction],
+            "correct": int(prediction.truth == prediction.prediction),
+        }
+        for prediction in result.predictions
+    ]
+    write_csv(artifacts / "predictions.csv", rows)

@@ -1,0 +1,134 @@
+"""Search stages: the grid, the refined grid, the comparisons of their curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from eurosat_lib import grid
+from eurosat_lib.config import Config
+from eurosat_lib.config.schema import Grid as GridSettings
+from eurosat_lib.config.schema import RefinedGrid as RefinedSettings
+from eurosat_lib.data import EuroSAT, load_dataset
+from eurosat_lib.lr_finder import LRFinder, grid_rates
+from eurosat_lib.progress import Bar, progress
+from eurosat_lib.stages import cache, publish
+from eurosat_lib.stages.core import FITTING, fallback_point, latest, run_stage
+from eurosat_lib.training import Fit, Hyperparameters, Plan, fit
+
+S = TypeVar("S", bound=grid.GridSearch)
+
+
+def grid_search(config: Config) -> grid.Grid:
+    """Train every point of the grid for a few epochs; finished trials are not run again."""
+    found = latest(config, LRFinder)
+    choice = found.choice if found else None
+    points = grid.grid_points(config, grid_rates(config, choice))
+    origin = "config" if config.grid.lr else "lr_finder" if choice else "fallback"
+    return _search(config, grid.Grid, points, config.grid, origin)
+
+
+def refined_grid_search(config: Config) -> grid.RefinedGrid:
+    """Train a finer grid of learning rate and weight decay around the grid's best point."""
+    found = latest(config, grid.Grid)
+    center = found.best.hyperparameters if found else fallback_point(config)
+    points = grid.refined_points(config, center)
+    origin = "grid_search" if found else "fallback"
+    return _search(config, grid.RefinedGrid, points, config.refined_grid, origin)
+
+
+def compare_curves(config: Config) -> grid.Comparisons:
+    """Pick the trials of the grid that differ from its best in one factor only."""
+    found = latest(config, grid.Grid) or grid_search(config)
+    return run_stage(
+        config,
+        grid.Comparisons,
+        "grid.comparisons",
+        (),
+        lambda _: grid.compare(found),
+        trials=[fit.model_dump(mode="json") for fit in found.trials],
+    )
+
+
+def _search(
+    config: Config,
+    kind: type[S],
+    points: Sequence[Hyperparameters],
+    settings: GridSettings | RefinedSettings,
+    origin: str,
+) -> S:
+    dataset = load_dataset(config)
+    limit = settings.train_limit or config.data.train_limit or len(dataset.train.labels)
+    images = min(limit, len(dataset.train.labels))
+
+    def compute(_: Path) -> S:
+        label = kind.stage.replace("_", " ").capitalize()
+        total = len(points) * settings.epochs * images
+        with progress(label, total=total, unit="images") as bar:
+            fits = grid.run_trials(
+                points,
+                lambda point: run_trial(
+                    config, dataset, Plan(point, settings.epochs, images), kind.stage, bar
+                ),
+                lambda done: publish.trials(config, kind.stage, done),
+            )
+        return kind(trials=fits, epochs=settings.epochs, origin=origin)
+
+    result = run_stage(
+        config,
+        kind,
+        "training.fit",
+        FITTING,
+        compute,
+        points=[point.model_dump() for point in points],
+        epochs=settings.epochs,
+        images=images,
+        origin=origin,
+    )
+    publish.trials(config, kind.stage, result.trials)
+    for trial in result.trials:
+        plan = Plan(trial.hyperparameters, settings.epochs, images)
+        publish.fit_run(config, kind.stage, trial, _trial_key(config, dataset, plan))
+    return result
+
+
+def run_trial(config: Config, dataset: EuroSAT, plan: Plan, stage: str, bar: Bar) -> Fit:
+    """Train one point, or load it if it was trained before, in this grid or another."""
+    start, name = bar.done, plan.hyperparameters.name
+    run_folder = config.paths.runs / stage / name
+    count = f"trial {start // (plan.epochs * (plan.train_limit or 1)) + 1}"
+
+    def compute(folder: Path) -> Fit:
+        return fit(
+            config,
+            dataset,
+            plan,
+            folder,
+            run_folder,
+            on_batch=lambda images: bar.advance(images, note=f"{count}, {name}"),
+        )
+
+    key = _trial_key(config, dataset, plan)
+    result, _ = cache.cached(config, Fit, "trial", key, compute)
+    expected = plan.epochs * result.train_images
+    bar.advance(start + expected - bar.done, note=f"{count}, val {result.score:.1%}")
+    publish.fit_run(config, stage, result, key)
+    return result
+
+
+def _trial_key(config: Config, dataset: EuroSAT, plan: Plan) -> str:
+    return cache.stage_key(
+        config,
+        "trial",
+        "eurosat_lib.training.fit",
+        FITTING,
+        dataset.fingerprint,
+        {
+            "point": plan.hyperparameters.model_dump(),
+            "epochs": plan.epochs,
+            "images": min(
+                plan.train_limit or len(dataset.train.labels), len(dataset.train.labels)
+            ),
+        },
+    )

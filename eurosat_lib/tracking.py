@@ -1,0 +1,122 @@
+"""TensorBoard: write the runs, read them back for the figures."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+TRAINING_TAGS = {
+    "train/loss": "train_loss",
+    "train/accuracy": "train_accuracy",
+    "val/loss": "val_loss",
+    "val/accuracy": "val_accuracy",
+    "train/lr": "lr",
+    "train/grad_norm": "grad_norm",
+}
+MARKER = "stage.txt"  # beside the events: key of the result they show
+
+
+def write_run(
+    folder: Path,
+    key: str,
+    series: Mapping[str, Iterable[tuple[int, float]]],
+    hparams: Mapping[str, float | int | str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> None:
+    """Write one finished run, replacing what the folder holds; nothing if it is there already.
+
+    Args:
+        folder: of the run, below ``runs/``.
+        key: identifies the result; kept beside the events.
+        series: tag -> (step, value) pairs.
+        hparams: hyperparameters for TensorBoard's HParams tab.
+        metrics: tag -> final value shown beside them.
+    """
+    marker = folder / MARKER
+    if marker.is_file() and marker.read_text(encoding="utf-8") == key:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with LiveRun(folder) as run:
+        for tag, points in series.items():
+            for step, value in points:
+                run.scalar(tag, value, step)
+        if hparams:
+            run.hparams(hparams, metrics or {})
+    marker.write_text(key, encoding="utf-8")
+
+
+class LiveRun:
+    """Writer of one run, for a training in progress."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start over in an empty folder."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        shutil.rmtree(folder, ignore_errors=True)
+        self._writer = SummaryWriter(str(folder), flush_secs=5)
+
+    def __enter__(self) -> LiveRun:
+        """Return the writer."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Flush and close."""
+        self._writer.close()
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """Log one value."""
+        self._writer.add_scalar(tag, value, step)
+
+    def epoch(self, record: Mapping[str, float]) -> None:
+        """Log one epoch under the tags of ``TRAINING_TAGS``; the step is the epoch, from 1."""
+        for tag, name in TRAINING_TAGS.items():
+            self.scalar(tag, record[name], int(record["epoch"]))
+
+    def hparams(
+        self, values: Mapping[str, float | int | str], metrics: Mapping[str, float]
+    ) -> None:
+        """Log hyperparameters and their metrics, in this run and not in a sub-run."""
+        from torch.utils.tensorboard.summary import hparams
+
+        for summary in hparams(dict(values), dict(metrics)):
+            self._writer._get_file_writer().add_summary(summary)
+        for tag, value in metrics.items():
+            self.scalar(tag, value, 0)
+
+
+def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, list[tuple[int, float]]]:
+    """Turn epoch records into the series of :func:`write_run`."""
+    rows = list(epochs)
+    return {tag: [(int(r["epoch"]), r[name]) for r in rows] for tag, name in TRAINING_TAGS.items()}
+
+
+def read_runs(folder: Path, tags: Iterable[str]) -> dict[str, dict[str, pd.Series]]:
+    """Read scalars back from the event files.
+
+    Args:
+        folder: holds one sub-folder per run.
+        tags: wanted tags; a run without a tag has no entry for it.
+
+    Returns:
+        run name -> tag -> values indexed by step.
+    """
+    return {
+        path.name: read_run(path, tags)
+        for path in sorted(p for p in folder.glob("*") if p.is_dir())
+    }
+
+
+def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:
+    """Read the scalars of one run: tag -> values indexed by step."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    present = set(events.Tags()["scalars"]).intersection(tags)
+    return {
+        tag: pd.Series({event.step: event.value for event in events.Scalars(tag)}, name=tag)
+        for tag in present
+    }

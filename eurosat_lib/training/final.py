@@ -1,0 +1,93 @@
+"""The final training: which hyperparameters, and what its curves say."""
+
+from __future__ import annotations
+
+import statistics
+from itertools import pairwise
+from typing import ClassVar
+
+from eurosat_lib.config import Config
+from eurosat_lib.training.records import Fit, Hyperparameters, Record
+
+TAIL = 5  # last epochs over which stability is measured
+
+
+class Training(Record):
+    """The final training and where its hyperparameters come from."""
+
+    stage: ClassVar[str] = "train"
+
+    fit: Fit
+    origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
+    planned_epochs: int
+    batch_size: int
+
+    def facts(self) -> dict:
+        """Return the configuration, the best and last epochs, and the stability."""
+        fit, best, last = self.fit, self.fit.best, self.fit.last
+        tail = [record.val_accuracy for record in fit.epochs[-TAIL:]]
+        lowest = min(fit.epochs, key=lambda record: record.val_loss)
+        return {
+            **fit.hyperparameters.model_dump(),
+            "name": fit.hyperparameters.name,
+            "origin": self.origin,
+            "batch_size": self.batch_size,
+            "seed": fit.seed,
+            "epochs": len(fit.epochs),
+            "planned_epochs": self.planned_epochs,
+            "train_images": fit.train_images,
+            "parameters": fit.parameters,
+            "diverged": fit.diverged,
+            "best_epoch": best.epoch,
+            "best_val_accuracy": best.val_accuracy,
+            "best_val_loss": best.val_loss,
+            "best_train_accuracy": best.train_accuracy,
+            "first_train_loss": fit.epochs[0].train_loss,
+            "first_val_accuracy": fit.epochs[0].val_accuracy,
+            "last_train_loss": last.train_loss,
+            "last_train_accuracy": last.train_accuracy,
+            "last_val_loss": last.val_loss,
+            "last_val_accuracy": last.val_accuracy,
+            "lowest_val_loss": lowest.val_loss,
+            "lowest_val_loss_epoch": lowest.epoch,
+            "gap": last.train_accuracy - last.val_accuracy,
+            "tail": len(tail),
+            "tail_mean": statistics.fmean(tail),
+            "tail_sd": statistics.stdev(tail) if len(tail) > 1 else 0.0,
+            "tail_min": min(tail),
+            "tail_max": max(tail),
+            "largest_drop": _largest_drop(fit),
+            "seconds": fit.seconds,
+        }
+
+
+def choose_hyperparameters(
+    config: Config, fallback: Hyperparameters, searches: list[tuple[str, Fit]]
+) -> tuple[Hyperparameters, dict[str, str]]:
+    """Take what the configuration gives, the best trial for the rest, or else the fallback.
+
+    Args:
+        config: its ``train`` section; ``None`` there means: from the searches.
+        fallback: used for what neither gives.
+        searches: (stage, best trial) of each search done; the best score wins, the later search
+            at equal scores.
+
+    Returns:
+        The hyperparameters, and for each its origin: ``config``, a stage, or ``fallback``.
+    """
+    stage, values = "fallback", fallback.model_dump()
+    if searches:
+        stage, best = max(reversed(searches), key=lambda search: search[1].score)
+        values = best.hyperparameters.model_dump()
+    origin = dict.fromkeys(values, stage)
+    for name in values:
+        given = getattr(config.train, name)
+        if given is not None:
+            values[name], origin[name] = given, "config"
+    return Hyperparameters(**values), origin
+
+
+def _largest_drop(fit: Fit) -> float:
+    """Return the largest fall of validation accuracy from one epoch to the next; 0 if none."""
+    values = [record.val_accuracy for record in fit.epochs]
+    return max([0.0, *(a - b for a, b in pairwise(values))])
