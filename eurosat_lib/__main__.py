@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from eurosat_lib.config import load_config, parse_override
 from eurosat_lib.errors import UserError, did_you_mean
@@ -39,6 +39,7 @@ INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps"} |
     "blocks_per_stage",
     "dilation_stage3",
 }
+COMMON = ("config", "profile", "name", "data", "seed", "set")
 STAGE_NAMES = (
     "explore_dataset",
     "verify_pipeline",
@@ -56,10 +57,18 @@ STAGE_NAMES = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line and exit code 2."""
+    """A parser whose errors are one line and exit code 2; flags are written in full."""
 
-    def error(self, message: str) -> None:
-        """Print the error without the usage."""
+    def __init__(self, **options: Any) -> None:
+        """Refuse abbreviated flags."""
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the error, without the usage.
+
+        Raises:
+            UserError: always.
+        """
         raise UserError(f"{message}; see {self.prog} --help")
 
 
@@ -89,7 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
         _check_stage(arguments)
-        options = make_parser().parse_args(arguments)
+        options, unknown = make_parser().parse_known_args(arguments)
+        _check_flags(options.stage, unknown)
         run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -128,6 +138,13 @@ def _check_stage(arguments: list[str]) -> None:
     stage = arguments[0]
     if not stage.startswith("-") and stage not in (*STAGE_NAMES, "compute"):
         raise UserError(f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}")
+
+
+def _check_flags(stage: str, unknown: list[str]) -> None:
+    if unknown:
+        flag = unknown[0].split("=")[0]
+        known = [f"--{name}" for name in (*COMMON, *FLAGS.get(stage, {}))]
+        raise UserError(f"{stage}: unknown option {flag}{did_you_mean(flag, known)}")
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:

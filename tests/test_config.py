@@ -1,0 +1,108 @@
+import pytest
+import yaml
+
+from eurosat_lib.config import (
+    PARAMETERS,
+    Config,
+    configure,
+    load_config,
+    override,
+    parse_override,
+    save_config_snapshot,
+)
+from eurosat_lib.errors import UserError
+
+
+def test_full_profile_is_the_protocol(root):
+    config = load_config(root / "configs/config.yaml", "full")
+    assert config.model.channels == (64, 128, 256)
+    assert config.train.max_epochs == 20
+    assert config.data.batch_size == 64
+    points = len(config.grid.lr_factors) * len(config.grid.weight_decay)
+    assert points * len(config.grid.dilation_stage3) * len(config.grid.blocks_per_stage) == 24
+
+
+def test_overrides_come_after_the_profile(root):
+    path = root / "configs/config.yaml"
+    assert load_config(path, "quick").data.image_size == 32
+    assert load_config(path, "quick", {"data.image_size": 48}).data.image_size == 48
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.max_epoch", 3, "did you mean max_epochs"),
+        ("training", {}, "did you mean train"),
+        ("train.max_epochs", 0, "greater than or equal to 1"),
+        ("train.max_epochs", 2.5, "valid integer"),
+        ("train.lr", "1e-3", "write 0.001"),
+        ("train.lr", -1.0, "greater than 0"),
+        ("data", 3, "expected a section"),
+        ("lr_finder.min_lr", 5.0, "must be below max_lr"),
+        ("model.channels", [1, 2], "missing"),
+        ("paths.name", "../elsewhere", "pattern"),
+    ],
+)
+def test_wrong_values_are_named(root, key, value, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load_config(root / "configs/config.yaml", "full", {key: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_text_number_says_what_to_write(root):
+    path = root / "configs/config.yaml"
+    path.write_text(path.read_text().replace("lr: 0.01", "lr: 1e-2"))
+    with pytest.raises(UserError, match=r"overfit\.lr.*'1e-2'.*write 0\.01"):
+        load_config(path, "full")
+
+
+def test_unknown_key_in_the_file(root):
+    path = root / "configs/config.yaml"
+    path.write_text(path.read_text() + "\naugmnt: {}\n")
+    with pytest.raises(UserError, match=r"config\.yaml: unknown key augmnt .*augment"):
+        load_config(path, "full")
+
+
+def test_unknown_profile_and_file(root):
+    with pytest.raises(UserError, match="did you mean quick"):
+        load_config(root / "configs/config.yaml", "quik")
+    with pytest.raises(UserError, match="no such configuration"):
+        load_config(root / "configs/other.yaml")
+
+
+def test_parameters_name_existing_keys(root):
+    config = load_config(root / "configs/config.yaml", "full")
+    for key in PARAMETERS.values():
+        node = config
+        for part in key.split("."):
+            node = getattr(node, part)
+
+
+def test_configure_skips_none_and_refuses_unknown_names(root):
+    path = str(root / "configs/config.yaml")
+    assert configure(path, "full", lr=None, max_epochs=3).train.max_epochs == 3
+    with pytest.raises(UserError, match="did you mean max_epochs"):
+        configure(path, "full", max_epoch=3)
+
+
+def test_configuration_is_found_from_a_subfolder(root, monkeypatch):
+    (root / "notebooks").mkdir()
+    monkeypatch.chdir(root / "notebooks")
+    assert load_config(profile="quick").paths.root == str(root)
+
+
+def test_snapshot_is_read_back_the_same(root, tmp_path):
+    config = load_config(root / "configs/config.yaml", "quick", {"train.lr": 3e-4})
+    tree = yaml.safe_load(save_config_snapshot(config, tmp_path / "out").read_text())
+    assert override(config, {"train.lr": 1.0}) != config
+    tree["paths"]["root"] = config.paths.root
+    assert Config.model_validate(tree, strict=False) == config
+
+
+def test_parse_override():
+    assert parse_override("train.lr=3e-4") == ("train.lr", 3e-4)
+    assert parse_override("grid.lr=[1e-3, 2e-3]") == ("grid.lr", [1e-3, 2e-3])
+    assert parse_override("grid.lr=null") == ("grid.lr", None)
+    assert parse_override("data.source=synthetic") == ("data.source", "synthetic")
+    with pytest.raises(UserError, match="key=value"):
+        parse_override("train.lr")

@@ -1,0 +1,83 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from eurosat_lib.config import override
+from eurosat_lib.lr_finder import find_lr, grid_rates, smooth, suggest
+from eurosat_lib.lr_finder.rules import round_digits
+
+LR = np.geomspace(1e-6, 1, 100)
+
+
+def test_smoothing_is_bias_corrected():
+    assert smooth(np.full(5, 2.0), 0.9) == pytest.approx([2.0] * 5)
+    # by hand: (0.9 * 0.1 * 1 + 0.1 * 2) / (1 - 0.81)
+    assert smooth(np.array([1.0, 2.0]), 0.9)[1] == pytest.approx(0.29 / 0.19)
+
+
+def test_rules_on_a_curve_drawn_by_hand():
+    """A fall centred on 1e-3 with its minimum at 1e-2."""
+    x = np.log10(LR)
+    curve = 2.3 - 1.5 / (1 + np.exp(-4 * (x + 3))) + 3 * np.clip(x + 2, 0, None) ** 2
+    rules = suggest(LR, curve)
+    assert rules["steepest"] == pytest.approx(1e-3, rel=0.2)
+    assert rules["minimum/10"] == pytest.approx(LR[:-5][curve[:-5].argmin()] / 10)
+    assert rules["valley"] < LR[curve.argmin()]
+
+
+def test_no_suggestion_without_a_fall():
+    assert suggest(LR, np.full(100, 2.3)) == {}
+    assert suggest(LR, np.linspace(2.3, 4, 100)) == {}
+
+
+def test_valley_skips_small_rises():
+    falling = np.linspace(2.3, 0.5, 90)
+    falling[40] += 0.05  # one bump
+    curve = np.concatenate([falling, np.linspace(0.6, 3, 10)])
+    smooth_curve = np.concatenate([np.linspace(2.3, 0.5, 90), np.linspace(0.6, 3, 10)])
+    assert suggest(LR, curve)["valley"] == pytest.approx(suggest(LR, smooth_curve)["valley"])
+
+
+def test_sweep_is_geometric_repeatable_and_seeded(tiny, blobs):
+    config = override(tiny, {"lr_finder.seeds": [0, 1], "lr_finder.iterations": 30})
+    one, two = find_lr(config, blobs), find_lr(config, blobs)
+    assert one == two
+    a, b = one.sweeps
+    assert a.loss != b.loss
+    ratios = np.array(a.lr[1:]) / np.array(a.lr[:-1])
+    assert ratios == pytest.approx(ratios[0])
+    assert a.lr[0] == pytest.approx(1e-6)
+
+
+def test_sweep_stops_when_it_diverges(tiny, blobs):
+    config = override(
+        tiny, {"lr_finder.max_lr": 10.0, "lr_finder.iterations": 60, "lr_finder.stop_factor": 1.2}
+    )
+    sweep = find_lr(config, blobs).sweeps[0]
+    assert sweep.stopped == "diverged"
+    assert len(sweep.lr) < 60
+
+
+def test_choice_is_the_median_of_all_suggestions(tiny, blobs):
+    config = override(tiny, {"lr_finder.iterations": 60, "lr_finder.seeds": [0, 1, 2]})
+    result = find_lr(config, blobs)
+    assert result.reliable
+    assert result.choice == round_digits(float(np.median(result.suggestions)))
+    low, high = result.window
+    assert low <= result.choice <= high
+
+
+def test_grid_rates_follow_the_choice(tiny):
+    free = override(tiny, {"grid.lr": None})
+    assert grid_rates(free, 2.3e-4) == (1.2e-4, 2.3e-4, 4.6e-4)
+    assert grid_rates(free, None)[1] == free.train.fallback_lr
+    assert grid_rates(tiny, 2.3e-4) == (1e-3, 2e-3)
+
+
+def test_random_state_of_a_training_is_its_own(tiny, blobs):
+    """What ran before does not change a sweep."""
+    first = find_lr(tiny, blobs)
+    torch.rand(3), random.random(), np.random.rand()
+    assert find_lr(tiny, blobs) == first

@@ -1,0 +1,211 @@
+import csv
+import json
+
+import pytest
+import torch
+
+from eurosat_lib import grid, stages
+from eurosat_lib.config import override
+from eurosat_lib.errors import UserError
+from eurosat_lib.stages import cache, search
+from eurosat_lib.stages.sources import source_digest
+from eurosat_lib.tracking import read_runs
+from eurosat_lib.training.checkpoint import load_checkpoint
+
+
+def rows(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def trained(on_blobs):
+    stages.train(on_blobs)
+    return on_blobs
+
+
+def test_every_stage_runs_and_publishes_its_facts(on_blobs):
+    for name, stage in stages.STAGES.items():
+        result = stage(on_blobs)
+        facts = json.loads((on_blobs.paths.artifacts / "facts.json").read_text())
+        assert facts[name] == json.loads(json.dumps(result.facts()))
+    names = {
+        "best.ckpt",
+        "lr_finder.csv",
+        "grid_search_results.csv",
+        "refined_grid_search_results.csv",
+        "history.csv",
+        "metrics.json",
+        "predictions.csv",
+        "facts.json",
+        "config.yaml",
+    }
+    assert names <= {path.name for path in on_blobs.paths.artifacts.iterdir()}
+    assert len(rows(on_blobs.paths.artifacts / "predictions.csv")) == 40
+
+
+def test_second_call_loads(on_blobs, monkeypatch):
+    first = stages.train(on_blobs)
+    monkeypatch.setattr("eurosat_lib.stages.final.fit", None)  # computing again would fail
+    assert stages.train(on_blobs) == first
+
+
+def test_a_changed_value_computes_again(on_blobs):
+    first = stages.train(on_blobs)
+    other = stages.train(override(on_blobs, {"seed": 1}))
+    assert first.fit.best != other.fit.best
+
+
+def test_values_a_stage_does_not_read_leave_it_alone(on_blobs, monkeypatch):
+    first = stages.overfit_small(on_blobs)
+    monkeypatch.setattr("eurosat_lib.checks.overfit_small", None)
+    changed = {"train.max_epochs": 7, "compute.threads": 1, "identity.author": "A. Turing"}
+    assert stages.overfit_small(override(on_blobs, changed)) == first
+
+
+def test_named_runs_share_work_but_not_results(trained, monkeypatch):
+    monkeypatch.setattr("eurosat_lib.stages.final.fit", None)
+    named = override(trained, {"paths.name": "copy"})
+    stages.train(named)
+    assert (named.paths.artifacts / "best.ckpt").is_file()
+    assert read_runs(named.paths.runs / "train", ["val/loss"])
+    assert named.paths.artifacts != trained.paths.artifacts
+
+
+def test_grid_appends_a_row_per_trial_and_resumes(on_blobs, monkeypatch):
+    real, calls = search.fit, []
+
+    def counted(config, dataset, plan, *args, **kwargs):
+        calls.append(plan.hyperparameters.name)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(config, dataset, plan, *args, **kwargs)
+
+    monkeypatch.setattr(search, "fit", counted)
+    with pytest.raises(KeyboardInterrupt):
+        stages.grid_search(on_blobs)
+    path = on_blobs.paths.artifacts / "grid_search_results.csv"
+    assert [row["run"] for row in rows(path)] == calls[:3]
+    result = stages.grid_search(on_blobs)
+    assert len(calls) == 4 + 5  # 8 points: three were kept
+    assert len(rows(path)) == len(result.trials) == 8
+    runs = read_runs(on_blobs.paths.runs / "grid_search", ["val/accuracy"])
+    assert set(runs) == {fit.hyperparameters.name for fit in result.trials}
+
+
+def test_diverged_trial_is_recorded_and_the_grid_goes_on(on_blobs, monkeypatch):
+    from eurosat_lib.training import Divergence, fit
+
+    real = fit.__globals__["train_epoch"]
+
+    def fragile(model, batches, optimizer, *args, **kwargs):
+        if optimizer.param_groups[0]["lr"] == 2e-3:
+            raise Divergence(3, 2e-3)
+        return real(model, batches, optimizer, *args, **kwargs)
+
+    monkeypatch.setitem(fit.__globals__, "train_epoch", fragile)
+    result = stages.grid_search(on_blobs)
+    assert result.facts()["n_diverged"] == 4
+    assert result.best.hyperparameters.lr == 1e-3
+    table = rows(on_blobs.paths.artifacts / "grid_search_results.csv")
+    assert sum("step 3" in row["notes"] for row in table) == 4
+
+
+def test_refined_grid_reuses_the_trials_of_the_grid(on_blobs, monkeypatch):
+    best = stages.grid_search(on_blobs).best
+    real, calls = search.fit, []
+
+    def counted(config, dataset, plan, *args, **kwargs):
+        calls.append(plan.hyperparameters)
+        return real(config, dataset, plan, *args, **kwargs)
+
+    monkeypatch.setattr(search, "fit", counted)
+    refined = stages.refined_grid_search(on_blobs)
+    assert refined.origin == "grid_search"
+    assert best.hyperparameters not in calls
+    assert best in refined.trials
+    assert stages.train(on_blobs).origin["lr"] in {"grid_search", "refined_grid_search"}
+
+
+def test_latest_ignores_another_experiment(on_blobs):
+    stages.grid_search(on_blobs)
+    assert stages.latest(on_blobs, grid.Grid)
+    assert stages.latest(override(on_blobs, {"model.channels": [4, 6, 9]}), grid.Grid) is None
+
+
+def test_evaluation_follows_the_checkpoint_and_opens_the_test_once(trained):
+    result = stages.evaluate(trained)
+    assert stages.evaluate(trained) == result
+    log = rows(trained.paths.artifacts / "test_openings.csv")
+    assert [row["sha256"] for row in log] == [result.checkpoint_sha256]
+    assert result.n == 40
+    table = rows(trained.paths.artifacts / "predictions.csv")
+    assert sum(int(row["correct"]) for row in table) == result.correct
+
+
+def test_evaluation_equals_a_count_by_hand(trained, blobs):
+    from eurosat_lib.data.loaders import make_loader
+    from eurosat_lib.evaluation import load_model
+    from eurosat_lib.runtime import Runtime
+
+    content = load_checkpoint(trained.paths.artifacts / "best.ckpt")
+    model = load_model(trained, content, Runtime.of(trained))
+    right = 0
+    with torch.inference_mode():
+        for images, labels in make_loader(trained, blobs.test):
+            right += int((model(images).argmax(1) == labels).sum())
+    assert stages.evaluate(trained).correct == right
+
+
+def test_validation_of_the_checkpoint_is_that_of_its_epoch(trained):
+    training, evaluation = stages.train(trained), stages.evaluate(trained)
+    share = evaluation.correct_validation / evaluation.n_validation
+    assert share == pytest.approx(training.fit.best.val_accuracy)
+
+
+def test_missing_and_foreign_checkpoints(trained):
+    with pytest.raises(UserError, match="no such checkpoint; train first"):
+        stages.evaluate(override(trained, {"evaluate.checkpoint": "artifacts/none.ckpt"}))
+    wider = override(trained, {"model.channels": [8, 6, 8]})
+    expected = r"model\.channels is \[4, 6, 8\] there and \[8, 6, 8\] here"
+    with pytest.raises(UserError, match=expected):
+        stages.evaluate(wider)
+
+
+def test_a_damaged_cache_entry_is_computed_again(on_blobs):
+    first = stages.check_initial_loss(on_blobs)
+    for path in on_blobs.paths.stages.glob("check_initial_loss-*/result.json"):
+        path.write_text(path.read_text()[:100])
+    assert stages.check_initial_loss(on_blobs) == first
+
+
+def test_source_digest_sees_code_not_prose(monkeypatch):
+    from eurosat_lib.stages import sources
+
+    name = "eurosat_lib.lr_finder.rules"
+    before = source_digest(name)
+    text = sources._path(name).read_text()
+
+    def digest_of(changed):
+        for cached in (sources.source_digest, sources._tree, sources._code):
+            cached.cache_clear()
+        monkeypatch.setattr("pathlib.Path.read_text", lambda self, **_: changed)
+        return source_digest(name)
+
+    assert digest_of("# a comment\n" + text.replace("Rules that read", "Rules reading")) == before
+    assert digest_of(text.replace("FLAT = 0.05", "FLAT = 0.06")) != before
+    for cached in (sources.source_digest, sources._tree, sources._code):
+        cached.cache_clear()
+
+
+def test_write_json_is_atomic(tmp_path, monkeypatch):
+    path = tmp_path / "facts.json"
+    cache.write_json(path, {"a": 1})
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        cache.write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}

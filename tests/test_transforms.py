@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms.v2 import functional as F
+
+from eurosat_lib.config import load_config
+from eurosat_lib.runtime import epoch_generator
+from eurosat_lib.transforms import (
+    BRIGHTNESS,
+    CONTRAST,
+    SATURATION,
+    crop_and_flip,
+    get_augmentation_transforms,
+    get_preprocess_transforms,
+    jitter_color,
+)
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(1)
+    return torch.from_numpy(rng.integers(0, 256, (7, 3, 12, 10), dtype=np.uint8))
+
+
+def test_preprocessing_bounds_are_those_of_imagenet(root):
+    preprocess = get_preprocess_transforms(load_config(root / "configs/config.yaml", "full"))
+    black = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    low, high = preprocess(black).min(), preprocess(black + 255).max()
+    assert low.item() == pytest.approx(-2.118, abs=5e-4)
+    assert high.item() == pytest.approx(2.640, abs=5e-4)
+
+
+def test_preprocessing_resizes_and_inverts(root):
+    preprocess = get_preprocess_transforms(load_config(root / "configs/config.yaml", "quick"))
+    image = torch.arange(256, dtype=torch.uint8).repeat(48).view(1, 3, 64, 64)
+    batch = preprocess(image)
+    assert batch.shape == (1, 3, 32, 32)
+    assert batch.dtype == torch.float32
+    expected = F.to_dtype(preprocess.resize(image), torch.float32, scale=True)
+    torch.testing.assert_close(preprocess.invert(batch), expected)
+
+
+def test_crop_repeats_the_edge_and_flip_mirrors(images):
+    shift = torch.tensor([[0, 0], [2, -3], [-2, 1], [0, 0], [1, 1], [-1, -1], [3, 3]])
+    flip = torch.tensor([False, False, False, True, True, False, True])
+    out = crop_and_flip(images, shift, flip)
+    for i in range(len(images)):
+        padded = F.pad(images[i], [3, 3, 3, 3], padding_mode="edge")
+        top, left = 3 + int(shift[i, 0]), 3 + int(shift[i, 1])
+        expected = F.crop(padded, top, left, 12, 10)
+        if flip[i]:
+            expected = F.horizontal_flip(expected)
+        assert torch.equal(out[i], expected)
+
+
+def test_color_jitter_equals_torchvision_image_by_image(images):
+    generator = torch.Generator().manual_seed(0)
+    factors = 0.5 + torch.rand(7, 3, generator=generator)
+    order = torch.rand(7, 3, generator=generator).argsort(1)
+    adjust = {
+        BRIGHTNESS: F.adjust_brightness,
+        CONTRAST: F.adjust_contrast,
+        SATURATION: F.adjust_saturation,
+    }
+    x = images.float() / 255
+    out = jitter_color(x, factors, order)
+    for i in range(7):
+        expected = x[i]
+        for kind in order[i].tolist():
+            expected = adjust[kind](expected, float(factors[i, kind]))
+        torch.testing.assert_close(out[i], expected, atol=1 / 255 / 100, rtol=0)
+
+
+def test_augmentation_draws_per_image_and_repeats_with_the_seed(root, images):
+    augment = get_augmentation_transforms(load_config(root / "configs/config.yaml", "full"))
+    same = images[:1].expand(7, -1, -1, -1)
+    a = augment(same, epoch_generator(42, 3))
+    b = augment(same, epoch_generator(42, 3))
+    c = augment(same, epoch_generator(42, 4))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert not torch.equal(a[0], a[1])
+    assert a.min() >= 0 and a.max() <= 1
+
+
+def test_augmentation_statistics(root):
+    augment = get_augmentation_transforms(load_config(root / "configs/config.yaml", "full"))
+    ramp = torch.arange(64, dtype=torch.uint8).repeat(4000, 3, 8, 1) * 2
+    out = augment(ramp, epoch_generator(0, 0))
+    flipped = (out[:, 0, 0, 0] > out[:, 0, 0, -1]).float().mean()
+    assert flipped.item() == pytest.approx(0.5, abs=0.03)  # 0.5 ± 4 standard errors
