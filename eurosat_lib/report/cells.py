@@ -1,0 +1,120 @@
+"""What a notebook cell displays in the report: a figure, a table, an answer."""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from eurosat_lib.errors import UserError
+from eurosat_lib.report.markup import anchor, caption_html
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
+
+    from eurosat_lib.report.pictures import Format
+
+
+def figure(fig: Figure, caption: str, *, name: str | None = None, form: Format = "auto") -> None:
+    """Display a figure with its caption, and close it.
+
+    Args:
+        fig: what it shows for those who do not see it is ``fig.get_label()``, else the caption.
+        caption: one line of French, without number; ``**bold**``, ```code``` and ``$maths$``.
+        name: makes a target for references: ``[figure](#fig-name)`` is written "figure 3".
+        form: ``auto`` takes PNG for pictures and crowded plots, SVG otherwise.
+
+    Raises:
+        UserError: the figure is empty or the caption is missing.
+    """
+    from eurosat_lib.report.pictures import encode
+
+    text = caption_html(caption)
+    address, width, height = encode(fig, form)
+    alt = html.escape(str(fig.get_label() or "").strip() or _plain(caption))
+    _close(fig)
+    _publish(
+        f'<figure class="eurosat"{anchor("fig", name)}><img src="{address}" alt="{alt}" '
+        f'width="{width}" height="{height}"><figcaption>{text}</figcaption></figure>',
+        caption,
+    )
+
+
+def table(
+    data: DataFrame | Styler,
+    caption: str,
+    *,
+    name: str | None = None,
+    digits: int | Mapping[str, int] = 3,
+    percent: Iterable[str] = (),
+    scientific: Iterable[str] = (),
+    missing: str | None = None,
+    hide_index: bool | None = None,
+    note: str | None = None,
+) -> None:
+    """Display a table with its caption; numbers are written in French and right-aligned.
+
+    Args:
+        data: a DataFrame, or a Styler, which keeps its own formats.
+        caption: one line of French, without number; ``**bold**``, ```code``` and ``$maths$``.
+        name: makes a target for references: ``[tableau](#tab-name)`` is written "tableau 3".
+        digits: decimals of floats, for all columns or by column.
+        percent: columns of fractions, written ``81,2 %`` (one decimal unless in ``digits``).
+        scientific: columns written in powers of ten, ``3 × 10⁻⁴``.
+        missing: what stands for a missing value; without it, one is an error.
+        hide_index: by default an index that only counts the rows is hidden.
+        note: a line of explanation under the table.
+
+    Raises:
+        UserError: empty table, missing value, unknown column, missing caption.
+    """
+    from eurosat_lib.report.tables import to_html
+
+    head, foot = caption_html(caption), caption_html(note) if note else None
+    text = to_html(data, head, digits, percent, scientific, missing, hide_index, foot)
+    _publish(f'<div class="table"{anchor("tab", name)}>{text}</div>', caption)
+
+
+def answer(name: str, *results: Any, **extra: Any) -> None:
+    """Display the answer to a question, rendered from ``reports/answers/<name>.md``.
+
+    Args:
+        name: ``D1``…``D11``, ``M0``…``M9``, or ``S…`` for the list of a section.
+        results: stage results; the facts of the first stand at the template's top level, those
+            of each under its stage's name.
+        extra: further names for the template.
+
+    Raises:
+        UserError: no such answer, a faulty template, or a missing value; says where.
+    """
+    from eurosat_lib.report.answers import context_of, render
+
+    try:
+        text = render(name, context_of(results, extra))
+    except UserError as error:
+        raise UserError(f"answer {name}: {error}") from error.__cause__
+    _display({"text/markdown": text, "text/plain": text}, {"eurosat": {"answer": name}})
+
+
+def _plain(caption: str) -> str:
+    return " ".join(caption.replace("**", "").replace("`", "").replace("$", "").split())
+
+
+def _close(fig: Figure) -> None:
+    """Close a figure of pyplot, which the notebook would show once more at the cell's end."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(fig)
+
+
+def _publish(text: str, plain: str) -> None:
+    _display({"text/html": text, "text/plain": plain}, {})
+
+
+def _display(data: dict[str, str], metadata: dict[str, Any]) -> None:
+    from IPython.display import publish_display_data
+
+    publish_display_data(data, metadata)

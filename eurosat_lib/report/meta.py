@@ -1,0 +1,91 @@
+"""What stands on the title page: who, what, when, and what to be wary of."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from eurosat_lib.errors import UserError, did_you_mean
+
+MONTHS = ["janvier", "février", "mars", "avril", "mai", "juin"]
+MONTHS += ["juillet", "août", "septembre", "octobre", "novembre", "décembre"]
+QUICK = (
+    "**Profil rapide.** Réseau, nombre d’images et d’époques sont réduits pour que le rapport "
+    "se construise en quelques minutes ; les valeurs illustrent la démarche et ne sont pas "
+    "celles du protocole complet."
+)
+SYNTHETIC = (
+    "**Données synthétiques de démonstration.** Les images de ce rapport sont dessinées par "
+    "programme ; ce ne sont pas des images Sentinel-2, et les résultats ne disent rien d’EuroSAT."
+)
+
+
+@dataclass(frozen=True)
+class ReportMeta:
+    """The title page.
+
+    Attributes:
+        title, author, course, repository: from the configuration; repository may be empty.
+        date: as it is printed.
+        profile: ``full``, ``quick`` …; anything but ``full`` is said beside every table.
+        synthetic: True if no real image was used.
+        banners: warnings, Markdown (one paragraph each).
+        card: label → value, printed as a two-column table.
+    """
+
+    title: str
+    author: str
+    course: str = ""
+    repository: str = ""
+    date: str = ""
+    profile: str = "full"
+    synthetic: bool = False
+    banners: tuple[str, ...] = ()
+    card: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> ReportMeta:
+        """Build it from a mapping; without ``banners``, they follow from profile and data.
+
+        Raises:
+            UserError: an unknown or missing key.
+        """
+        known = [f.name for f in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise UserError(f"report: unknown entry {key!r}{did_you_mean(str(key), known)}")
+        for key in ("title", "author"):
+            if not values.get(key):
+                raise UserError(f"report: {key} is missing")
+        chosen = dict(values)
+        if chosen.get("banners") is None:
+            chosen["banners"] = _default_banners(values)
+        chosen["banners"] = tuple(chosen["banners"])
+        chosen["date"] = french_date(values.get("date") or datetime.date.today())
+        chosen["card"] = {str(k): str(v) for k, v in (values.get("card") or {}).items()}
+        return cls(**chosen)
+
+    @property
+    def marker(self) -> str:
+        """What is said beside every table of a run that is not the real thing."""
+        words = ["données synthétiques"] if self.synthetic else []
+        if self.profile == "quick":
+            words.append("profil rapide")
+        elif self.profile != "full":
+            words.append(f"profil {self.profile}")
+        return ", ".join(words)
+
+
+def french_date(value: Any) -> str:
+    """Write a date in French (``22 novembre 2025``); a text is taken as it is."""
+    if not isinstance(value, datetime.date):
+        return str(value)
+    day = "1er" if value.day == 1 else value.day
+    return f"{day} {MONTHS[value.month - 1]} {value.year}"
+
+
+def _default_banners(values: Mapping[str, Any]) -> list[str]:
+    banners = [SYNTHETIC] if values.get("synthetic") else []
+    return banners + ([QUICK] if values.get("profile", "full") == "quick" else [])

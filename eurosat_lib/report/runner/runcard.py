@@ -1,0 +1,101 @@
+"""What the title page says of a run: identity, data, code version, environment."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from eurosat_lib.config import Config
+from eurosat_lib.report.french import FIXED
+
+SOURCES = ("eurosat_lib", "notebooks", "configs", "reports/answers", "reports/template")
+PACKAGES = {"PyTorch": "torch", "torchvision": "torchvision", "NumPy": "numpy"}
+
+
+def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Describe a run for ``assemble``; the same run gives the same description on any day.
+
+    Args:
+        config: the run's configuration.
+        records: what the executed notebooks say of their execution (``finished``, a date).
+    """
+    from eurosat_lib.data import describe_source
+
+    root = Path(config.paths.root)
+    source = describe_source(config)
+    identity = config.identity
+    days = [record["finished"][:10] for record in records if "finished" in record]
+    card = {
+        "Profil": config.profile,
+        "Données": source.location,
+        "Graine": str(config.seed),
+        "Version du code": code_version(root),
+        "Environnement": _environment(),
+        "Machine": f"{platform.system()} {platform.machine()}, {_cores()}",
+    }
+    return {
+        "title": identity.title,
+        "author": identity.author,
+        "course": identity.course,
+        "repository": identity.repository or remote_address(root) or "",
+        "date": datetime.date.fromisoformat(max(days)) if days else None,
+        "profile": config.profile,
+        "synthetic": source.synthetic,
+        "banners": None,
+        "card": {label: value for label, value in card.items() if value},
+    }
+
+
+def code_version(root: Path) -> str | None:
+    """Return the short commit, with a word about local changes; ``None`` outside of git."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    commit = _git(root, "rev-parse", "--short=10", "HEAD")
+    if not top or not commit or Path(top).resolve() != root.resolve():
+        return None
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *SOURCES)
+    return f"commit {commit}" + (", avec modifications locales" if changed else "")
+
+
+def remote_address(root: Path) -> str | None:
+    """Return the address of the remote ``origin`` if it is one of the Web, without credentials."""
+    address = _git(root, "remote", "get-url", "origin") or ""
+    if not re.match(r"https?://", address):
+        return None
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", address)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Return what git prints, ``None`` if there is no git or it refuses."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _environment() -> str:
+    parts = [f"Python {platform.python_version()}"]
+    for label, package in PACKAGES.items():
+        try:
+            parts.append(f"{label} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(parts)
+
+
+def _cores() -> str:
+    count = os.cpu_count() or 1
+    return f"{count}{FIXED}cœur{'s' if count > 1 else ''}"
