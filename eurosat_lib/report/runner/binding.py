@@ -37,7 +37,7 @@ def bind(executed: Sequence[Path], config: Config, pdf: bool, console: Console) 
     if all(path.is_file() and state.get(path.name) == key for path in files):
         console.line("report · up to date")
         return files
-    console.begin("report", state.get("seconds"))
+    console.begin("report: HTML and PDF" if pdf else "report: HTML", state.get("seconds"))
     try:
         _assemble(executed, meta, html, paper if pdf else None)
     except BaseException:

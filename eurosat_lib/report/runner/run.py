@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_lib.config import Config
+from eurosat_lib.progress import duration
 from eurosat_lib.report.runner.binding import bind
 from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runner.execution import execute, publish
 from eurosat_lib.report.runner.plan import Plan, Request, prepare
 
-OVERHEAD = 8.0  # seconds per notebook beside its stages: kernel, imports, figures
+OVERHEAD = 10.0  # seconds per notebook beside its stages: kernel, imports, figures
 
 
 def build(request: Request, console: Console) -> list[Path]:
@@ -33,20 +34,23 @@ def build(request: Request, console: Console) -> list[Path]:
 
 def _run_all(plans: Sequence[Plan], config: Config, console: Console, force: bool) -> None:
     pending = [plan for plan in plans if force or not plan.current()]
-    seconds = _estimates(config) if pending else {}
+    seconds = _estimates(config, pending) if pending else {}
+    if len(seconds) > 1:
+        console.line(f"{len(pending)} notebooks to run, about {duration(sum(seconds.values()))}")
     for number, plan in enumerate(plans, 1):
         title = f"[{number}/{len(plans)}] {plan.notebook.name}"
         if not force and plan.current():
             console.line(f"{title} · up to date")
             continue
-        about = seconds.get(plan.notebook.name)
-        _run(plan, title, None if about is None else about + OVERHEAD, console)
+        _run(plan, title, seconds.get(plan.notebook.name), console)
 
 
-def _estimates(config: Config) -> dict[str, float]:
+def _estimates(config: Config, pending: Sequence[Plan]) -> dict[str, float]:
+    """Seconds per notebook, for those that can be estimated."""
     from eurosat_lib.estimate import notebook_seconds
 
-    return notebook_seconds(config)
+    computing, names = notebook_seconds(config), [plan.notebook.name for plan in pending]
+    return {name: computing[name] + OVERHEAD for name in names if name in computing}
 
 
 def _run(plan: Plan, title: str, about: float | None, console: Console) -> None:

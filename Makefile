@@ -1,0 +1,93 @@
+# The report, from a fresh clone: make report. Alone, make prints this help.
+#
+# Works with GNU make 3.81 and later. Values reach the commands through the environment, so that
+# spaces and quotes in them survive.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.NOTPARALLEL:
+
+PROFILE ?= auto#      auto (full with CUDA, else quick), quick or full
+DATA ?=#              auto, synthetic, timm/eurosat-rgb or a folder
+NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
+PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"
+PYTHON ?= python3#    makes .venv; 3.11 or newer
+ARGS ?=#              options of pytest for make test, for instance "-k grid"
+
+# An activated environment is used as it is (conda's base is not one); .venv otherwise.
+CONDA := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX))
+VENV := $(or $(VIRTUAL_ENV),$(CONDA),.venv)
+
+# The Windows Subsystem for Linux calls the machine NAME in every environment: not a run.
+ifneq ($(WSL_DISTRO_NAME),)
+ifeq ($(origin NAME),environment)
+NAME :=
+endif
+endif
+
+# Kept in the environment: changes with the project's place and with what is to be installed.
+STATE := $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/.eurosat-report-$(STATE)
+PY := $(VENV)/bin/python
+
+export PROFILE DATA NAME PARAMS PYTHON ARGS VENV STAMP PY
+
+BUILD := "$$PY" -m eurosat_lib.report build --profile "$$PROFILE" --data "$$DATA" \
+	--name "$$NAME" --params="$$PARAMS"
+NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
+
+.PHONY: help setup ready report test lint lab tensorboard compute clean $(NOTEBOOKS)
+
+help: # this help
+	@echo "Targets:"
+	@sed -n 's/^\([a-z]*\):.*# \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+	@echo "  01_data … 07_eval: one notebook alone, executed into reports/notebooks"
+	@echo "Variables, for instance make report PROFILE=quick NAME=trial:"
+	@sed -n 's/^\([A-Z]*\) ?= *\([a-z0-9]*\)# *\(.*\)/  \1|\3/p' Makefile \
+		| awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+
+setup: ready # install everything into the activated environment, or into .venv
+	@echo "ready: $$VENV ($$("$$PY" --version))"
+
+report: ready # run the notebooks that are out of date, bind reports/rapport.html and .pdf
+	@$(BUILD)
+
+$(NOTEBOOKS): ready
+	@$(BUILD) --only $@
+
+compute: ready # compute all stages, without notebooks
+	@[ -z "$$PARAMS" ] || { echo "error: PARAMS is for notebooks; a stage takes flags:" \
+		"python -m eurosat_lib --help" >&2; exit 2; }
+	@"$$PY" -m eurosat_lib compute --profile "$$PROFILE" $${DATA:+--data "$$DATA"} \
+		$${NAME:+--name "$$NAME"}
+
+test: ready # run the tests
+	@"$$PY" -m pytest $$ARGS
+
+lint: ready # check style, layers of imports, and that no notebook has outputs
+	@"$$PY" -m ruff check .
+	@"$$PY" -m ruff format --check .
+	@"$$PY" -c 'from importlinter.cli import lint_imports_command as lint; lint()'
+	@"$$PY" -m nbstripout --verify --extra-keys \
+		"metadata.papermill cell.metadata.papermill metadata.language_info.version" \
+		$(NOTEBOOKS:%=notebooks/%.ipynb)
+
+lab: ready # open JupyterLab at notebooks/
+	@"$$PY" -m jupyterlab --LabApp.default_url=/lab/tree/notebooks \
+		$(if $(filter 0,$(shell id -u)),--allow-root)
+
+tensorboard: ready # open TensorBoard at runs/
+	@"$$PY" -m tensorboard.main --logdir "runs/$$NAME"
+
+clean: # remove the built report and tool caches; results in artifacts/ and runs/ stay
+	@set -e; folder="reports/$$NAME"; \
+	case "$$NAME" in answers|template|*/*|.*) echo "error: NAME=$$NAME is no run" >&2; exit 2;; esac; \
+	rm -rf "$$folder"/rapport.html "$$folder"/rapport.pdf "$$folder"/notebooks "$$folder"/.build.json; \
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache; \
+	find eurosat_lib tests -name __pycache__ -type d -prune -exec rm -rf {} +; \
+	echo "cleaned; kept: artifacts/ and runs/ (results), $$VENV"
+
+# Installs once: nothing to do while the stamp is there.
+ready:
+	@[ -f "$$STAMP" ] && [ -x "$$PY" ] || bash .ci/setup

@@ -1,0 +1,39 @@
+"""Every figure of the report: each function returns a Matplotlib figure, made outside pyplot.
+
+Each has a title, French labels with units, and an alt text with the numbers (its ``get_label()``).
+"""
+
+from eurosat_lib.plots.checks import baselines, gradient_norms, initial_losses, overfit
+from eurosat_lib.plots.data import channel_statistics, class_distribution
+from eurosat_lib.plots.evaluation import confusion, per_class, worst_errors
+from eurosat_lib.plots.field import receptive_field
+from eurosat_lib.plots.grid import grid_curves, grid_effects, grid_ranking
+from eurosat_lib.plots.heatmaps import grid_heatmaps, refined_heatmap
+from eurosat_lib.plots.images import augmentation_draws, examples
+from eurosat_lib.plots.lr import lr_sweep
+from eurosat_lib.plots.network import architecture
+from eurosat_lib.plots.training import comparison, training_curves
+
+__all__ = [
+    "architecture",
+    "augmentation_draws",
+    "baselines",
+    "channel_statistics",
+    "class_distribution",
+    "comparison",
+    "confusion",
+    "examples",
+    "gradient_norms",
+    "grid_curves",
+    "grid_effects",
+    "grid_heatmaps",
+    "grid_ranking",
+    "initial_losses",
+    "lr_sweep",
+    "overfit",
+    "per_class",
+    "receptive_field",
+    "refined_heatmap",
+    "training_curves",
+    "worst_errors",
+]

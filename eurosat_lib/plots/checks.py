@@ -1,0 +1,172 @@
+"""Charts of notebooks 02 and 03: baselines, initial loss, gradients, overfit."""
+
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from eurosat_lib.baselines import Baselines
+from eurosat_lib.checks import InitialLoss, Overfit
+from eurosat_lib.evaluation import wilson
+from eurosat_lib.plots.axes import decimal, epochs, label_ends, log_x, log_y, percent
+from eurosat_lib.plots.style import (
+    BLUE,
+    ORANGE,
+    SMALL,
+    SOFT,
+    categories,
+    finish,
+    new_figure,
+    one_axes,
+    styled,
+)
+from eurosat_lib.report.french import nombre, pct
+from eurosat_lib.tables.words import layer_place, plural, power, typeset
+
+LEVEL = 0.95  # of the intervals
+
+
+@styled
+def baselines(b: Baselines) -> Figure:
+    """Show the validation accuracies to beat, with their 95 % intervals, and chance."""
+    images = round(b.uniform * (1 - b.uniform) / b.uniform_validation_sd**2)
+    scores = {
+        "statistiques de couleur,\nrégression logistique": b.color_validation,
+        "vignette 4 × 4,\nrégression logistique": b.thumbnail_validation,
+        f"classe majoritaire\n({b.majority_class})": b.majority_validation,
+    }
+    fig, ax = one_axes(2.3)
+    values = np.array(list(scores.values()))
+    bounds = np.array([wilson(round(v * images), images, LEVEL) for v in values])
+    errors = np.abs(bounds.T - values)
+    ax.barh(list(scores), values, color=(BLUE, BLUE, SOFT), height=0.6)
+    ax.errorbar(values, range(3), xerr=errors, fmt="none", ecolor="black", capsize=3, lw=1)
+    for row, (value, (_, high)) in enumerate(zip(values, bounds, strict=True)):
+        ax.text(high, row, f"  {pct(value)}", va="center", weight="bold")
+    test = typeset(f"test : {pct(b.majority_test)}")
+    place = {"xytext": (52, 0), "textcoords": "offset points", "va": "center"}
+    ax.annotate(test, (bounds[2, 1], 2), color=SOFT, **place)
+    ax.axvline(b.uniform, color=ORANGE, ls="--", lw=1.2)
+    ax.annotate(
+        typeset(f"hasard : {pct(b.uniform, 0)}"),
+        (b.uniform, 2.5),
+        xytext=(4, -1),
+        textcoords="offset points",
+        color=ORANGE,
+        fontsize=SMALL,
+    )
+    ax.set_ylim(-0.5, 2.85)
+    ax.set_xlim(0, min(1.0, bounds.max() * 1.18))
+    ax.set_xlabel("exactitude sur validation (%)")
+    percent(ax.xaxis)
+    categories(ax)
+    alt = (
+        f"Barres : statistiques de couleur {pct(b.color_validation)}, vignette "
+        f"{pct(b.thumbnail_validation)}, classe majoritaire {pct(b.majority_validation)} ; trait "
+        f"du hasard à {pct(b.uniform, 0)}. Les barres d’erreur sont des intervalles à 95 % sur "
+        f"{nombre(images)} images."
+    )
+    return finish(fig, "Ce qu’un modèle doit dépasser", alt)
+
+
+@styled
+def initial_losses(r: InitialLoss) -> Figure:
+    """Show the initial loss of every initialisation around ln K, and that of this network."""
+    mean, sd = statistics.fmean(r.losses), statistics.stdev(r.losses)
+    fig, ax = one_axes(1.9)
+    ax.axvline(r.theory, color=SOFT, lw=1.2)
+    heights = np.random.default_rng(0).uniform(-0.25, 0.25, len(r.losses))
+    ax.scatter(r.losses, heights, s=20, color=BLUE, alpha=0.75, lw=0)
+    ax.errorbar(mean, -0.65, xerr=sd, fmt="o", color=BLUE, capsize=3)
+    ax.scatter([r.loss], [0], s=55, color=ORANGE, marker="D", zorder=3)
+    spread = f"moyenne ± écart-type : {nombre(mean, 3)} ± {nombre(sd, 3)}"
+    own = f"ce réseau : {nombre(r.loss, 3)}"
+    theory = f"ln {r.classes} = {nombre(r.theory, 3)}"
+    for x, y, text, color, side in (
+        (r.theory, 0.62, f"  {theory}", SOFT, "left"),
+        (mean + sd, -0.65, f"  {spread}", BLUE, "left"),
+        (r.loss, 0.38, own, ORANGE, "center"),
+    ):
+        ax.text(x, y, typeset(text), color=color, ha=side, va="center", fontsize=SMALL)
+    ax.set_ylim(-0.95, 0.8)
+    ax.margins(x=0.12)
+    ax.set_yticks([])
+    ax.set_xlabel("perte du réseau non entraîné, premier lot (nats)")
+    decimal(ax.xaxis)
+    categories(ax)
+    alt = (
+        f"{len(r.losses)} initialisations : pertes de {nombre(min(r.losses), 3)} à "
+        f"{nombre(max(r.losses), 3)}, {spread} ; {own} ; théorie : {theory}."
+    )
+    title = f"Perte initiale de {len(r.losses)} initialisations, face à la théorie"
+    return finish(fig, title, alt)
+
+
+@styled
+def gradient_norms(r: InitialLoss) -> Figure:
+    """Show the norm of each tensor's first gradient: a row per layer, weights and biases."""
+    layers = list(dict.fromkeys(g.name.rpartition(".")[0] for g in r.gradients))
+    norms = {g.name: g.norm for g in r.gradients}
+    positive = [norm for norm in norms.values() if norm > 0]
+    floor = min(positive, default=1.0) / 3
+    fig, ax = one_axes(0.21 * len(layers) + 1.0)
+    for kind, color, marker, label in (
+        ("weight", BLUE, "o", "poids"),
+        ("bias", ORANGE, "s", "biais"),
+    ):
+        x = [max(norms.get(f"{layer}.{kind}", np.nan), floor) for layer in layers]
+        ax.scatter(x, range(len(layers)), color=color, marker=marker, s=24, zorder=3)
+        ax.text(x[0], -0.75, label, color=color, ha="center", va="center", fontsize=8)
+    if len(positive) < len(norms):
+        ax.axvline(floor, color=SOFT, ls=":", lw=1)
+        ax.text(floor, len(layers) - 1, " nul", color=SOFT, fontsize=SMALL)
+    ax.set_yticks(range(len(layers)), [", ".join(layer_place(layer)) for layer in layers])
+    ax.set_ylim(len(layers) - 0.4, -1.2)
+    ax.set_title("BatchNorm efface le biais de la convolution : gradient nul, à l’arrondi près")
+    log_x(ax)
+    ax.set_xlabel("norme L2 du gradient (échelle logarithmique)")
+    ax.set_ylabel("couche")
+    categories(ax)
+    ax.grid(True, axis="y")
+    low, high = (choose(r.gradients, key=lambda g: g.norm) for choose in (min, max))
+    alt = (
+        f"{len(norms)} tenseurs : la norme va de {power(low.norm)} ({low.name}) à "
+        f"{power(high.norm)} ({high.name}) ; {len(positive)} tenseurs reçoivent un gradient."
+    )
+    return finish(fig, "Norme du gradient par couche, premier lot", alt)
+
+
+@styled
+def overfit(r: Overfit) -> Figure:
+    """Show loss and accuracy of the few images learnt by heart, epoch by epoch."""
+    fig = new_figure(2.7)
+    left, right = fig.subplots(1, 2)
+    numbers = range(1, len(r.losses) + 1)
+    last = len(r.losses)
+    left.plot(numbers, r.losses, color=BLUE, marker="o", ms=2.5)
+    left.axhline(r.target_loss, color=ORANGE, ls="--", lw=1.2)
+    log_y(left)
+    left.set_ylabel("perte (nats)")
+    note = {"color": ORANGE, "fontsize": SMALL, "textcoords": "offset points"}
+    target = typeset(f"but : {nombre(r.target_loss)}")
+    left.annotate(target, (1, r.target_loss), xytext=(0, 3), **note)
+    right.plot(numbers, r.accuracies, color=BLUE, marker="o", ms=2.5)
+    right.set_ylabel("exactitude sur ces images (%)")
+    right.set_ylim(0, 1.04)
+    percent(right.yaxis)
+    for ax, value, text in (
+        (left, r.losses[-1], nombre(r.losses[-1], 4)),
+        (right, r.accuracies[-1], pct(r.accuracies[-1], 0)),
+    ):
+        epochs(ax, last)
+        ax.plot(last, value, "o", color=BLUE, ms=6)
+        label_ends(ax, [(last, value, text, BLUE)])
+    state = "atteint" if r.reached else "non atteint"
+    alt = (
+        f"La perte va de {nombre(r.losses[0], 3)} à {nombre(r.losses[-1], 4)} en "
+        f"{plural(last, 'époque')} (but de {nombre(r.target_loss)} {state}) ; l’exactitude va de "
+        f"{pct(r.accuracies[0])} à {pct(r.accuracies[-1])}."
+    )
+    return finish(fig, f"{r.size} images apprises par cœur", alt)

@@ -1,0 +1,11 @@
+"""Progress of long work: library code calls ``progress`` and ``announce``, the place decides how.
+
+``EUROSAT_PROGRESS=<file>``: JSON lines there, for the report runner, and nothing in a notebook's
+outputs. Otherwise a tqdm bar in JupyterLab, lines on standard error elsewhere.
+"""
+
+from eurosat_lib.progress.bars import Bar, announce, progress
+from eurosat_lib.progress.display import Display, duration
+from eurosat_lib.progress.sinks import FILE_VARIABLE
+
+__all__ = ["FILE_VARIABLE", "Bar", "Display", "announce", "duration", "progress"]

@@ -1,0 +1,45 @@
+"""Every table of the report: a DataFrame with French headings.
+
+Numbers stay numbers where a column is of one kind; ``attrs`` holds what ``report.table`` needs to
+write them: ``table(frame, "légende", **frame.attrs)``.
+"""
+
+from eurosat_lib.tables.checks import baselines, initial_loss, layers, overfit, variants
+from eurosat_lib.tables.data import (
+    augmentation,
+    classes,
+    findings,
+    pipeline,
+    preprocessing,
+    splits,
+)
+from eurosat_lib.tables.evaluation import confusions, metrics, per_class
+from eurosat_lib.tables.run import artifacts, environment
+from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
+from eurosat_lib.tables.training import configuration, history
+
+__all__ = [
+    "artifacts",
+    "augmentation",
+    "baselines",
+    "classes",
+    "comparison",
+    "configuration",
+    "confusions",
+    "effects",
+    "environment",
+    "findings",
+    "grid",
+    "history",
+    "initial_loss",
+    "layers",
+    "lr_rules",
+    "metrics",
+    "overfit",
+    "per_class",
+    "pipeline",
+    "preprocessing",
+    "refined",
+    "splits",
+    "variants",
+]

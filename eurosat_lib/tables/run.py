@@ -1,0 +1,62 @@
+"""Tables of section 11: environment, time per stage, files left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_type_hints
+
+import pandas as pd
+
+from eurosat_lib import stages
+from eurosat_lib.config import Config
+from eurosat_lib.report.french import duree, nombre
+from eurosat_lib.runtime import describe_environment
+from eurosat_lib.tables.frame import frame
+from eurosat_lib.training.checkpoint import sha256
+
+DIGITS = 12  # of a SHA-256: enough to tell files apart
+NAMES = {
+    "python": "Python",
+    "torch": "PyTorch",
+    "cuda": "CUDA",
+    "numpy": "NumPy",
+    "system": "Système",
+    "cores": "Cœurs",
+}
+
+
+def environment(config: Config) -> pd.DataFrame:
+    """List the versions, then each finished stage with its device and time; cells are text."""
+    rows = [
+        ("Version" if name not in ("system", "cores") else "Machine", NAMES.get(name, name), value)
+        for name, value in describe_environment().items()
+        if value
+    ]
+    for name, stage in stages.STAGES.items():
+        origin = stages.provenance(config, get_type_hints(stage)["return"])
+        if origin:
+            where = f"{duree(origin['seconds'])}, {origin['device']}, {origin['precision']}"
+            rows.append(("Étape", name, where))
+    return frame(("Rubrique", "Élément", "Valeur"), rows)
+
+
+def artifacts(config: Config) -> pd.DataFrame:
+    """List the files of the run and its TensorBoard folders; cells are text.
+
+    A file has the first 12 digits of its SHA-256; a folder says how many runs it holds.
+    """
+    folder = config.paths.artifacts
+    files = sorted(path for path in folder.glob("*") if path.is_file())
+    rows = [(f"artifacts/{path.name}", _size(path), sha256(path)[:DIGITS]) for path in files]
+    for path in sorted(p for p in config.paths.runs.glob("*") if p.is_dir()):
+        events = list(path.rglob("events.*"))
+        if events:
+            rows.append((f"runs/{path.name}/", _size(*events), f"{len(events)} runs"))
+    return frame(("Fichier", "Taille", "SHA-256 (début)"), rows)
+
+
+def _size(*paths: Path) -> str:
+    size = sum(path.stat().st_size for path in paths)
+    if size < 1e6:
+        return f"{nombre(size / 1e3, 1)}\u00a0ko"
+    return f"{nombre(size / 1e6, 1)}\u00a0Mo"

@@ -1,0 +1,130 @@
+"""Small results of the stages of notebooks 01 to 03, for the tests of their answers."""
+
+from eurosat_lib.baselines import Baselines
+from eurosat_lib.checks import Architecture, InitialLoss, Overfit
+from eurosat_lib.checks.architecture import Variant
+from eurosat_lib.checks.initial_loss import LayerGradient
+from eurosat_lib.data.audit import Audit, Pipeline
+from eurosat_lib.data.types import CLASSES
+
+EVEN = {"train": (60,) * 10, "validation": (20,) * 10, "test": (20,) * 10}
+
+
+def audit(**changes) -> Audit:
+    clean = dict.fromkeys(("duplicates", "duplicates_across", "black", "nodata", "flat"), 0)
+    facts = {
+        "source_kind": "folder",
+        "source_location": "tuiles",
+        "source_revision": None,
+        "fingerprint": "abcdef012345" + "0" * 52,
+        "classes": CLASSES,
+        "counts": EVEN,
+        "image_shape": (3, 64, 64),
+        "saturated": 0,
+        "channel_mean": (0.34, 0.38, 0.41),
+        "channel_sd": (0.20, 0.14, 0.12),
+    }
+    return Audit(**clean | facts | changes)
+
+
+def pipeline(**changes) -> Pipeline:
+    facts = {
+        "batch_shape": (64, 3, 64, 64),
+        "batch_dtype": "float32",
+        "labels_shape": (64,),
+        "labels_dtype": "int64",
+        "label_min": 0,
+        "label_max": 9,
+        "input_shape": (3, 64, 64),
+        "num_classes": 10,
+        "batch_size": 64,
+        "batches": {"train": 10, "validation": 4, "test": 4},
+        "used": {"train": 600, "validation": 200, "test": 200},
+        "value_min": -1.8,
+        "value_max": 2.64,
+        "value_mean": (-0.6, -0.3, 0.0),
+        "value_sd": (0.9, 0.6, 0.5),
+        "possible_min": -2.118,
+        "possible_max": 2.64,
+        "reshuffled": True,
+        "repeatable": True,
+        "fixed_order": True,
+    }
+    return Pipeline(**facts | changes)
+
+
+def baselines(**changes) -> Baselines:
+    facts = {
+        "majority_class": "Forest",
+        "majority_count": 60,
+        "train_images": 600,
+        "majority_validation": 0.1,
+        "majority_test": 0.1,
+        "uniform": 0.1,
+        "uniform_validation_sd": 0.02,
+        "uniform_test_sd": 0.02,
+        "color_validation": 0.66,
+        "thumbnail_validation": 0.4,
+        "linear_train_images": 600,
+    }
+    return Baselines(**facts | changes)
+
+
+def architecture(side: int = 64, **changes) -> Architecture:
+    sizes = {(2, 2): 48, (2, 3): 64, (3, 2): 70, (3, 3): 94}
+    facts = {
+        "input_shape": (3, side, side),
+        "output_shape": (10,),
+        "channels": (64, 128, 256),
+        "blocks_per_stage": 2,
+        "dilation_stage3": 2,
+        "parameters": 1149770,
+        "parameters_by_formula": 1149770,
+        "tensors": 26,
+        "layers": (),
+        "variants": tuple(
+            Variant(
+                blocks_per_stage=b,
+                dilation_stage3=d,
+                parameters=1149770 if b == 2 else 1925258,
+                tensors=12 * b + 2,
+                receptive_field=field,
+                gflop=1.5 * b,
+            )
+            for (b, d), field in sizes.items()
+        ),
+    }
+    return Architecture(**facts | changes)
+
+
+def initial(loss: float = 2.34, bias: float = 1e-5, lost: bool = False) -> InitialLoss:
+    gradients = [LayerGradient(name="stages.0.0.bias", norm=bias, values=4)]
+    names = ("stages.0.0.weight", "stages.0.1.weight", "stages.0.1.bias", "head.weight")
+    gradients += [LayerGradient(name=name, norm=0.5, values=4) for name in names]
+    gradients.append(LayerGradient(name="head.bias", norm=0.0 if lost else 0.2, values=4))
+    return InitialLoss(
+        batch_shape=(64, 3, 64, 64),
+        batch_dtype="float32",
+        labels_shape=(64,),
+        logits_shape=(64, 10),
+        classes=10,
+        loss=loss,
+        grad_norm=1.0,
+        gradients=tuple(gradients),
+        losses=(2.25, 2.3, 2.35),
+    )
+
+
+def overfit(losses=(2.35, 0.5, 0.009), accuracy: float = 1.0) -> Overfit:
+    return Overfit(
+        size=32,
+        lr=0.01,
+        weight_decay=0.0,
+        blocks_per_stage=2,
+        dilation_stage3=2,
+        parameters=1149770,
+        target_loss=0.01,
+        max_epochs=50,
+        losses=losses,
+        accuracies=(0.1,) * (len(losses) - 1) + (accuracy,),
+    )

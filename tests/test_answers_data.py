@@ -1,0 +1,162 @@
+"""Answers of notebooks 01 to 03: what they say follows from the facts, whichever they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+from answer_facts import EVEN, architecture, audit, baselines, initial, overfit, pipeline
+
+from eurosat_lib.config import load_config
+from eurosat_lib.report.answers import context_of, render
+
+ROOT = Path(__file__).resolve().parent.parent
+ANSWERS = ROOT / "reports" / "answers"
+NAMES = ["S0", "S1.1", "S1.2", "S1.3", "S1.4", *(f"D{i}" for i in range(1, 12)), "S2.1", "M0"]
+NAMES += ["S2.2", "M1", "S2.3", "M2", "S3", "M3", "L01", "L02", "L03"]
+ENVIRONMENT = {"python": "3.11.7", "torch": "2.9.0", "cuda": ""}
+IDENTITY = {"author": "Ada L.", "title": "EuroSAT", "repository": "", "profile": "full"}
+HUB = {"source_kind": "hub", "source_location": "timm/eurosat-rgb@b4e2855"}
+HUB |= {"source_revision": "b4e28552cd5f"}
+SYNTHETIC = {"source_kind": "synthetic", "source_location": "synthetic"}
+SKEWED = EVEN | {"train": (60,) * 9 + (20,)}
+UNEVEN = EVEN | {"train": (78,) + (60,) * 8 + (50,)}
+# What may stand in the prose as a figure: names, units, ranges of a type, sections.
+ALLOWED = re.compile(
+    r"2019|Sentinel-2|L1C|10\sm\b|de 0 à 2750|255|\[0, 1\]|\[0,|SHA-256|uint8|float32|3×3|2×2|F1"
+    r"|2d\b|Pool2d\(1\)|_stage3|les 2 à|sections?\s\d[\d.]*|[=≠] 0\b|\$[^$]*\$|log\(1/"
+)
+
+
+def say(name: str, changes: dict | None = None, *, profile="full", values=None, **facts) -> str:
+    """Render an answer as the notebooks do; other facts by kind of result."""
+    config = load_config(ROOT / "configs" / "config.yaml", profile, values).model_dump()
+    a, p = facts.get("audit") or audit(), facts.get("pipeline") or pipeline()
+    i, o = facts.get("initial") or initial(), facts.get("overfit") or overfit()
+    b, net = facts.get("baselines") or baselines(), facts.get("network") or architecture()
+    extra = {"config": config, "pixels": 4, "limit": 3.0, "environment": ENVIRONMENT}
+    extra |= {"device": "CPU", "gradients": [g.model_dump() for g in i.gradients]}
+    first = {"M0": b, "S2.1": b, "L02": b, "S2.2": net, "M1": net, "S2.3": i, "M2": i}
+    first |= {"S3": o, "M3": o} | dict.fromkeys(("D6", "D7", "D8", "D11"), p)
+    identity = IDENTITY | {"synthetic": a.source_kind == "synthetic"} if name == "S0" else {}
+    results = (first.get(name, a), a, p, b, net, i, o)
+    text = render(name, context_of(results, extra | identity | (changes or {})), ANSWERS)
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", [{}, HUB, SYNTHETIC], ids=["folder", "hub", "synthetic"])
+def test_every_answer_renders(name, kind):
+    assert len(say(name, audit=audit(**kind))) > 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_figure_is_typed_by_hand(name):
+    text = (ANSWERS / f"{name}.md").read_text(encoding="utf-8")
+    prose = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.S)
+    prose = re.sub(r"^\d\. ", "", prose, flags=re.M)
+    found = re.search(r".{0,30}\d.{0,20}", ALLOWED.sub("", prose))
+    assert not found, found[0]
+
+
+@pytest.mark.parametrize("name", ["D1", "D2", "D3", "D5", "S1.1"])
+def test_synthetic_images_are_never_called_sentinel(name):
+    drawn = say(name, audit=audit(**SYNTHETIC))
+    assert "données synthétiques de démonstration" in drawn and "Sentinel" not in drawn
+    assert "synthétiques" not in say(name)
+
+
+D9_STRONG = {"augment.brightness": 0.5}
+FEW = pipeline(used={"train": 100, "validation": 50, "test": 50})
+CENTRED = pipeline(value_mean=(0.01, 0.0, -0.02), value_sd=(1.0, 0.99, 1.02))
+CASES = [  # answer, facts, what it says then, facts that turn it, what it says then
+    ("S0", {}, "non renseigné", {"changes": {"repository": "https://x.org/y"}}, "<https://x.org"),
+    ("S0", {}, "artifacts/best", {"values": {"paths.name": "essai"}}, "artifacts/essai/best"),
+    ("S1.1", {}, "dossier local `tuiles`", {"audit": audit(**HUB)}, "révision `b4e28552"),
+    ("S1.3", {}, "déjà cette taille", {"profile": "quick"}, "(32, 32), depuis 64 × 64"),
+    ("S1.3", {}, "ImageNet", {"values": {"preprocess.mean": [0.3, 0.4, 0.4]}}, "[0.3, 0.4, 0.4]"),
+    ("S1.4", {}, "padding = 4", {"values": {"augment.crop_padding": 0}}, "désactivé (padding"),
+    ("D1", {}, "dossier local", {"audit": audit(**HUB)}, "révision `b4e2855`"),
+    ("D2", {}, "les utilisons toutes", {"pipeline": FEW}, "n’en retient que 100, 50 et 50"),
+    ("D3", {}, "équilibrés entre classes", {"audit": audit(counts=UNEVEN)}, "pas stratifiés"),
+    ("D3", {}, "score de test optimiste", {"audit": audit(**SYNTHETIC)}, "n’existe pas ici"),
+    ("D4", {}, "**équilibrées**", {"audit": audit(counts=UNEVEN)}, "**modéré**"),
+    ("D4", {"audit": audit(counts=UNEVEN)}, "1,56", {"audit": audit(counts=SKEWED)}, "**fort**"),
+    (
+        "D5",
+        {},
+        "aucune image n’a exactement",
+        {"audit": audit(duplicates=3)},
+        "3 images en double",
+    ),
+    ("D5", {}, "Rien n’impose", {"audit": audit(duplicates=1, duplicates_across=1)}, "fuite dir"),
+    ("D5", {}, "le bleu", {"audit": audit(channel_mean=(0.5, 0.3, 0.3))}, "clair est le rouge"),
+    ("D5", {}, "aucun pixel sans", {"audit": audit(nodata=2)}, "2 images avec au moins un pixel"),
+    ("D6", {}, "ni exactement centrées", {"pipeline": CENTRED}, "bien centrées"),
+    ("D6", {}, "les laisse intactes", {"profile": "quick"}, "de 64 à 32 pixels divise le calcul"),
+    (
+        "D6",
+        {},
+        ", dans l’inter",
+        {"pipeline": pipeline(value_max=3.0)},
+        "**hors de** l’intervalle",
+    ),
+    ("D7", {}, "Vérification", {"pipeline": pipeline(fixed_order=False)}, "**Anomalie**"),
+    ("D8", {}, "162 cadrages", {"values": {"augment.flip_probability": 0.0}}, " 81 cadrages"),
+    ("D8", {}, "40 m au sol", {"audit": audit(**SYNTHETIC)}, "au plus 4 pixels ne doit"),
+    ("D8", {}, "(vérifié)", {"pipeline": pipeline(reshuffled=False)}, "le même premier lot"),
+    ("D8", {}, "(vérifié)", {"pipeline": pipeline(repeatable=False)}, "n’a pas redonné"),
+    ("D9", {}, "restent petites", {"values": D9_STRONG}, "50 % atteignent la dispersion"),
+    ("D10", {}, "sur 4 pixels", {"profile": "quick"}, "À 32 pixels de côté"),
+    ("D11", {}, "**cohérents**", {"pipeline": pipeline(input_shape=(3, 32, 32))}, "**incohérents"),
+    ("D11", {}, "réduit à 24 images", {"pipeline": FEW}, "réduit à 36 images"),
+    (
+        "M0",
+        {},
+        "se valent",
+        {"baselines": baselines(majority_validation=0.3)},
+        "10,0 écarts-types",
+    ),
+    (
+        "M0",
+        {},
+        "plus que la dispo",
+        {"baselines": baselines(color_validation=0.41)},
+        "incertitude",
+    ),
+    (
+        "M0",
+        {},
+        "plus que la dispo",
+        {"baselines": baselines(thumbnail_validation=0.9)},
+        "plus que leur moyenne",
+    ),
+    ("M1", {}, "exactement", {"network": architecture(parameters=5)}, "**et non 1 149 770**"),
+    ("M1", {}, "en voit 48", {"network": architecture(32)}, "**toutes** les variantes"),
+    ("M1", {}, "en voit 48", {"network": architecture(128)}, "aucune variante"),
+    ("S2.3", {}, "backward OK", {"initial": initial(lost=True)}, "nul ou non fini dans 1 tenseur"),
+    ("M2", {}, "**cohérente**.", {"initial": initial(2.6)}, "**incohérente**"),
+    ("M2", {}, "**cohérente**.", {"initial": initial(2.4)}, "**cohérente**, quoique"),
+    ("M2", {}, "1 biais de convolution", {"initial": initial(lost=True)}, "5 tenseurs sur 6**"),
+    ("S3", {}, "arrêt dès que", {"overfit": overfit((2.0, 0.5))}, "le maximum prévu"),
+    ("M3", {}, "Ce qui prouve", {"overfit": overfit((2.0, 0.5), 0.4)}, "n’est pas démontré"),
+    (
+        "M3",
+        {},
+        "Ce qui prouve",
+        {"overfit": overfit((2.0, 0.05))},
+        "il manque surtout des époques",
+    ),
+    ("L01", {}, "aucune ne répète", {"audit": audit(duplicates=2)}, "2 images répètent"),
+    ("L03", {}, "Il apprend", {"overfit": overfit((2.0, 0.5))}, "Il n’apprend pas"),
+]
+
+
+@pytest.mark.parametrize(("name", "facts", "before", "other", "after"), CASES)
+def test_the_sentence_follows_the_facts(name, facts, before, other, after):
+    first, second = (_plain(say(name, **values)) for values in (facts, other))
+    assert before in first and after not in first
+    assert after in second and before not in second
+
+
+def _plain(text: str) -> str:
+    return text.replace("\u202f", " ").replace("\u00a0", " ")

@@ -1,0 +1,312 @@
+"""The answers of notebooks 04 to 07 say what the numbers say, and the opposite when they do."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from eurosat_lib.config import configure
+from eurosat_lib.data import Source
+from eurosat_lib.evaluation import ClassScore, Evaluation
+from eurosat_lib.grid import Grid, RefinedGrid, compare
+from eurosat_lib.lr_finder import LRFinder, Sweep
+from eurosat_lib.report.answers import context_of, render
+from eurosat_lib.training.final import Training
+from eurosat_lib.training.records import EpochRecord, Fit, Hyperparameters
+
+ROOT = Path(__file__).resolve().parents[1]
+ANSWERS = ROOT / "reports" / "answers"
+CONFIG = configure(str(ROOT / "configs" / "config.yaml"), "quick")
+SETTINGS = CONFIG.model_dump()
+POINT = {"lr": 1e-3, "weight_decay": 1e-4, "blocks_per_stage": 2, "dilation_stage3": 2}
+FOLDER = Source("folder", "eurosat-rgb")
+
+
+def say(name: str, *results, **extra) -> str:
+    text = render(name, context_of(results, extra), ANSWERS)
+    return text.replace("\u202f", " ").replace("\u00a0", " ")
+
+
+def make_fit(val, train=None, val_loss=None, diverged="", **point) -> Fit:
+    train = train or [a - 0.02 for a in val]
+    val_loss = val_loss or [1 - a for a in val]
+    epochs = tuple(
+        EpochRecord(
+            epoch=i + 1,
+            train_loss=1 - t,
+            train_accuracy=t,
+            val_loss=loss,
+            val_accuracy=v,
+            lr=1e-3,
+            grad_norm=1.0,
+            steps=10,
+            seconds=2.0,
+        )
+        for i, (v, t, loss) in enumerate(zip(val, train, val_loss, strict=True))
+    )
+    return Fit(
+        hyperparameters=Hyperparameters(**POINT | point),
+        seed=42,
+        train_images=3000,
+        parameters=1000,
+        epochs=epochs,
+        diverged=diverged,
+    )
+
+
+def make_grid(kind=Grid, origin="lr_finder", **gain) -> Grid:
+    """Build 24 trials; ``gain`` is what each factor's larger value adds, 0 alternates signs."""
+    fits = []
+    grid = product((5e-4, 1e-3, 2e-3), (1e-5, 1e-4), (2, 3), (2, 3))
+    for rank, (lr, wd, d, b) in enumerate(grid):
+        bit = {"lr": lr > 1e-3, "weight_decay": wd > 1e-5, "dilation_stage3": d > 2}
+        bit["blocks_per_stage"] = b > 2
+        score = 0.7 + sum(gain.get(name, 0.0) for name, high in bit.items() if high)
+        score += 0.001 * (-1) ** (rank // 4) * bit["dilation_stage3"]
+        score += 0.001 * (-1) ** (rank // 2) * bit["blocks_per_stage"]
+        score += 0.001 * (-1) ** (rank // 8 + rank) * bit["weight_decay"]
+        score += 0.001 * (-1) ** rank * bit["lr"]
+        point = {"lr": lr, "weight_decay": wd, "dilation_stage3": d, "blocks_per_stage": b}
+        fits.append(make_fit([score - 0.1, score, score], **point))
+    return kind(trials=tuple(fits), epochs=3, origin=origin)
+
+
+def make_training(val, origin="refined_grid_search", planned=None, **fit) -> Training:
+    sources = origin if isinstance(origin, dict) else dict.fromkeys(POINT, origin)
+    return Training(
+        fit=make_fit(val, **fit),
+        origin=sources,
+        planned_epochs=planned or len(val),
+        batch_size=64,
+    )
+
+
+def make_evaluation(correct=900, correct_validation=900, n=1000, epoch=4) -> Evaluation:
+    return Evaluation(
+        checkpoint="best.ckpt",
+        checkpoint_sha256="0123456789ab" * 5 + "cdef",
+        hyperparameters=Hyperparameters(**POINT),
+        epoch=epoch,
+        seed=42,
+        parameters=1000,
+        classes=("Forest", "River"),
+        n=n,
+        correct=correct,
+        n_validation=n,
+        correct_validation=correct_validation,
+        loss=0.3,
+        loss_validation=0.3,
+        confidence_level=0.95,
+        macro_f1=0.9,
+        per_class=(
+            ClassScore(name="Forest", precision=0.9, recall=0.9, f1=0.95, support=n // 2),
+            ClassScore(name="River", precision=0.9, recall=0.9, f1=0.85, support=n // 2),
+        ),
+        confusion=((n // 2, 0), (n - correct, n // 2 - n + correct)),
+        predictions=(),
+    )
+
+
+def make_finder(*suggestions: dict) -> LRFinder:
+    sweeps = tuple(
+        Sweep(
+            seed=s, lr=(1e-6, 1.0), loss=(2.3, 1), smoothed=(2.3, 1), stopped="end", suggestions=r
+        )
+        for s, r in enumerate(suggestions)
+    )
+    return LRFinder(sweeps=sweeps, weight_decay=1e-4, batch_size=64, smoothing=0.9, iterations=100)
+
+
+def rules(steepest: float, valley: float, tenth: float) -> dict:
+    return {"steepest": steepest, "valley": valley, "minimum/10": tenth}
+
+
+NARROW = make_finder(rules(4e-4, 5e-4, 6e-4), rules(4e-4, 5e-4, 6e-4))
+WIDE = make_finder(rules(1e-4, 5e-4, 6e-3))
+FLAT = make_finder(rules(4e-4, 5e-4, 6e-4), {})
+
+
+def test_lr_finder_choice_or_none():
+    extra = {"config": SETTINGS, "rates": (2e-4, 5e-4, 1e-3)}
+    good, bad = (say("M4", finder, **extra) for finder in (NARROW, FLAT))
+    assert r"LR = $5 \times 10^{-4}$" in good and "concordent" in good
+    assert "12 fois moins" in good  # the minimum is at 6e-3
+    assert "ne permet pas de choisir" in bad and "Nous retenons" not in bad
+    assert "ordre de grandeur" in say("M4", WIDE, **extra)
+    assert r"$4 \times 10^{-4}$ → $6 \times 10^{-4}$" in say("S4", NARROW, **extra)
+    assert "aucune" in say("S4", FLAT, **extra)
+    assert "je ne sais pas" in say("L04", FLAT, **extra)
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ("lr_finder", "choix de la section 4"),
+        ("config", "donnés par la configuration"),
+        ("fallback", "`04_lr_finder`"),
+    ],
+)
+def test_origin_of_the_grid(origin, words):
+    assert words in say("S5", make_grid(origin=origin), config=SETTINGS)
+
+
+def test_effect_decided_or_not():
+    plain, strong = make_grid(), make_grid(blocks_per_stage=0.05, dilation_stage3=-0.05)
+    first, second = (
+        say("M5", grid, compare(grid), speed=grid.facts()["effects"]) for grid in (plain, strong)
+    )
+    assert "établi**" not in first and first.count("ces essais ne tranchent pas") == 4
+    assert "l’avantage de B = 3 est établi" in second and "D = 2 est établi" in second
+    assert "ne tranchent pas" not in second
+    assert "Aucun des quatre" in say("L05", plain)
+    assert "`dilation_stage3` et `blocks_per_stage`" in say("L05", strong)
+
+
+def test_best_by_epoch_agrees_or_not():
+    grid = make_grid(lr=0.05)
+    lucky = make_fit([0.9, 0.3, 0.3], lr=5e-4, weight_decay=1e-5)
+    other = grid.model_copy(update={"trials": (lucky, *grid.trials[1:])})
+    speed = grid.facts()["effects"]
+    assert "même combinaison" in say("M5", grid, compare(grid), speed=speed)
+    assert "n’est pas tranché" in say("M5", other, compare(other), speed=speed)
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ("refined_grid_search", "grille resserrée, section 8) :"),
+        ("fallback", "`05_grid`"),
+        (dict.fromkeys(POINT, "grid_search") | {"lr": "config"}, "donné par la configuration)"),
+    ],
+)
+def test_origin_of_the_final_configuration(origin, words):
+    text = say("S6", make_training([0.5, 0.6], origin), config=SETTINGS)
+    assert words in text and "Époques = 2 (10–20) ; hors de la fourchette" in text
+    assert "max_steps" in say("S6", make_training([0.5] * 12, planned=20), config=SETTINGS)
+
+
+CURVES = {
+    "climbing": ([0.5, 0.6, 0.7, 0.8], {}, ["**probable**", "baisse jamais"]),
+    "done": ([0.5, 0.8, 0.79, 0.795, 0.79], {}, ["**rien ne l’indique**", "**bonne**"]),
+    "ahead": (
+        [0.5, 0.8, 0.8, 0.8],
+        {"train": [0.5, 0.8, 0.85, 0.95], "val_loss": [1, 0.6, 0.6, 0.61]},
+        ["**non**", "**un début**"],
+    ),
+    "overfit": (
+        [0.5, 0.8, 0.74, 0.8],
+        {"train": [0.5, 0.8, 0.85, 0.95], "val_loss": [1, 0.6, 0.7, 0.9]},
+        ["**oui**", "minimale à l’époque 2", "**agitée**"],
+    ),
+    "swinging": (
+        [0.5, 0.8, 0.79, 0.79],
+        {"val_loss": [1, 0.5, 0.6, 0.7]},
+        ["**pas établi**", "oscillation"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_reading_of_the_curves(name):
+    val, fit, words = CURVES[name]
+    text = say("M6", make_training(val, **fit))
+    assert all(word in text for word in words), text
+    verdicts = {"**oui**", "**un début**", "**pas établi**"} - set(words)
+    assert not any(verdict in text for verdict in verdicts)
+
+
+def test_expected_against_observed():
+    plain, up, down = (compare(make_grid(lr=gain)) for gain in (0, 0.05, -0.05))
+    texts = [say("M7", result) for result in (plain, up, down)]
+    lr = [next(line for line in t.splitlines() if line.startswith("1.")) for t in texts]
+    assert "ne tranchent pas" in lr[0]
+    assert "**conforme** à l’attente" in lr[1] and "**contraire**" in lr[2]
+    assert "ne prouve pas l’absence d’effet" in texts[0]
+    assert "contraire" in say("M7", compare(make_grid(weight_decay=0.05)))
+    assert "LR = $5 \\times 10^{-4}$ : 60" in say("S7", plain)
+    training = make_training([0.5, 0.6])
+    assert "Aucune des quatre" in say("L06", training, plain)
+    assert "pour le LR ;" in say("L06", training, up)
+
+
+def test_refined_grid_better_equal_or_alone():
+    grid = make_grid(lr=0.05)
+    better = make_grid(RefinedGrid, "grid_search", lr=0.06)
+    equal = RefinedGrid(trials=grid.trials, epochs=3, origin="grid_search")
+    worse = make_grid(RefinedGrid, "grid_search", lr=0.01)
+    longer = better.model_copy(update={"epochs": 5})
+    alone = make_grid(RefinedGrid, "fallback")
+    assert "gain non démontré" in say("M8", better, grid)
+    assert "reste le premier" in say("M8", equal, grid) and "autant que" in say("S8", equal, grid)
+    assert "garde le point de la grille" in say("M8", worse, grid)
+    assert "ne se comparent pas" in say("M8", longer, grid)
+    assert "`05_grid`" in say("M8", alone) and "`05_grid`" in say("S8", alone)
+
+
+@pytest.mark.parametrize(
+    ("correct", "words"),
+    [(905, "pas de différence"), (800, "plus bas que"), (960, "plus haut que")],
+)
+def test_gap_between_test_and_validation(correct, words):
+    evaluation = make_evaluation(correct)
+    outcomes = {"pas de différence", "plus bas que", "plus haut que"}
+    for name in ("M9", "L07"):
+        text = say(name, evaluation)
+        assert {w for w in outcomes if w in text} == {words}
+    assert f"{correct / 10:.2f} %".replace(".", ",") in say("S9", evaluation, config=SETTINGS)
+
+
+def test_overfitting_seen_at_the_test():
+    evaluation = make_evaluation()
+    val = [0.6, 0.7, 0.8, 0.9]
+    calm, eager = make_training(val), make_training(val, train=[0.6, 0.7, 0.8, 0.99])
+    assert "rien n’indique un surapprentissage" in say("M9", evaluation, calm)
+    assert "oui, le réseau connaît" in say("M9", evaluation, eager)
+    assert "ne vient pas de l’entraînement" in say("M9", make_evaluation(epoch=3), calm)
+
+
+def test_limits_follow_the_data_and_the_trials():
+    drawn = say("S10", make_evaluation(), source=Source("synthetic", "synthetic"), config=SETTINGS)
+    real = say("S10", make_evaluation(), make_grid(), source=FOLDER, config=SETTINGS)
+    assert "images synthétiques" in drawn and "tuiles voisines" not in drawn.split("Idées")[0]
+    assert "tuiles voisines" in real and "aucun des 24 essais" in real
+    full = SETTINGS | {"profile": "full"}
+    assert "protocole complet" in real
+    assert "protocole complet" not in say("S10", make_evaluation(), source=FOLDER, config=full)
+
+
+def test_reproduction_and_its_boxes():
+    extra = {"source": FOLDER, "config": SETTINGS, "extract": "seed: 42\n", "runs_present": True}
+    best = make_fit([0.9] * 3)
+    found = Grid(trials=(best,), epochs=3, origin="config")
+    training = make_training([0.6, 0.7, 0.8, 0.9], dict.fromkeys(POINT, "grid_search"))
+    text = say("S11", make_evaluation(), training, found, checkpoint_present=True, **extra)
+    assert text.count("[x]") == 3 and "--max_epochs 4" in text and '"grid.lr=[0.001]"' in text
+    other = Grid(trials=(make_fit([0.9], lr=2e-3),), epochs=1, origin="lr_finder")
+    text = say("S11", make_evaluation(), other, checkpoint_present=False, **extra)
+    assert text.count("[x]") == 1 and "n’est pas au meilleur point" in text
+    text = say("S11", make_evaluation(), checkpoint_present=True, **extra)
+    assert text.count("[ ]") == 1 and "aucune recherche" in text
+
+
+def test_answers_and_notebooks_match():
+    wanted = {f"L0{n}" for n in range(4, 8)} | {f"M{n}" for n in range(4, 10)}
+    wanted |= {f"S{n}" for n in range(4, 13)}
+    called = set()
+    for path in sorted((ROOT / "notebooks").glob("0[4-7]_*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        source = "\n".join("".join(cell["source"]) for cell in cells)
+        called |= set(re.findall(r'answer\(\s*"(\w+)"', source))
+    assert called == wanted
+    assert "Newcombe" in say("S12")
+
+
+def test_no_measured_number_is_typed_by_hand():
+    for name in [f"M{n}" for n in range(4, 10)] + [f"S{n}" for n in range(4, 12)]:
+        text = (ANSWERS / f"{name}.md").read_text(encoding="utf-8")
+        prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", text).replace("p < 0,001", "")
+        assert not re.search(r"\d,\d", prose), name
