@@ -4,125 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import product
 from pathlib import Path
 
 import pytest
+from training_facts import (
+    POINT,
+    make_evaluation,
+    make_finder,
+    make_fit,
+    make_grid,
+    make_training,
+    rules,
+)
 
 from eurosat_lib.config import configure
 from eurosat_lib.data import Source
-from eurosat_lib.evaluation import ClassScore, Evaluation
 from eurosat_lib.grid import Grid, RefinedGrid, compare
-from eurosat_lib.lr_finder import LRFinder, Sweep
 from eurosat_lib.report.answers import context_of, render
-from eurosat_lib.training.final import Training
-from eurosat_lib.training.records import EpochRecord, Fit, Hyperparameters
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS = ROOT / "reports" / "answers"
 CONFIG = configure(str(ROOT / "configs" / "config.yaml"), "quick")
 SETTINGS = CONFIG.model_dump()
-POINT = {"lr": 1e-3, "weight_decay": 1e-4, "blocks_per_stage": 2, "dilation_stage3": 2}
 FOLDER = Source("folder", "eurosat-rgb")
 
 
 def say(name: str, *results, **extra) -> str:
     text = render(name, context_of(results, extra), ANSWERS)
     return text.replace("\u202f", " ").replace("\u00a0", " ")
-
-
-def make_fit(val, train=None, val_loss=None, diverged="", **point) -> Fit:
-    train = train or [a - 0.02 for a in val]
-    val_loss = val_loss or [1 - a for a in val]
-    epochs = tuple(
-        EpochRecord(
-            epoch=i + 1,
-            train_loss=1 - t,
-            train_accuracy=t,
-            val_loss=loss,
-            val_accuracy=v,
-            lr=1e-3,
-            grad_norm=1.0,
-            steps=10,
-            seconds=2.0,
-        )
-        for i, (v, t, loss) in enumerate(zip(val, train, val_loss, strict=True))
-    )
-    return Fit(
-        hyperparameters=Hyperparameters(**POINT | point),
-        seed=42,
-        train_images=3000,
-        parameters=1000,
-        epochs=epochs,
-        diverged=diverged,
-    )
-
-
-def make_grid(kind=Grid, origin="lr_finder", **gain) -> Grid:
-    """Build 24 trials; ``gain`` is what each factor's larger value adds, 0 alternates signs."""
-    fits = []
-    grid = product((5e-4, 1e-3, 2e-3), (1e-5, 1e-4), (2, 3), (2, 3))
-    for rank, (lr, wd, d, b) in enumerate(grid):
-        bit = {"lr": lr > 1e-3, "weight_decay": wd > 1e-5, "dilation_stage3": d > 2}
-        bit["blocks_per_stage"] = b > 2
-        score = 0.7 + sum(gain.get(name, 0.0) for name, high in bit.items() if high)
-        score += 0.001 * (-1) ** (rank // 4) * bit["dilation_stage3"]
-        score += 0.001 * (-1) ** (rank // 2) * bit["blocks_per_stage"]
-        score += 0.001 * (-1) ** (rank // 8 + rank) * bit["weight_decay"]
-        score += 0.001 * (-1) ** rank * bit["lr"]
-        point = {"lr": lr, "weight_decay": wd, "dilation_stage3": d, "blocks_per_stage": b}
-        fits.append(make_fit([score - 0.1, score, score], **point))
-    return kind(trials=tuple(fits), epochs=3, origin=origin)
-
-
-def make_training(val, origin="refined_grid_search", planned=None, **fit) -> Training:
-    sources = origin if isinstance(origin, dict) else dict.fromkeys(POINT, origin)
-    return Training(
-        fit=make_fit(val, **fit),
-        origin=sources,
-        planned_epochs=planned or len(val),
-        batch_size=64,
-    )
-
-
-def make_evaluation(correct=900, correct_validation=900, n=1000, epoch=4) -> Evaluation:
-    return Evaluation(
-        checkpoint="best.ckpt",
-        checkpoint_sha256="0123456789ab" * 5 + "cdef",
-        hyperparameters=Hyperparameters(**POINT),
-        epoch=epoch,
-        seed=42,
-        parameters=1000,
-        classes=("Forest", "River"),
-        n=n,
-        correct=correct,
-        n_validation=n,
-        correct_validation=correct_validation,
-        loss=0.3,
-        loss_validation=0.3,
-        confidence_level=0.95,
-        macro_f1=0.9,
-        per_class=(
-            ClassScore(name="Forest", precision=0.9, recall=0.9, f1=0.95, support=n // 2),
-            ClassScore(name="River", precision=0.9, recall=0.9, f1=0.85, support=n // 2),
-        ),
-        confusion=((n // 2, 0), (n - correct, n // 2 - n + correct)),
-        predictions=(),
-    )
-
-
-def make_finder(*suggestions: dict) -> LRFinder:
-    sweeps = tuple(
-        Sweep(
-            seed=s, lr=(1e-6, 1.0), loss=(2.3, 1), smoothed=(2.3, 1), stopped="end", suggestions=r
-        )
-        for s, r in enumerate(suggestions)
-    )
-    return LRFinder(sweeps=sweeps, weight_decay=1e-4, batch_size=64, smoothing=0.9, iterations=100)
-
-
-def rules(steepest: float, valley: float, tenth: float) -> dict:
-    return {"steepest": steepest, "valley": valley, "minimum/10": tenth}
 
 
 NARROW = make_finder(rules(4e-4, 5e-4, 6e-4), rules(4e-4, 5e-4, 6e-4))
@@ -159,10 +68,10 @@ def test_effect_decided_or_not():
     first, second = (
         say("M5", grid, compare(grid), speed=grid.facts()["effects"]) for grid in (plain, strong)
     )
-    assert "établi**" not in first and first.count("ces essais ne tranchent pas") == 4
-    assert "l’avantage de B = 3 est établi" in second and "D = 2 est établi" in second
+    assert "**avantage à" not in first and first.count("ces essais ne tranchent pas") == 4
+    assert "**avantage à B = 3**" in second and "**avantage à D = 2**" in second
     assert "ne tranchent pas" not in second
-    assert "Aucun des quatre" in say("L05", plain)
+    assert "Pour aucun des quatre" in say("L05", plain)
     assert "`dilation_stage3` et `blocks_per_stage`" in say("L05", strong)
 
 
@@ -170,7 +79,9 @@ def test_best_by_epoch_agrees_or_not():
     grid = make_grid(lr=0.05)
     lucky = make_fit([0.9, 0.3, 0.3], lr=5e-4, weight_decay=1e-5)
     other = grid.model_copy(update={"trials": (lucky, *grid.trials[1:])})
+    tied = Grid(trials=(grid.best, *grid.trials[:2], grid.best), epochs=3, origin="config")
     speed = grid.facts()["effects"]
+    assert "à égalité avec la deuxième" in say("M5", tied, compare(tied), speed=speed)
     assert "même combinaison" in say("M5", grid, compare(grid), speed=speed)
     assert "n’est pas tranché" in say("M5", other, compare(other), speed=speed)
 
@@ -187,6 +98,13 @@ def test_origin_of_the_final_configuration(origin, words):
     text = say("S6", make_training([0.5, 0.6], origin), config=SETTINGS)
     assert words in text and "Époques = 2 (10–20) ; hors de la fourchette" in text
     assert "max_steps" in say("S6", make_training([0.5] * 12, planned=20), config=SETTINGS)
+
+
+def test_final_configuration_around_fallback_values():
+    training, alone = make_training([0.5, 0.6]), make_grid(RefinedGrid, "fallback")
+    assert "autour des valeurs de repli" in say("S6", training, alone, config=SETTINGS)
+    found = make_grid(RefinedGrid, "grid_search")
+    assert "valeurs de repli" not in say("S6", training, found, config=SETTINGS)
 
 
 CURVES = {

@@ -40,35 +40,25 @@ def baselines(b: Baselines) -> Figure:
     fig, ax = one_axes(2.3)
     values = np.array(list(scores.values()))
     bounds = np.array([wilson(round(v * images), images, LEVEL) for v in values])
-    errors = np.abs(bounds.T - values)
     ax.barh(list(scores), values, color=(BLUE, BLUE, SOFT), height=0.6)
+    errors = np.abs(bounds.T - values)
     ax.errorbar(values, range(3), xerr=errors, fmt="none", ecolor="black", capsize=3, lw=1)
     for row, (value, (_, high)) in enumerate(zip(values, bounds, strict=True)):
         ax.text(high, row, f"  {pct(value)}", va="center", weight="bold")
-    test = typeset(f"test : {pct(b.majority_test)}")
-    place = {"xytext": (52, 0), "textcoords": "offset points", "va": "center"}
-    ax.annotate(test, (bounds[2, 1], 2), color=SOFT, **place)
     ax.axvline(b.uniform, color=ORANGE, ls="--", lw=1.2)
-    ax.annotate(
-        typeset(f"hasard : {pct(b.uniform, 0)}"),
-        (b.uniform, 2.5),
-        xytext=(4, -1),
-        textcoords="offset points",
-        color=ORANGE,
-        fontsize=SMALL,
-    )
+    near = {"textcoords": "offset points", "va": "center"}
+    test = typeset(f"test : {pct(b.majority_test)}")
+    ax.annotate(test, (bounds[2, 1], 2), xytext=(52, 0), color=SOFT, **near)
+    chance = typeset(f"hasard : {pct(b.uniform, 0)}")
+    ax.annotate(chance, (b.uniform, 2.6), xytext=(4, 0), color=ORANGE, fontsize=SMALL, **near)
     ax.set_ylim(-0.5, 2.85)
     ax.set_xlim(0, min(1.0, bounds.max() * 1.18))
     ax.set_xlabel("exactitude sur validation (%)")
     percent(ax.xaxis)
     categories(ax)
-    alt = (
-        f"Barres : statistiques de couleur {pct(b.color_validation)}, vignette "
-        f"{pct(b.thumbnail_validation)}, classe majoritaire {pct(b.majority_validation)} ; trait "
-        f"du hasard à {pct(b.uniform, 0)}. Les barres d’erreur sont des intervalles à 95 % sur "
-        f"{nombre(images)} images."
-    )
-    return finish(fig, "Ce qu’un modèle doit dépasser", alt)
+    alt = ", ".join(f"{name} {pct(score)}" for name, score in scores.items()).replace("\n", " ")
+    alt += f" ; {chance}. Les barres d’erreur sont des intervalles à {pct(LEVEL, 0)} sur "
+    return finish(fig, "Ce qu’un modèle doit dépasser", f"{alt}{nombre(images)} images.")
 
 
 @styled
@@ -133,7 +123,7 @@ def gradient_norms(r: InitialLoss) -> Figure:
     low, high = (choose(r.gradients, key=lambda g: g.norm) for choose in (min, max))
     alt = (
         f"{len(norms)} tenseurs : la norme va de {power(low.norm)} ({low.name}) à "
-        f"{power(high.norm)} ({high.name}) ; {len(positive)} tenseurs reçoivent un gradient."
+        f"{power(high.norm)} ({high.name}) ; {plural(len(positive), 'tenseur')} reçoivent un gradient."
     )
     return finish(fig, "Norme du gradient par couche, premier lot", alt)
 

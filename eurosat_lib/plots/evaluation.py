@@ -25,7 +25,7 @@ from eurosat_lib.plots.style import (
     say,
     styled,
 )
-from eurosat_lib.report.french import nombre, pct
+from eurosat_lib.report.french import THIN, nombre, pct
 from eurosat_lib.tables.words import plural
 
 COLUMNS = 4  # pictures in a row: their titles name two classes
@@ -145,5 +145,5 @@ def worst_errors(config: Config, evaluation: Evaluation, count: int = 12) -> Fig
 
 def _error(evaluation: Evaluation, p: Prediction) -> str:
     truth, guess = evaluation.classes[p.truth], evaluation.classes[p.prediction]
-    sure = "> 99,9" + pct(1)[-2:] if p.confidence > 0.9995 else pct(p.confidence)
+    sure = f">{THIN}{pct(0.999)}" if p.confidence > 0.9995 else pct(p.confidence)
     return f"{truth}\n→ {guess}, {sure}"

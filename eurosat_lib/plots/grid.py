@@ -62,15 +62,15 @@ def grid_ranking(grid: GridSearch) -> Figure:
     ax.tick_params(axis="y", labelsize=7)
     ax.set_ylim(len(ranking) - 0.4, -1.3)
     ax.set_xlabel("exactitude sur validation (%) : point, score ; trait, deux dernières époques")
-    ax.set_ylabel("essai")
+    ax.set_ylabel("run")
     percent(ax.xaxis)
     categories(ax)
     alt = (
-        f"{words.plural(len(ranking), 'essai')} par score décroissant : "
+        f"{words.plural(len(ranking), 'run')} par score décroissant : "
         f"{ranking[0].hyperparameters.name} en tête ({_score(ranking[0])}), "
         f"{ranking[-1].hyperparameters.name} dernier ({_score(ranking[-1])})."
     )
-    return finish(fig, "Classement des essais de la grille", alt)
+    return finish(fig, "Classement des runs de la grille", alt)
 
 
 @styled
@@ -105,7 +105,7 @@ def grid_effects(grid: GridSearch) -> Figure:
     pieces = (
         f"{words.FACTORS[e.factor]} : {note}" for e, note in zip(effects, notes, strict=True)
     )
-    alt = "Différences entre essais appariés. " + " ; ".join(p.replace("\n", ", ") for p in pieces)
+    alt = "Différences entre runs appariés. " + " ; ".join(p.replace("\n", ", ") for p in pieces)
     return finish(fig, "Effet de chaque facteur, à tout le reste égal", alt + ".")
 
 
@@ -132,12 +132,12 @@ def grid_curves(grid: GridSearch, config: Config) -> Figure:
     fig.legend(handles=_keys(grid), loc="outside lower center", ncols=5)
     done = [fit for fit in grid.ranking if fit.epochs]
     alt = (
-        f"Courbes de validation de {words.plural(len(done), 'essai')} sur "
+        f"Courbes de validation de {words.plural(len(done), 'run')} sur "
         f"{words.plural(grid.epochs, 'époque')}, une colonne par réseau. Exactitude finale de "
         f"{pct(min((f.last.val_accuracy for f in done), default=0))} à "
         f"{pct(max((f.last.val_accuracy for f in done), default=0))}."
     )
-    return finish(fig, "Validation de tous les essais, réseau par réseau", alt)
+    return finish(fig, "Validation de tous les runs, réseau par réseau", alt)
 
 
 def _all_trials(

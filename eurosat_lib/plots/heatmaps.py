@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from eurosat_lib.grid import Grid, GridSearch, RefinedGrid
 from eurosat_lib.plots.style import INK, ORANGE, SMALL, finish, new_figure, one_axes, styled
 from eurosat_lib.report.french import pct, signe
-from eurosat_lib.tables.words import FACTORS, plural, power, typeset
+from eurosat_lib.tables.words import FACTORS, capital, plural, power, typeset
 from eurosat_lib.training import Fit, Hyperparameters
 from eurosat_lib.training.final import Training
 
@@ -47,7 +47,7 @@ def grid_heatmaps(grid: GridSearch) -> Figure:
         f"Une carte par réseau, un score par case ({LEGEND}), {_extent(grid)} ; le meilleur, "
         f"{grid.best.hyperparameters.name}, est encadré."
     )
-    return finish(fig, "Score de chaque essai de la grille (%), le meilleur encadré", alt)
+    return finish(fig, "Score de chaque run de la grille (%), le meilleur encadré", alt)
 
 
 @styled
@@ -72,7 +72,7 @@ def refined_heatmap(refined: RefinedGrid, reference: Training | Grid) -> Figure:
     note = _compare(ax, refined, fit, isinstance(reference, GridSearch))
     if note:
         ax.set_title(typeset(note))
-        alt += f" {note[0].upper()}{note[1:]}."
+        alt += f" {capital(note)}."
     return finish(fig, "Score de la grille resserrée (%)", alt)
 
 
@@ -113,18 +113,18 @@ def _compare(ax: Axes, refined: RefinedGrid, fit: Fit, searched: bool) -> str:
     name = "celui de la première grille" if searched else "retenu pour l’entraînement complet"
     best = refined.best
     if fit.hyperparameters == best.hyperparameters:
-        return f"encadré : le meilleur essai, {'déjà ' if searched else ''}{name}"
+        return f"encadré : le meilleur run, {'déjà ' if searched else ''}{name}"
     if not _frame(ax, refined, fit.hyperparameters, INK, "--"):
         return ""
     gap = f" (écart {signe(best.score - fit.score)})" if searched else ""
-    return f"trait plein : le meilleur essai ; tirets : {name}{gap}"
+    return f"trait plein : le meilleur run ; tirets : {name}{gap}"
 
 
 def _extent(search: GridSearch) -> str:
     done = [fit.score for fit in search.trials if not fit.diverged]
     text = f"de {pct(min(done))} à {pct(max(done))}" if done else "sans score"
     bad = len(search.trials) - len(done)
-    return text + (f", {plural(bad, 'essai')} en divergence" if bad else "")
+    return text + (f", {plural(bad, 'run')} en divergence" if bad else "")
 
 
 def _cell(search: GridSearch, point: Hyperparameters) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from eurosat_lib.plots.style import (
     say,
     styled,
 )
-from eurosat_lib.report.french import nombre, pct
+from eurosat_lib.report.french import liste, nombre, pct
 from eurosat_lib.tables import words
 from eurosat_lib.training.final import Training
 
@@ -104,7 +104,7 @@ def comparison(comparisons: Comparisons, factor: str, config: Config) -> Figure:
         for label, c in zip(labels, found, strict=True)
     )
     alt += f". Les autres réglages sont ceux de {comparisons.best}."
-    title = f"Variation : {words.FACTORS[factor]} ({', '.join(labels)})"
+    title = f"{words.capital(words.FACTORS[factor])} : {liste(labels) if labels else 'aucun run'}"
     return finish(fig, title, alt)
 
 
@@ -119,7 +119,7 @@ def _overlay(ax: Axes, curves: Curves, kind: str, labels: Sequence[str]) -> None
         draw(ax, curve, f"train/{kind}", ls="--", lw=1, ms=2.5, alpha=0.6, **style)
         draw(ax, curve, f"val/{kind}", ms=4, **style)
     if not curves:
-        say(ax, "aucun essai à comparer")
+        say(ax, "aucun run à comparer")
 
 
 def _label_overlay(ax: Axes, curves: Curves, kind: str, labels: Sequence[str]) -> None:

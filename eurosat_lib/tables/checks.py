@@ -31,7 +31,7 @@ def baselines(b: Baselines) -> pd.DataFrame:
 def layers(arch: Architecture) -> pd.DataFrame:
     """List the layers in the order of the forward pass; a last row ``TOTAL`` adds them up.
 
-    ``MAC (millions)`` counts the multiply-accumulate operations for one image.
+    ``MAC`` counts the multiply-accumulate operations for one image.
     """
     rows = [
         (
@@ -40,14 +40,14 @@ def layers(arch: Architecture) -> pd.DataFrame:
             layer.detail.replace("dilation", "dilatation"),
             shape(layer.output_shape),
             layer.parameters,
-            layer.macs / 1e6,
+            layer.macs,
         )
         for layer in arch.layers
     ]
-    macs = sum(layer.macs for layer in arch.layers) / 1e6
+    macs = sum(layer.macs for layer in arch.layers)
     rows.append(("TOTAL", "", "", "", sum(layer.parameters for layer in arch.layers), macs))
-    columns = ("Place", "Couche", "Détail", "Sortie", "Paramètres", "MAC (millions)")
-    return frame(columns, rows, digits={"MAC (millions)": 2})
+    columns = ("Place", "Couche", "Détail", "Sortie", "Paramètres", "MAC")
+    return frame(columns, rows)
 
 
 def variants(arch: Architecture) -> pd.DataFrame:

@@ -137,8 +137,10 @@ def pipeline(p: Pipeline) -> pd.DataFrame:
 
 
 def _extreme(names: tuple[str, ...], counts: tuple[int, ...], choose) -> str:
-    index = counts.index(choose(counts))
-    return f"{names[index]} ({nombre(counts[index])})"
+    wanted = choose(counts)
+    found = [name for name, count in zip(names, counts, strict=True) if count == wanted]
+    name = found[0] if len(found) == 1 else f"{len(found)} classes"
+    return f"{name} ({nombre(wanted)})"
 
 
 def _triple(values: tuple[float, ...], digits: int | None = None) -> str:

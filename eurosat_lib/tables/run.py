@@ -12,6 +12,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.report.french import duree, nombre
 from eurosat_lib.runtime import describe_environment
 from eurosat_lib.tables.frame import frame
+from eurosat_lib.tables.words import plural
 from eurosat_lib.training.checkpoint import sha256
 
 DIGITS = 12  # of a SHA-256: enough to tell files apart
@@ -35,7 +36,8 @@ def environment(config: Config) -> pd.DataFrame:
     for name, stage in stages.STAGES.items():
         origin = stages.provenance(config, get_type_hints(stage)["return"])
         if origin:
-            where = f"{duree(origin['seconds'])}, {origin['device']}, {origin['precision']}"
+            device = origin["device"].replace(" 1 threads", " 1 thread")
+            where = f"{duree(origin['seconds'])} ({device}, {origin['precision']})"
             rows.append(("Étape", name, where))
     return frame(("Rubrique", "Élément", "Valeur"), rows)
 
@@ -51,8 +53,9 @@ def artifacts(config: Config) -> pd.DataFrame:
     for path in sorted(p for p in config.paths.runs.glob("*") if p.is_dir()):
         events = list(path.rglob("events.*"))
         if events:
-            rows.append((f"runs/{path.name}/", _size(*events), f"{len(events)} runs"))
-    return frame(("Fichier", "Taille", "SHA-256 (début)"), rows)
+            runs = len({event.parent for event in events})
+            rows.append((f"runs/{path.name}/", _size(*events), plural(runs, "run")))
+    return frame(("Fichier ou dossier", "Taille", "SHA-256 (début) ou contenu"), rows)
 
 
 def _size(*paths: Path) -> str:

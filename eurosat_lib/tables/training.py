@@ -15,7 +15,7 @@ def configuration(training: Training) -> pd.DataFrame:
     fit = training.fit
     rows = [
         (
-            words.FACTORS[name].capitalize(),
+            words.capital(words.FACTORS[name]),
             words.factor_value(name, value),
             words.ORIGINS[training.origin[name]],
         )

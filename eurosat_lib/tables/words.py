@@ -7,7 +7,7 @@ from eurosat_lib.training.records import Fit
 
 SPLITS = {"train": "entraînement", "validation": "validation", "test": "test"}
 FACTORS = {
-    "lr": "pas d’apprentissage",
+    "lr": "pas d’apprentissage (LR)",
     "weight_decay": "weight decay",
     "dilation_stage3": "dilatation de l’étage 3",
     "blocks_per_stage": "blocs par étage",
@@ -69,6 +69,11 @@ def layer_place(name: str) -> tuple[str, str]:
 def shape(values: tuple[int, ...]) -> str:
     """Write a shape as Python does: ``(3, 64, 64)``."""
     return "(" + ", ".join(map(str, values)) + ("," if len(values) == 1 else "") + ")"
+
+
+def capital(text: str) -> str:
+    """Write the first letter large and leave the others alone."""
+    return text[0].upper() + text[1:]
 
 
 def plural(count: int, word: str) -> str:

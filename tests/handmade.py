@@ -1,0 +1,232 @@
+"""Small results made by hand, for the tests of figures and tables."""
+
+from __future__ import annotations
+
+from eurosat_lib.baselines import Baselines
+from eurosat_lib.checks import InitialLoss, Overfit
+from eurosat_lib.checks.initial_loss import LayerGradient
+from eurosat_lib.data.audit import Audit, Pipeline
+from eurosat_lib.evaluation import ClassScore, Evaluation, Prediction
+from eurosat_lib.grid import Grid
+from eurosat_lib.lr_finder import LRFinder, Sweep
+from eurosat_lib.training import EpochRecord, Fit, Hyperparameters
+from eurosat_lib.training.final import Training
+
+CLASSES = ("Forest", "HerbaceousVegetation", "River")
+
+AUDIT = Audit(
+    source_kind="hub",
+    source_location="timm/eurosat-rgb@b4e2855",
+    source_revision="b4e2855",
+    fingerprint="f" * 64,
+    classes=CLASSES,
+    counts={"train": (60, 90, 30), "validation": (20, 30, 10), "test": (21, 29, 10)},
+    image_shape=(3, 64, 64),
+    duplicates=3,
+    duplicates_across=1,
+    black=0,
+    nodata=0,
+    flat=2,
+    saturated=30,
+    channel_mean=(0.34, 0.38, 0.41),
+    channel_sd=(0.2, 0.14, 0.12),
+)
+PIPELINE = Pipeline(
+    batch_shape=(16, 3, 16, 16),
+    batch_dtype="float32",
+    labels_shape=(16,),
+    labels_dtype="int64",
+    label_min=0,
+    label_max=2,
+    input_shape=(3, 16, 16),
+    num_classes=3,
+    batch_size=16,
+    batches={"train": 12, "validation": 4, "test": 4},
+    used={"train": 180, "validation": 60, "test": 60},
+    value_min=-1.8,
+    value_max=2.64,
+    value_mean=(-0.6, -0.3, 0.0),
+    value_sd=(0.9, 0.6, 0.5),
+    possible_min=-2.118,
+    possible_max=2.64,
+    reshuffled=True,
+    repeatable=True,
+    fixed_order=False,
+)
+BASELINES = Baselines(
+    majority_class="River",
+    majority_count=115,
+    train_images=1000,
+    majority_validation=0.108,
+    majority_test=0.1026,
+    uniform=0.1,
+    uniform_validation_sd=(0.1 * 0.9 / 500) ** 0.5,
+    uniform_test_sd=0.013,
+    color_validation=0.66,
+    thumbnail_validation=0.46,
+    linear_train_images=1000,
+)
+INITIAL_LOSS = InitialLoss(
+    batch_shape=(16, 3, 16, 16),
+    batch_dtype="float32",
+    labels_shape=(16,),
+    logits_shape=(16, 10),
+    classes=10,
+    loss=2.35,
+    grad_norm=2.5,
+    gradients=tuple(
+        LayerGradient(name=name, norm=norm, values=4)
+        for name, norm in (
+            ("stages.0.0.weight", 0.5),
+            ("stages.0.0.bias", 0.0),
+            ("head.weight", 1.5),
+            ("head.bias", 0.25),
+        )
+    ),
+    losses=(2.25, 2.3, 2.35),
+)
+OVERFIT = Overfit(
+    size=8,
+    lr=0.01,
+    weight_decay=0.0,
+    blocks_per_stage=2,
+    dilation_stage3=2,
+    parameters=100,
+    target_loss=0.01,
+    max_epochs=50,
+    losses=(2.3, 1.0, 0.5, 0.2, 0.1, 0.05, 0.004),
+    accuracies=(0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0),
+)
+
+
+def sweep(seed: int, **suggestions: float) -> Sweep:
+    rates = tuple(10.0**k for k in range(-6, 1))
+    losses = (2.3, 2.3, 2.2, 1.8, 1.5, 1.9, 4.0)
+    return Sweep(
+        seed=seed,
+        lr=rates,
+        loss=losses,
+        smoothed=losses,
+        stopped="end",
+        suggestions=suggestions,
+    )
+
+
+def finder(*sweeps: Sweep) -> LRFinder:
+    return LRFinder(sweeps=sweeps, weight_decay=1e-4, batch_size=16, smoothing=0.9, iterations=7)
+
+
+LR_FINDER = finder(
+    sweep(0, **{"steepest": 1e-3, "valley": 4e-4, "minimum/10": 2e-3}),
+    sweep(1, **{"steepest": 3e-3, "valley": 6e-4, "minimum/10": 1e-3}),
+)
+
+
+def trial(lr=1e-3, wd=1e-5, d=2, b=2, values=(0.5, 0.6, 0.7), diverged="") -> Fit:
+    epochs = tuple(
+        EpochRecord(
+            epoch=number,
+            train_loss=1.0 / number,
+            train_accuracy=value - 0.05,
+            val_loss=1 - value,
+            val_accuracy=value,
+            lr=lr,
+            grad_norm=2.0,
+            steps=3,
+            seconds=1.5,
+        )
+        for number, value in enumerate(values, start=1)
+    )
+    point = Hyperparameters(lr=lr, weight_decay=wd, dilation_stage3=d, blocks_per_stage=b)
+    return Fit(
+        hyperparameters=point,
+        seed=42,
+        train_images=48,
+        parameters=1234,
+        epochs=epochs,
+        diverged=diverged,
+    )
+
+
+# Scores: 0.65, 0.75 (best), 0.40, and a trial without any epoch.
+GRID = Grid(
+    trials=(
+        trial(lr=1e-3, d=2),
+        trial(lr=1e-3, d=3, values=(0.6, 0.7, 0.8)),
+        trial(lr=2e-3, d=2, values=(0.2, 0.5, 0.3)),
+        trial(lr=2e-3, d=3, values=(), diverged="epoch 1: loss not finite"),
+    ),
+    epochs=3,
+    origin="lr_finder",
+)
+TRAINING = Training(
+    fit=trial(d=3, values=(0.5, 0.8, 0.7)),
+    origin={
+        "lr": "config",
+        "weight_decay": "grid_search",
+        "blocks_per_stage": "refined_grid_search",
+        "dilation_stage3": "fallback",
+    },
+    planned_epochs=4,
+    batch_size=16,
+)
+EVALUATION = Evaluation(
+    checkpoint="best.ckpt",
+    checkpoint_sha256="a" * 64,
+    hyperparameters=GRID.trials[0].hyperparameters,
+    epoch=2,
+    seed=42,
+    parameters=1234,
+    classes=CLASSES,
+    n=10,
+    correct=7,
+    n_validation=20,
+    correct_validation=16,
+    loss=0.9,
+    loss_validation=0.7,
+    confidence_level=0.95,
+    macro_f1=0.7,
+    per_class=(
+        ClassScore(name="Forest", precision=0.8, recall=1.0, f1=8 / 9, support=4),
+        ClassScore(name="HerbaceousVegetation", precision=0.5, recall=1 / 3, f1=0.4, support=3),
+        ClassScore(name="River", precision=2 / 3, recall=2 / 3, f1=2 / 3, support=3),
+    ),
+    confusion=((4, 0, 0), (1, 1, 1), (0, 1, 2)),
+    predictions=tuple(
+        Prediction(
+            name=f"test_{i}.jpg", truth=t, prediction=p, confidence=c, probability_of_truth=q
+        )
+        for i, (t, p, c, q) in enumerate(
+            [
+                (0, 0, 0.9, 0.9),
+                (0, 0, 0.9, 0.9),
+                (0, 0, 0.9, 0.9),
+                (0, 0, 0.9, 0.9),
+                (1, 0, 0.7, 0.2),
+                (1, 1, 0.8, 0.8),
+                (1, 2, 0.99999, 0.0),
+                (2, 1, 0.85, 0.1),
+                (2, 2, 0.6, 0.6),
+                (2, 2, 0.6, 0.6),
+            ]
+        )
+    ),
+)
+
+
+def perfect() -> Evaluation:
+    """The same test without any error."""
+    right = [p.model_copy(update={"prediction": p.truth}) for p in EVALUATION.predictions]
+    scores = [
+        s.model_copy(update={"precision": 1.0, "recall": 1.0, "f1": 1.0})
+        for s in EVALUATION.per_class
+    ]
+    return EVALUATION.model_copy(
+        update={
+            "correct": 10,
+            "macro_f1": 1.0,
+            "confusion": ((4, 0, 0), (0, 3, 0), (0, 0, 3)),
+            "predictions": tuple(right),
+            "per_class": tuple(scores),
+        }
+    )

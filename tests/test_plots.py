@@ -1,0 +1,336 @@
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from handmade import (
+    AUDIT,
+    BASELINES,
+    CLASSES,
+    EVALUATION,
+    GRID,
+    INITIAL_LOSS,
+    LR_FINDER,
+    OVERFIT,
+    TRAINING,
+    finder,
+    perfect,
+    sweep,
+    trial,
+)
+from matplotlib.figure import Figure
+
+from eurosat_lib import plots
+from eurosat_lib.checks import test_model as architecture_of
+from eurosat_lib.errors import UserError
+from eurosat_lib.grid import Grid, RefinedGrid, compare
+from eurosat_lib.plots import evaluation as evaluation_plots
+from eurosat_lib.plots import field, images
+from eurosat_lib.plots.axes import French, spread
+from eurosat_lib.plots.images import _one_of_each
+from eurosat_lib.stages import publish
+from eurosat_lib.tables.words import power
+from eurosat_lib.transforms import get_preprocess_transforms
+
+DRAWINGS = ("architecture", "receptive_field", "examples", "augmentation_draws", "worst_errors")
+
+
+def texts(fig: Figure) -> str:
+    """All words of a figure."""
+    found = fig.findobj(matplotlib.text.Text)
+    return "\n".join(t.get_text() for t in found if t.get_visible() and t.get_text())
+
+
+def check(fig: Figure, name: str = "") -> Figure:
+    """What holds for every figure."""
+    assert isinstance(fig, Figure) and not plt.get_fignums()
+    assert fig.get_suptitle() and len(fig.get_label()) > 20 and fig.get_label()[-1] == "."
+    assert fig.get_figwidth() == pytest.approx(6.7)
+    if name not in DRAWINGS:
+        assert any(ax.get_xlabel() for ax in fig.axes)
+    for text in (texts(fig), fig.get_label()):
+        assert "nan" not in text and " :" not in text and " ;" not in text
+    return fig
+
+
+def points(ax) -> list[tuple[float, float]]:
+    """Points of all scatters of an axes."""
+    return [tuple(map(float, p)) for c in ax.collections for p in c.get_offsets()]
+
+
+@pytest.fixture
+def pictured(tiny, blobs, monkeypatch):
+    """The tiny configuration; figures show the blobs."""
+    for module in (images, field, evaluation_plots):
+        monkeypatch.setattr(module, "load_dataset", lambda config: blobs)
+    return tiny
+
+
+@pytest.fixture
+def recorded(tiny):
+    """The tiny configuration, with the runs of the grid and of the training on disk."""
+    for fit in GRID.trials:
+        publish.fit_run(tiny, "grid_search", fit, "key")
+    publish.fit_run(tiny, "train", TRAINING.fit, "key")
+    return tiny
+
+
+def test_ticks_are_french():
+    write = French(100, "\u202f%")
+    write.set_locs([0.8, 0.825, 0.85])
+    assert [write(v) for v in write.locs] == ["80,0\u202f%", "82,5\u202f%", "85,0\u202f%"]
+    assert French()(0.25) == "0,25" and French()(1500.0) == "1\u202f500"
+
+
+def test_labels_are_spread_apart_in_order():
+    assert spread([50, 0], 10) == [50, 0]
+    assert spread([1, 2, 0], 10) == pytest.approx([1, 11, -9])
+    assert spread([5, 5], 10) == [0, 10]
+    assert spread([], 10) == []
+
+
+def test_style_does_not_leak():
+    before = dict(matplotlib.rcParams)
+    plots.overfit(OVERFIT)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_class_distribution():
+    fig = check(plots.class_distribution(AUDIT))
+    widths = sorted(bar.get_width() for bar in fig.axes[0].patches)
+    assert widths == sorted(n for counts in AUDIT.counts.values() for n in counts)
+    assert fig.axes[0].get_yticklabels()[-1].get_text() == "HerbaceousVegetation"
+    assert "149" in texts(fig)  # its total
+    assert "rapport de 3,00" in fig.get_label()
+
+
+def test_channel_statistics():
+    fig = check(plots.channel_statistics(AUDIT))
+    assert fig.axes[0].lines[0].get_xdata() == pytest.approx(AUDIT.channel_mean)
+    assert "0,380 ± 0,140" in texts(fig) and "0,485 ± 0,229" in texts(fig)
+
+
+def test_baselines():
+    fig = check(plots.baselines(BASELINES))
+    assert [bar.get_width() for bar in fig.axes[0].patches] == [0.66, 0.46, 0.108]
+    assert "hasard\u00a0: 10\u202f%" in texts(fig)
+    assert "500 images" in fig.get_label()  # from the standard deviation of guessing
+
+
+def test_architecture(tiny):
+    arch = architecture_of(tiny)
+    words = texts(check(plots.architecture(arch), "architecture"))
+    for shape in ("3 × 16 × 16", "4 × 8 × 8", "6 × 4 × 4", "8 × 4 × 4"):
+        assert shape in words
+    assert "Conv 3 × 3, D = 2" in words and "90\u00a0paramètres" in words  # 8 x 10 + 10
+
+
+def test_receptive_field(pictured):
+    fig = check(plots.receptive_field(pictured, architecture_of(pictured)), "receptive_field")
+    sides = {patch.get_width() for patch in fig.axes[0].patches if not patch.get_fill()}
+    assert sides == {48, 64, 70, 94}
+    assert "94 px\u00a0: 3\u00a0blocs, dilatation 3" in texts(fig)
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_examples(pictured, blobs, augmented):
+    fig = check(plots.examples(pictured, "train", augmented), "examples")
+    shown = [ax for ax in fig.axes if ax.images]
+    assert len(shown) == 12
+    assert {ax.get_title().replace("\n", "") for ax in shown} == set(blobs.classes)
+    assert ("après augmentation" in fig.get_suptitle()) == augmented
+
+
+def test_plain_examples_are_the_images_themselves(pictured, blobs):
+    index = _one_of_each(blobs.validation.labels, 1, pictured.seed)
+    fig = plots.examples(pictured, "validation", False, count=1)
+    resize = get_preprocess_transforms(pictured).resize
+    expected = resize(images.torch.from_numpy(blobs.validation.images[index])) / 255
+    drawn = fig.axes[0].images[0].get_array()
+    assert np.allclose(drawn, expected[0].permute(1, 2, 0), atol=1e-5)
+
+
+def test_examples_refuse_the_test_split(pictured):
+    with pytest.raises(UserError, match="take train or validation"):
+        plots.examples(pictured, "test", False)
+
+
+def test_each_class_in_turn():
+    labels = np.repeat(np.arange(10), 5)
+    found = labels[_one_of_each(labels, 12, seed=0)]
+    assert sorted(found) == list(found) and set(found) == set(range(10))
+    assert np.bincount(found).max() == 2
+
+
+def test_augmentation_draws(pictured):
+    fig = check(plots.augmentation_draws(pictured), "augmentation_draws")
+    rows = np.array([ax.images[0].get_array() for ax in fig.axes]).reshape(4, 6, 16, 16, 3)
+    assert fig.axes[0].get_title() == "original" and fig.axes[5].get_title() == "tirage 5"
+    assert all(not np.array_equal(row[0], draw) for row in rows for draw in row[1:])
+
+
+def test_initial_losses():
+    fig = check(plots.initial_losses(INITIAL_LOSS))
+    x = [x for x, _ in points(fig.axes[0])]
+    assert set(INITIAL_LOSS.losses) <= set(x) and INITIAL_LOSS.loss in x
+    assert "ln 10 = 2,303" in texts(fig) and "2,300 ± 0,050" in texts(fig)
+
+
+def test_gradient_norms():
+    fig = check(plots.gradient_norms(INITIAL_LOSS))
+    found = points(fig.axes[0])
+    assert (0.5, 0) in found and (1.5, 1) in found and (0.25, 1) in found
+    assert " nul" in texts(fig) and "3\u00a0tenseurs reçoivent" in fig.get_label()
+    assert fig.axes[0].get_xscale() == "log"
+
+
+def test_overfit():
+    fig = check(plots.overfit(OVERFIT))
+    loss, accuracy = fig.axes
+    assert tuple(loss.lines[0].get_ydata()) == OVERFIT.losses
+    assert tuple(accuracy.lines[0].get_ydata()) == OVERFIT.accuracies
+    assert "0,0040" in texts(fig) and "but\u00a0: 0,01" in texts(fig)
+    single = OVERFIT.model_copy(update={"losses": (2.3,), "accuracies": (0.25,)})
+    assert "non atteint" in check(plots.overfit(single)).get_label()
+
+
+def test_lr_sweep():
+    fig = check(plots.lr_sweep(LR_FINDER))
+    top, bottom = fig.axes
+    assert LR_FINDER.choice == 1e-3 and LR_FINDER.window == (5e-4, 2e-3)
+    assert [1e-3, 1e-3] in [list(line.get_xdata()) for line in top.lines]
+    span = top.patches[0].get_extents().transformed(top.transData.inverted())
+    assert (span.x0, span.x1) == pytest.approx(LR_FINDER.window)
+    assert f"retenu\u00a0: {power(1e-3)}" in texts(fig) and "10⁻⁶" in texts(fig)
+    rows = {round(y): x for x, y in points(bottom)[:3]}
+    assert rows == pytest.approx({0: 1e-3, 1: 4e-4, 2: 2e-3})
+
+
+def test_lr_sweep_without_a_reliable_curve():
+    fig = check(plots.lr_sweep(finder(sweep(0, steepest=1e-3), sweep(1))))
+    assert "aucun pas retenu" in fig.get_label()
+    assert not fig.axes[0].patches
+
+
+def test_grid_ranking():
+    fig = check(plots.grid_ranking(GRID))
+    ax = fig.axes[0]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == [fit.hyperparameters.name for fit in GRID.ranking]
+    scores = [
+        x
+        for line in ax.lines
+        for x in np.atleast_1d(line.get_xdata())
+        if len(line.get_xdata()) == 1
+    ]
+    assert scores == pytest.approx([0.75, 0.65, 0.4])
+    assert "75,0\u202f%" in texts(fig) and "× diverge à l’époque 1" in texts(fig)
+
+
+def test_grid_heatmaps():
+    fig = check(plots.grid_heatmaps(GRID))
+    values = [ax.collections[0].get_array().compressed().tolist() for ax in fig.axes]
+    assert values[0] == pytest.approx([0.65, 0.4]) and values[1] == pytest.approx([0.75])
+    assert [ax.get_title() for ax in fig.axes][0] == "2\u00a0blocs par étage, dilatation 2"
+    assert "diverge" in texts(fig)
+    assert [len(ax.patches) for ax in fig.axes] == [0, 1]  # the best is framed
+
+
+def test_grid_effects():
+    fig = check(plots.grid_effects(GRID))
+    changes = sorted(x for x, _ in points(fig.axes[0]))
+    assert changes == pytest.approx([-0.25, 0.10])
+    assert "−25,0\u00a0points en moyenne\n0\u00a0hausse sur 1" in texts(fig)
+    assert texts(fig).count("une seule valeur") == 2
+
+
+def test_grid_curves_are_read_from_runs(recorded):
+    fig = check(plots.grid_curves(GRID, recorded))
+    accuracy, loss = fig.axes[0], fig.axes[2]
+    assert [line.get_ydata().tolist() for line in accuracy.lines] == [
+        pytest.approx([0.5, 0.6, 0.7]),
+        pytest.approx([0.2, 0.5, 0.3]),
+    ]
+    assert loss.lines[0].get_ydata() == pytest.approx([0.5, 0.4, 0.3])
+    assert len(fig.axes[1].lines) == 1  # its other trial diverged at once
+
+
+def test_a_missing_run_is_named(tiny):
+    with pytest.raises(UserError, match=r"runs/grid_search/lr1e-3_wd1e-5_D2_B2: no such run"):
+        plots.grid_curves(GRID, tiny)
+
+
+def test_training_curves(recorded):
+    fig = check(plots.training_curves(TRAINING, recorded))
+    loss, accuracy = fig.axes
+    assert accuracy.lines[1].get_ydata() == pytest.approx([0.5, 0.8, 0.7])
+    assert loss.lines[0].get_ydata() == pytest.approx([1, 0.5, 1 / 3])
+    assert texts(fig).count("retenue\u00a0: époque 2") == 2
+    assert "80,0\u202f% sur validation" in fig.get_suptitle()
+
+
+@pytest.mark.parametrize("factor", ["lr", "weight_decay", "dilation_stage3", "blocks_per_stage"])
+def test_comparison(recorded, factor):
+    comparisons = compare(GRID)
+    fig = check(plots.comparison(comparisons, factor, recorded))
+    curves = comparisons.of(factor).curves
+    assert len(fig.axes[1].lines) == 2 * len(curves)  # train and validation
+    ends = [line.get_ydata()[-1] for line in fig.axes[1].lines[1::2]]
+    assert ends == pytest.approx([curve.last_val_accuracy for curve in curves])
+
+
+def test_refined_heatmap():
+    refined = RefinedGrid(
+        trials=(trial(d=3, values=(0.7,)), trial(lr=6e-4, d=3, values=(0.9,))),
+        epochs=1,
+        origin="grid_search",
+    )
+    fig = check(plots.refined_heatmap(refined, GRID))
+    assert "+15,0\u00a0points" in texts(fig)  # 0.9 against the grid's 0.75
+    assert len(fig.axes[0].patches) == 2  # the best, and the grid's best
+    same = RefinedGrid(trials=(trial(d=3),), epochs=1, origin="grid_search")
+    assert len(check(plots.refined_heatmap(same, TRAINING)).axes[0].patches) == 1
+
+
+def test_degenerate_grids(recorded):
+    single = Grid(trials=(trial(values=(0.5,)),), epochs=1, origin="config")
+    publish.fit_run(recorded, "grid_search", single.trials[0], "other")
+    bad = Grid(trials=(trial(values=(), diverged="x"),), epochs=1, origin="config")
+    for grid in (single, bad):
+        for plot in (plots.grid_ranking, plots.grid_heatmaps, plots.grid_effects):
+            check(plot(grid))
+        check(plots.grid_curves(grid, recorded))
+    check(plots.comparison(compare(single), "lr", recorded))
+
+
+def test_confusion():
+    fig = check(plots.confusion(EVALUATION))
+    words = {t.get_text() for ax in fig.axes for t in ax.texts}
+    assert words >= {"4", "2", "1"}
+    names = [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert tuple(names) == CLASSES
+    assert "3\u00a0erreurs" in fig.get_label()
+    assert "aucune erreur" in check(plots.confusion(perfect())).get_label()
+
+
+def test_per_class():
+    fig = check(plots.per_class(EVALUATION))
+    found = points(fig.axes[0])
+    assert (1.0, 2) in found and (0.4, 0) in found  # recall of Forest, F1 of the hardest class
+    assert "macro-F1\u00a0: 70,0\u202f%" in texts(fig)
+    check(plots.per_class(perfect()))
+
+
+def test_worst_errors(pictured, blobs):
+    fig = check(plots.worst_errors(pictured, EVALUATION, count=2), "worst_errors")
+    titles = [ax.get_title() for ax in fig.axes if ax.images]
+    assert titles == [
+        "HerbaceousVegetation\n→ River, >\u202f99,9\u202f%",
+        "River\n→ HerbaceousVegetation, 85,0\u202f%",
+    ]
+    drawn = fig.axes[0].images[0].get_array()
+    assert np.allclose(drawn, blobs.test.images[6].transpose(1, 2, 0) / 255)
+
+
+def test_worst_errors_without_errors(pictured):
+    fig = check(plots.worst_errors(pictured, perfect()), "worst_errors")
+    assert "aucune erreur" in texts(fig)

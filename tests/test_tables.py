@@ -1,0 +1,259 @@
+import pytest
+from handmade import (
+    AUDIT,
+    BASELINES,
+    EVALUATION,
+    GRID,
+    INITIAL_LOSS,
+    LR_FINDER,
+    OVERFIT,
+    PIPELINE,
+    TRAINING,
+    finder,
+    perfect,
+    sweep,
+)
+
+from eurosat_lib import tables
+from eurosat_lib.baselines import Baselines
+from eurosat_lib.checks import test_model as architecture_of
+from eurosat_lib.grid import RefinedGrid, compare
+from eurosat_lib.report.tables import to_html
+from eurosat_lib.stages import cache, publish
+from eurosat_lib.tables.words import layer_place, plural, power, typeset
+
+
+def row(frame, key) -> list:
+    """Cells of the row whose first column is the key."""
+    first = frame.columns[0]
+    return frame[frame[first] == key].iloc[0].tolist()[1:]
+
+
+def written(frame) -> str:
+    """Text of the table as the report writes it."""
+    return to_html(frame, "légende", **frame.attrs)
+
+
+def test_words():
+    assert power(5e-4) == "5\u202f×\u202f10⁻⁴" and power(1e-5) == "10⁻⁵" and power(0) == "0"
+    assert power(1.25e-3) == "1,25\u202f×\u202f10⁻³" and power(1) == "1"
+    assert layer_place("stages.1.4.bias") == ("étage 2, bloc 2", "BatchNorm")
+    assert layer_place("head.weight") == ("tête", "linéaire")
+    assert plural(1, "époque") == "1\u00a0époque" and plural(2, "époque") == "2\u00a0époques"
+    assert typeset("a : b ; c") == "a\u00a0: b\u202f; c"
+
+
+def test_splits_add_up():
+    frame = tables.splits(AUDIT)
+    assert row(frame, "entraînement")[:2] == [180, 0.6]
+    assert row(frame, "test")[2:] == ["River (10)", "HerbaceousVegetation (29)"]
+    assert row(frame, "TOTAL")[:3] == [300, 1.0, "River (50)"]
+    assert "60,0\u202f%" in written(frame)
+
+
+def test_equal_classes_are_counted_not_named():
+    even = AUDIT.model_copy(update={"counts": dict.fromkeys(AUDIT.counts, (5, 5, 5))})
+    assert row(tables.splits(even), "test")[2] == "3 classes (5)"
+
+
+def test_classes_add_up():
+    frame = tables.classes(AUDIT)
+    assert row(frame, "HerbaceousVegetation")[:4] == [90, 30, 29, 149]
+    assert row(frame, "TOTAL") == [180, 60, 60, 300, 1.0]
+    assert frame["Part"][:3].sum() == pytest.approx(1)
+
+
+def test_findings_count_images():
+    frame = tables.findings(AUDIT)
+    assert frame["Cas"].tolist() == [3, 1, 0, 0, 2, 30]
+    assert frame["Part"].iloc[-1] == 0.1
+
+
+def test_transformations_follow_the_configuration(tiny):
+    steps = tables.preprocessing(tiny)
+    assert steps["Opération"].tolist() == ["Resize", "ToTensor", "Normalize"]
+    assert "(16, 16)" in steps["Paramètres"][0]
+    assert "0,485\u202f;\u00a00,456" in steps["Paramètres"][2]
+    augment = tables.augmentation(tiny)
+    operations = ["RandomCrop", "RandomHorizontalFlip", "ColorJitter"]
+    assert augment["Opération"].tolist() == operations
+    assert "1 pixel de chaque côté" in augment["Paramètres"][0]
+    assert "[0,9\u202f;\u00a01,1]" in augment["Paramètres"][2]
+    assert augment["Probabilité"][1] == "50\u202f%"
+
+
+def test_pipeline_tells_failures():
+    frame = tables.pipeline(PIPELINE)
+    assert row(frame, "Forme d’un lot d’entraînement") == ["(16, 3, 16, 16), float32"]
+    assert row(frame, "Lots de 16 par époque") == ["entraînement 12, validation 4, test 4"]
+    assert row(frame, "Lot conforme à meta") == ["oui"]
+    assert row(frame, "Ordre fixe en validation") == ["non"]
+
+
+def test_baselines():
+    frame = tables.baselines(BASELINES)
+    assert row(frame, "Classe majoritaire (River)") == [0.108, 0.1026]
+    text = written(frame)
+    assert "10,26\u202f%" in text and "66,00\u202f%" in text and "—" in text
+
+
+def test_layers_and_variants(tiny):
+    arch = architecture_of(tiny)
+    frame = tables.layers(arch)
+    assert frame["Paramètres"].iloc[-1] == arch.parameters
+    assert frame["Paramètres"][:-1].sum() == arch.parameters
+    first = frame.iloc[0].tolist()
+    assert first[:4] == ["étage 1, bloc 1", "Conv2d", "3 → 4, 3×3, dilatation 1", "(4, 16, 16)"]
+    assert first[5] == 3 * 4 * 9 * 16 * 16
+    assert frame["Place"].tolist()[-3:] == ["tête", "tête", "TOTAL"]
+    variants = tables.variants(arch)
+    assert variants["Champ réceptif (px)"].tolist() == [48, 64, 70, 94]
+    assert variants["Contrôlée ici"].tolist() == [True, False, False, False]
+
+
+def test_initial_loss():
+    frame = tables.initial_loss(INITIAL_LOSS)
+    assert row(frame, "Perte observée (nats)") == ["2,3500"]
+    assert row(frame, "Perte théorique, ln 10 (nats)") == ["2,3026"]
+    assert row(frame, "Tenseurs atteints par le gradient") == ["3 / 4"]
+    key = "Moyenne ± écart-type sur 3 initialisations (nats)"
+    assert row(frame, key) == ["2,3000 ± 0,0500"]
+
+
+def test_overfit_shows_first_and_last_epoch():
+    frame = tables.overfit(OVERFIT)
+    assert frame["Époque"].tolist() == [1, 5, 7]
+    assert frame["Perte (nats)"].tolist() == [2.3, 0.1, 0.004]
+    single = OVERFIT.model_copy(update={"losses": (2.3,), "accuracies": (0.25,)})
+    assert tables.overfit(single)["Exactitude"].tolist() == ["25,0\u202f%"]
+
+
+def test_lr_rules():
+    frame = tables.lr_rules(LR_FINDER)
+    assert list(frame.columns) == ["Règle", "Graine 0", "Graine 1", "Médiane"]
+    assert row(frame, "vallée") == [power(4e-4), power(6e-4), power(5e-4)]
+    assert row(frame, "choix (médiane de toutes)")[-1] == power(1e-3)
+
+
+def test_lr_rules_without_a_reliable_curve():
+    frame = tables.lr_rules(finder(sweep(0, steepest=1e-3), sweep(1)))
+    assert row(frame, "plus forte pente") == ["10⁻³", "—", "—"]
+    assert row(frame, "choix (médiane de toutes)")[-1] == "—"
+
+
+def test_grid_is_ranked():
+    frame = tables.grid(GRID)
+    assert list(frame.index) == [1, 2, 3, 4] and frame.index.name == "Rang"
+    assert frame["Run"].iloc[0] == "lr1e-3_wd1e-5_D3_B2"
+    score = "Métrique val (exactitude)"
+    assert frame[score][:3].tolist() == pytest.approx([0.75, 0.65, 0.4])
+    assert frame.iloc[0][["LR", "WD", "Hyp-A (dilatation)"]].tolist() == ["10⁻³", "10⁻⁵", 3]
+    assert frame["Perte val (nats)"].iloc[0] == pytest.approx(0.2)
+    assert frame["Notes"].tolist()[0] == "retenue, meilleure époque (80,0\u202f%)"
+    assert frame["Notes"].tolist()[3] == "diverge à l’époque 1"
+    assert "—" in written(frame)
+
+
+def test_refined_has_the_columns_of_the_grid():
+    refined = RefinedGrid(trials=GRID.trials[:2], epochs=3, origin="grid_search")
+    assert list(tables.refined(refined).columns) == list(tables.grid(GRID).columns)
+
+
+def test_effects():
+    frame = tables.effects(GRID)
+    lr = row(frame, "pas d’apprentissage (LR)")
+    assert lr[0] == f"10⁻³ → {power(2e-3)}"
+    assert lr[1:3] == [1, "−25,0\u00a0points"]  # 0.40 - 0.65: the diverged pair is left out
+    assert lr[4] == "0 – 1"
+    assert row(frame, "dilatation de l’étage 3")[2] == "+10,0\u00a0points"
+    assert row(frame, "weight decay")[1] == 0
+
+
+def test_comparison():
+    frame = tables.comparison(compare(GRID))
+    dilation = frame[frame["Facteur"] == "dilatation de l’étage 3"]
+    assert dilation["Valeur"].tolist() == ["2", "3"]
+    assert dilation["Val, deux dernières"].tolist() == pytest.approx([0.65, 0.75])
+    assert dilation["Écart train − val"].tolist() == ["−5,0\u00a0points"] * 2
+
+
+def test_configuration_names_origins():
+    frame = tables.configuration(TRAINING)
+    assert row(frame, "Pas d’apprentissage (LR)") == ["10⁻³", "configuration"]
+    assert row(frame, "Blocs par étage") == ["2", "grille resserrée"]
+    assert row(frame, "Époques")[0] == "3 sur 4 prévues"
+
+
+def test_history_marks_the_best_epoch():
+    frame = tables.history(TRAINING)
+    assert frame["Note"].tolist() == ["", "meilleure", ""]
+    assert frame["Exactitude val"].tolist() == [0.5, 0.8, 0.7]
+
+
+def test_metrics():
+    frame = tables.metrics(EVALUATION)
+    assert row(frame, "Exactitude") == ["80,00\u202f%", "70,00\u202f%", "−10,00\u00a0points"]
+    assert row(frame, "Erreurs")[:2] == ["4", "3"]
+    assert row(frame, "Perte (nats)")[2] == "+0,2000"
+
+
+def test_per_class_adds_up():
+    frame = tables.per_class(EVALUATION)
+    assert frame["Erreurs"].tolist() == [0, 2, 1, 3]
+    assert frame["Images"].tolist() == [4, 3, 3, 10]
+    assert frame["Rappel"].iloc[-1] == pytest.approx(2 / 3)
+
+
+def test_confusions():
+    frame = tables.confusions(EVALUATION)
+    assert frame["Images"].tolist() == [1, 1, 1]
+    assert frame["Part de la classe"].tolist() == pytest.approx([1 / 3] * 3)
+    assert frame["Part des erreurs"].sum() == pytest.approx(1)
+    assert tables.confusions(perfect())["Images"].tolist() == [0]
+
+
+def test_environment_lists_finished_stages(tiny):
+    origin = {"seconds": 200, "device": "CPU x, 1 threads", "precision": "fp32"}
+    path = publish.result_path(tiny, Baselines.stage)
+    cache.write_json(path, {"provenance": origin, "result": {}, "scope": {}})
+    frame = tables.environment(tiny)
+    stages = frame[frame["Rubrique"] == "Étape"]
+    value = "3\u00a0min\u00a020\u00a0s (CPU x, 1 thread, fp32)"
+    assert stages[["Élément", "Valeur"]].to_numpy().tolist() == [["compute_baselines", value]]
+    assert "PyTorch" in frame["Élément"].tolist()
+
+
+def test_artifacts_are_hashed(tiny):
+    folder = tiny.paths.artifacts
+    folder.mkdir(parents=True)
+    (folder / "best.ckpt").write_bytes(b"abc")
+    run = tiny.paths.runs / "train" / "one"
+    run.mkdir(parents=True)
+    (run / "events.out").write_bytes(b"x" * 2500)
+    frame = tables.artifacts(tiny)
+    assert row(frame, "artifacts/best.ckpt")[1] == "ba7816bf8f01"  # sha256 of abc, FIPS 180-2
+    assert row(frame, "runs/train/") == ["2,5\u00a0ko", "1\u00a0run"]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        tables.splits(AUDIT),
+        tables.findings(AUDIT),
+        tables.pipeline(PIPELINE),
+        tables.initial_loss(INITIAL_LOSS),
+        tables.overfit(OVERFIT),
+        tables.lr_rules(LR_FINDER),
+        tables.effects(GRID),
+        tables.comparison(compare(GRID)),
+        tables.configuration(TRAINING),
+        tables.history(TRAINING),
+        tables.metrics(EVALUATION),
+        tables.per_class(EVALUATION),
+        tables.confusions(EVALUATION),
+    ],
+    ids=lambda frame: frame.columns[0],
+)
+def test_the_report_writes_every_table(frame):
+    text = written(frame)
+    assert "<table" in text and "nan" not in text
