@@ -69,7 +69,7 @@ lint: ready # check style, layers of imports, and that no notebook has outputs
 	@"$$PY" -m ruff check .
 	@"$$PY" -m ruff format --check .
 	@"$$PY" -c 'from importlinter.cli import lint_imports_command as lint; lint()'
-	@"$$PY" -m nbstripout --verify --extra-keys \
+	@"$$PY" -m nbstripout --verify --keep-id --extra-keys \
 		"metadata.papermill cell.metadata.papermill metadata.language_info.version" \
 		$(NOTEBOOKS:%=notebooks/%.ipynb)
 

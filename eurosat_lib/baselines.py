@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import subset
-from eurosat_lib.training.records import Record
+from eurosat_lib.record import Record
 
 PIXELS = 4  # side, in pixels, of the thumbnails given to the second linear model
 BLOCK = 1024  # images averaged together: bounds memory

@@ -4,7 +4,8 @@ from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import Architecture, InitialLoss, Overfit
 from eurosat_lib.checks.architecture import Variant
 from eurosat_lib.checks.initial_loss import LayerGradient
-from eurosat_lib.data.audit import Audit, Pipeline
+from eurosat_lib.data.audit import Audit
+from eurosat_lib.data.pipeline import Pipeline
 from eurosat_lib.data.types import CLASSES
 
 EVEN = {"train": (60,) * 10, "validation": (20,) * 10, "test": (20,) * 10}
@@ -17,6 +18,7 @@ def audit(**changes) -> Audit:
         "source_location": "tuiles",
         "source_revision": None,
         "fingerprint": "abcdef012345" + "0" * 52,
+        "published_lists": False,
         "classes": CLASSES,
         "counts": EVEN,
         "image_shape": (3, 64, 64),

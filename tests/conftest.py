@@ -85,10 +85,10 @@ def blobs() -> EuroSAT:
 @pytest.fixture
 def on_blobs(tiny, blobs, monkeypatch) -> Config:
     """The tiny configuration, with every stage reading the blobs."""
-    from eurosat_lib.data import audit, loaders
+    from eurosat_lib.data import loaders
     from eurosat_lib.stages import core, final, preparation, search
 
-    for module in (audit, loaders, core, final, preparation, search):
+    for module in (loaders, core, final, preparation, search):
         if hasattr(module, "load_dataset"):
             monkeypatch.setattr(module, "load_dataset", lambda config: blobs)
     return tiny

@@ -5,7 +5,8 @@ from __future__ import annotations
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import InitialLoss, Overfit
 from eurosat_lib.checks.initial_loss import LayerGradient
-from eurosat_lib.data.audit import Audit, Pipeline
+from eurosat_lib.data.audit import Audit
+from eurosat_lib.data.pipeline import Pipeline
 from eurosat_lib.evaluation import ClassScore, Evaluation, Prediction
 from eurosat_lib.grid import Grid
 from eurosat_lib.lr_finder import LRFinder, Sweep
@@ -19,6 +20,7 @@ AUDIT = Audit(
     source_location="timm/eurosat-rgb@b4e2855",
     source_revision="b4e2855",
     fingerprint="f" * 64,
+    published_lists=True,
     classes=CLASSES,
     counts={"train": (60, 90, 30), "validation": (20, 30, 10), "test": (21, 29, 10)},
     image_shape=(3, 64, 64),

@@ -7,7 +7,7 @@ import pytest
 
 from eurosat_lib.errors import UserError
 from eurosat_lib.report.answers import context_of, render
-from eurosat_lib.report.french import duree, intervalle, liste, nombre, pct, sci, signe
+from eurosat_lib.french import duree, intervalle, liste, nombre, pct, sci, signe
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from eurosat_lib.model import (
     layer_table,
     receptive_field,
 )
-from eurosat_lib.training.records import Record
+from eurosat_lib.record import Record
 
 
 class Layer(Record):

@@ -13,8 +13,8 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import make_loader
 from eurosat_lib.model import build_model
+from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.records import Record
 
 COHERENT_SD = 3.0  # the configured seed must lie within this many standard deviations of ln K
 

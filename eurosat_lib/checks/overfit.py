@@ -9,8 +9,8 @@ from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import make_loader
 from eurosat_lib.model import build_model, count_parameters
 from eurosat_lib.progress import progress
+from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.records import Record
 from eurosat_lib.training.steps import make_optimizer, train_epoch
 
 

@@ -1,4 +1,4 @@
-"""Look at every image before training on any: counts, faults, colours, batches."""
+"""Look at every image before training on any: counts, faults, colours, lists."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections import Counter
 from typing import ClassVar
 
 import numpy as np
-import torch
 
-from eurosat_lib.config import Config
-from eurosat_lib.data import EuroSAT, Split
-from eurosat_lib.data.loaders import BatchLoader, get_dataloaders
-from eurosat_lib.training.records import Record
+from eurosat_lib.data.types import SPLITS, EuroSAT, Split
+from eurosat_lib.record import Record
 
-SPLITS = ("train", "validation", "test")
+# MD5 of the file names of each split, joined by newlines: the lists that google-research
+# (remote_sensing_representations) published and torchgeo uses.
+PUBLISHED = {
+    "train": "908f142e73d6acdf3f482c5e80d851b1",
+    "validation": "95de90f2aa998f70a3b2416bfe0687b4",
+    "test": "7ae5ab94471417b6e315763121e67c5f",
+}
 BLOCK = 2048  # images looked at together: bounds memory
 
 
@@ -27,6 +30,7 @@ class Audit(Record):
     source_location: str
     source_revision: str | None
     fingerprint: str  # sha256 of pixels, labels and names
+    published_lists: bool  # the three splits are those of google-research, in that order
     classes: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]  # split -> images per class, in the order of classes
     image_shape: tuple[int, ...]
@@ -62,42 +66,6 @@ class Audit(Record):
         }
 
 
-class Pipeline(Record):
-    """What the loaders deliver."""
-
-    stage: ClassVar[str] = "verify_pipeline"
-
-    batch_shape: tuple[int, ...]
-    batch_dtype: str
-    labels_shape: tuple[int, ...]
-    labels_dtype: str
-    label_min: int
-    label_max: int
-    input_shape: tuple[int, int, int]
-    num_classes: int
-    batch_size: int
-    batches: dict[str, int]  # split -> batches of one pass
-    used: dict[str, int]  # split -> images of one pass
-    value_min: float  # over all validation images, after preprocessing
-    value_max: float
-    value_mean: tuple[float, ...]  # per channel
-    value_sd: tuple[float, ...]
-    possible_min: float  # of any uint8 image
-    possible_max: float
-    reshuffled: bool  # two epochs of train come in different orders
-    repeatable: bool  # the same epoch twice gives the same bits
-    fixed_order: bool  # validation comes twice in the same order
-
-    @property
-    def coherent(self) -> bool:
-        """Tell whether a batch has the shape that ``meta`` announces."""
-        return self.batch_shape[1:] == self.input_shape
-
-    def facts(self) -> dict:
-        """Return the fields and the verdict."""
-        return self.model_dump(mode="json") | {"coherent": self.coherent}
-
-
 def explore_dataset(dataset: EuroSAT) -> Audit:
     """Count classes and faults over all images; limits of the configuration do not apply."""
     splits = {name: getattr(dataset, name) for name in SPLITS}
@@ -113,6 +81,7 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
         source_location=dataset.source.location,
         source_revision=dataset.source.revision,
         fingerprint=dataset.fingerprint,
+        published_lists=all(_is_published(name, split) for name, split in splits.items()),
         classes=dataset.classes,
         counts={
             name: tuple(np.bincount(split.labels, minlength=len(dataset.classes)).tolist())
@@ -124,41 +93,6 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
         **{kind: faults[kind] for kind in ("black", "nodata", "flat", "saturated")},
         channel_mean=mean,
         channel_sd=sd,
-    )
-
-
-def verify_pipeline(config: Config) -> Pipeline:
-    """Draw batches from the loaders and check shapes, ranges, order; the test is not opened."""
-    train, validation, test, meta = get_dataloaders(config)
-    images, labels = next(iter(train.epoch(0)))
-    other = next(iter(train.epoch(1)))[0]
-    again = next(iter(train.epoch(0)))[0]
-    low, high, mean, sd = _value_statistics(validation)
-    orders = [torch.cat([y for _, y in validation.epoch(e)]) for e in (0, 1)]
-    channel = np.array(config.preprocess.mean), np.array(config.preprocess.std)
-    return Pipeline(
-        batch_shape=tuple(images.shape),
-        batch_dtype=str(images.dtype).removeprefix("torch."),
-        labels_shape=tuple(labels.shape),
-        labels_dtype=str(labels.dtype).removeprefix("torch."),
-        label_min=int(train.labels.min()),
-        label_max=int(train.labels.max()),
-        **meta,
-        batch_size=config.data.batch_size,
-        batches={"train": len(train), "validation": len(validation), "test": len(test)},
-        used={
-            name: loader.num_images
-            for name, loader in zip(SPLITS, (train, validation, test), strict=True)
-        },
-        value_min=low,
-        value_max=high,
-        value_mean=mean,
-        value_sd=sd,
-        possible_min=float(((0 - channel[0]) / channel[1]).min()),
-        possible_max=float(((1 - channel[0]) / channel[1]).max()),
-        reshuffled=not torch.equal(images, other),
-        repeatable=torch.equal(images, again),
-        fixed_order=torch.equal(*orders),
     )
 
 
@@ -184,6 +118,11 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     return tuple(mean.tolist()), tuple(sd.tolist())
 
 
+def _is_published(name: str, split: Split) -> bool:
+    names = "\n".join(split.names).encode()
+    return hashlib.md5(names, usedforsecurity=False).hexdigest() == PUBLISHED[name]
+
+
 def _digests(split: Split) -> list[bytes]:
     return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in split.images]
 
@@ -198,17 +137,3 @@ def _faults(split: Split) -> Counter:
         found["flat"] += int((pixels.max(2) == pixels.min(2)).all(1).sum())
         found["saturated"] += int(((pixels == 255).mean((1, 2)) > 0.01).sum())
     return found
-
-
-def _value_statistics(loader: BatchLoader) -> tuple[float, float, tuple, tuple]:
-    low, high, count = np.inf, -np.inf, 0
-    total, squares = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
-    for images, _ in loader.epoch(0):
-        values = images.cpu().double()
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-        total += values.sum((0, 2, 3))
-        squares += (values**2).sum((0, 2, 3))
-        count += values.numel() // 3
-    mean = total / count
-    sd = (squares / count - mean**2).sqrt()
-    return low, high, tuple(mean.tolist()), tuple(sd.tolist())

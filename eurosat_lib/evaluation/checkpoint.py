@@ -15,9 +15,10 @@ from eurosat_lib.data.loaders import make_loader, subset
 from eurosat_lib.evaluation.intervals import newcombe, wilson
 from eurosat_lib.evaluation.scores import ClassScore, class_scores
 from eurosat_lib.model import DilatedCNN, count_parameters
+from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.training.checkpoint import check_task, describe_task, load_checkpoint
-from eurosat_lib.training.records import Hyperparameters, Record
+from eurosat_lib.training.records import Hyperparameters
 from eurosat_lib.training.steps import predict
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from eurosat_lib.training.records import Record
+from eurosat_lib.record import Record
 
 
 class ClassScore(Record):

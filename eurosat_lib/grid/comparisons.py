@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from eurosat_lib.grid.effects import FACTORS, effect
 from eurosat_lib.grid.search import GridSearch
-from eurosat_lib.training.records import Fit, Record
+from eurosat_lib.record import Record
+from eurosat_lib.training.records import Fit
 
 
 class Curve(Record):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from scipy.stats import binomtest
 
-from eurosat_lib.training.records import Fit, Hyperparameters, Record
+from eurosat_lib.record import Record
+from eurosat_lib.training.records import Fit, Hyperparameters
 
 FACTORS = ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage")
 

@@ -14,8 +14,8 @@ from eurosat_lib.data.loaders import BatchLoader, make_loader
 from eurosat_lib.lr_finder.rules import round_digits, smooth, suggest
 from eurosat_lib.model import build_model
 from eurosat_lib.progress import progress
+from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.records import Record
 from eurosat_lib.training.steps import make_optimizer, train_step
 
 

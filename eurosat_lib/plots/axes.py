@@ -17,8 +17,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from eurosat_lib.french import THIN, nombre
 from eurosat_lib.plots.style import SMALL
-from eurosat_lib.report.french import THIN, nombre
 from eurosat_lib.tables.words import power
 
 LINE = 10.5  # points from one label to the next
@@ -31,10 +31,15 @@ class French(Formatter):
     def __init__(self, scale: float = 1, unit: str = "") -> None:
         """Multiply the values by ``scale`` and write ``unit`` after them."""
         self.scale, self.unit = scale, unit
+        self._shown: Sequence[float] = ()
+
+    def set_locs(self, locs: Sequence[float]) -> None:
+        """Learn all ticks before the first is written."""
+        self._shown = locs
 
     def __call__(self, value: float, pos: int | None = None) -> str:
         """Write one tick."""
-        shown = [v * self.scale for v in self.locs] if len(self.locs) else [value * self.scale]
+        shown = [v * self.scale for v in (*self._shown, value)]
         digits = next((d for d in range(6) if all(_exact(v, d) for v in shown)), 6)
         return nombre(value * self.scale, digits) + self.unit
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import InitialLoss, Overfit
 from eurosat_lib.evaluation import wilson
+from eurosat_lib.french import nombre, pct
 from eurosat_lib.plots.axes import decimal, epochs, label_ends, log_x, log_y, percent
 from eurosat_lib.plots.style import (
     BLUE,
@@ -22,8 +23,7 @@ from eurosat_lib.plots.style import (
     one_axes,
     styled,
 )
-from eurosat_lib.report.french import nombre, pct
-from eurosat_lib.tables.words import layer_place, plural, power, typeset
+from eurosat_lib.tables.words import layer_place, plural, power
 
 LEVEL = 0.95  # of the intervals
 
@@ -47,9 +47,9 @@ def baselines(b: Baselines) -> Figure:
         ax.text(high, row, f"  {pct(value)}", va="center", weight="bold")
     ax.axvline(b.uniform, color=ORANGE, ls="--", lw=1.2)
     near = {"textcoords": "offset points", "va": "center"}
-    test = typeset(f"test : {pct(b.majority_test)}")
+    test = f"test : {pct(b.majority_test)}"
     ax.annotate(test, (bounds[2, 1], 2), xytext=(52, 0), color=SOFT, **near)
-    chance = typeset(f"hasard : {pct(b.uniform, 0)}")
+    chance = f"hasard : {pct(b.uniform, 0)}"
     ax.annotate(chance, (b.uniform, 2.6), xytext=(4, 0), color=ORANGE, fontsize=SMALL, **near)
     ax.set_ylim(-0.5, 2.85)
     ax.set_xlim(0, min(1.0, bounds.max() * 1.18))
@@ -79,7 +79,7 @@ def initial_losses(r: InitialLoss) -> Figure:
         (mean + sd, -0.65, f"  {spread}", BLUE, "left"),
         (r.loss, 0.38, own, ORANGE, "center"),
     ):
-        ax.text(x, y, typeset(text), color=color, ha=side, va="center", fontsize=SMALL)
+        ax.text(x, y, text, color=color, ha=side, va="center", fontsize=SMALL)
     ax.set_ylim(-0.95, 0.8)
     ax.margins(x=0.12)
     ax.set_yticks([])
@@ -122,8 +122,8 @@ def gradient_norms(r: InitialLoss) -> Figure:
     ax.grid(True, axis="y")
     low, high = (choose(r.gradients, key=lambda g: g.norm) for choose in (min, max))
     alt = (
-        f"{len(norms)} tenseurs : la norme va de {power(low.norm)} ({low.name}) à "
-        f"{power(high.norm)} ({high.name}) ; {plural(len(positive), 'tenseur')} reçoivent un gradient."
+        f"La norme va de {power(low.norm)} ({low.name}) à {power(high.norm)} ({high.name}) ; "
+        f"tenseurs qui reçoivent un gradient : {len(positive)} sur {len(norms)}."
     )
     return finish(fig, "Norme du gradient par couche, premier lot", alt)
 
@@ -140,7 +140,7 @@ def overfit(r: Overfit) -> Figure:
     log_y(left)
     left.set_ylabel("perte (nats)")
     note = {"color": ORANGE, "fontsize": SMALL, "textcoords": "offset points"}
-    target = typeset(f"but : {nombre(r.target_loss)}")
+    target = f"but : {nombre(r.target_loss)}"
     left.annotate(target, (1, r.target_loss), xytext=(0, 3), **note)
     right.plot(numbers, r.accuracies, color=BLUE, marker="o", ms=2.5)
     right.set_ylabel("exactitude sur ces images (%)")

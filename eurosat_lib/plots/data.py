@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eurosat_lib.data.audit import Audit
+from eurosat_lib.french import nombre
 from eurosat_lib.plots.axes import decimal
 from eurosat_lib.plots.style import (
     BLUE,
@@ -22,8 +23,7 @@ from eurosat_lib.plots.style import (
     one_axes,
     styled,
 )
-from eurosat_lib.report.french import nombre
-from eurosat_lib.tables.words import SPLITS, plural, typeset
+from eurosat_lib.tables.words import SPLITS, plural
 
 # Of the [0, 1] values of ImageNet's training images: torchvision's constants.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -93,7 +93,7 @@ def channel_statistics(audit: Audit) -> Figure:
         rows = np.arange(3) + shift
         ax.errorbar(mean, rows, xerr=sd, fmt=marker, color=color, capsize=3, lw=1.4)
         for row, m, s in zip(rows, mean, sd, strict=True):
-            text = typeset(f"{name} : {nombre(m, 3)} ± {nombre(s, 3)}")
+            text = f"{name} : {nombre(m, 3)} ± {nombre(s, 3)}"
             place = {"transform": ax.get_yaxis_transform(), "va": "center"}
             ax.text(1.01, row, text, color=color, fontsize=SMALL, **place)
     ax.set_yticks(range(3), CHANNELS)

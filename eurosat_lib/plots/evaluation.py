@@ -11,6 +11,7 @@ from torch import from_numpy
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.evaluation import Evaluation, Prediction, wilson
+from eurosat_lib.french import THIN, nombre, pct
 from eurosat_lib.plots.axes import percent
 from eurosat_lib.plots.pictures import break_name, fill, gallery
 from eurosat_lib.plots.style import (
@@ -25,7 +26,6 @@ from eurosat_lib.plots.style import (
     say,
     styled,
 )
-from eurosat_lib.report.french import THIN, nombre, pct
 from eurosat_lib.tables.words import plural
 
 COLUMNS = 4  # pictures in a row: their titles name two classes
@@ -39,7 +39,7 @@ def confusion(evaluation: Evaluation) -> Figure:
     """
     names = list(evaluation.classes)
     counts = pd.DataFrame(evaluation.confusion, index=names, columns=names)
-    shares = counts.div(counts.sum(1).clip(lower=1), axis=0)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     hits = np.eye(len(names), dtype=bool)
     text = counts.map(lambda n: nombre(int(n)) if n else "")
     fig, ax = one_axes(4.5)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from eurosat_lib.config import Config
+from eurosat_lib.french import nombre, pct, signe
 from eurosat_lib.grid import FACTORS, GridSearch, effect
 from eurosat_lib.plots.axes import decimal, epochs, percent
 from eurosat_lib.plots.curves import Curves, draw, read_curves
@@ -25,7 +26,6 @@ from eurosat_lib.plots.style import (
     one_axes,
     styled,
 )
-from eurosat_lib.report.french import nombre, pct, signe
 from eurosat_lib.tables import words
 from eurosat_lib.training import Fit
 

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from eurosat_lib.french import pct, signe
 from eurosat_lib.grid import Grid, GridSearch, RefinedGrid
 from eurosat_lib.plots.style import INK, ORANGE, SMALL, finish, new_figure, one_axes, styled
-from eurosat_lib.report.french import pct, signe
-from eurosat_lib.tables.words import FACTORS, capital, plural, power, typeset
+from eurosat_lib.tables.words import FACTORS, capital, plural, power
 from eurosat_lib.training import Fit, Hyperparameters
 from eurosat_lib.training.final import Training
 
@@ -71,7 +71,7 @@ def refined_heatmap(refined: RefinedGrid, reference: Training | Grid) -> Figure:
     )
     note = _compare(ax, refined, fit, isinstance(reference, GridSearch))
     if note:
-        ax.set_title(typeset(note))
+        ax.set_title(note)
         alt += f" {capital(note)}."
     return finish(fig, "Score de la grille resserrée (%)", alt)
 

@@ -22,7 +22,7 @@ from eurosat_lib.plots.style import (
     new_figure,
     styled,
 )
-from eurosat_lib.tables.words import RULES, plural, power, typeset
+from eurosat_lib.tables.words import RULES, plural, power
 
 SHADES = (BLUE, PURPLE, GREEN, SOFT, SKY)  # of the seeds
 HEADROOM = 1.35  # times the first loss: what is above has diverged
@@ -83,7 +83,7 @@ def _mark(ax: Axes, r: LRFinder) -> None:
 
 def _say_choice(ax: Axes, r: LRFinder) -> None:
     if r.choice is None:
-        text = typeset("aucun pas retenu : la perte d’une graine au moins ne descend pas assez")
+        text = "aucun pas retenu : la perte d’une graine au moins ne descend pas assez"
         ax.set_title(text, color=ORANGE)
         return
     low, high = map(power, r.window)

@@ -8,6 +8,7 @@ from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 
 from eurosat_lib.checks import Architecture
 from eurosat_lib.checks.architecture import Layer
+from eurosat_lib.french import nombre
 from eurosat_lib.plots.style import (
     BLUE,
     GREEN,
@@ -22,7 +23,6 @@ from eurosat_lib.plots.style import (
     new_figure,
     styled,
 )
-from eurosat_lib.report.french import nombre
 from eurosat_lib.tables.words import plural
 
 COLUMN = WIDTH / 5  # inches: input, three stages, head

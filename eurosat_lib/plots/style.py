@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from eurosat_lib.tables.words import typeset
 
@@ -87,8 +88,10 @@ def one_axes(height: float) -> tuple[Figure, Axes]:
 
 
 def finish(fig: Figure, title: str, alt: str) -> Figure:
-    """Give a figure its title and the text that says what one sees to those who do not."""
-    fig.suptitle(typeset(title), x=0.008, ha="left")
+    """Give a figure its title, French spacing, and the text that tells what one sees."""
+    fig.suptitle(title, x=0.008, ha="left")
+    for text in fig.findobj(Text):
+        text.set_text(typeset(text.get_text()))
     fig.set_label(typeset(alt))
     return fig
 
@@ -112,4 +115,4 @@ def categories(ax: Axes, axis: str = "y") -> None:
 
 def say(ax: Axes, text: str) -> None:
     """Write a sentence in the middle of an axes that has nothing to draw."""
-    ax.text(0.5, 0.5, typeset(text), transform=ax.transAxes, ha="center", va="center", color=SOFT)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=SOFT)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eurosat_lib.config import Config
+from eurosat_lib.french import liste, nombre, pct
 from eurosat_lib.grid import Comparisons, Grid
 from eurosat_lib.plots.axes import decimal, epochs, label_ends, percent
 from eurosat_lib.plots.curves import Curves, draw, read_curves
@@ -24,7 +25,6 @@ from eurosat_lib.plots.style import (
     say,
     styled,
 )
-from eurosat_lib.report.french import liste, nombre, pct
 from eurosat_lib.tables import words
 from eurosat_lib.training.final import Training
 
@@ -97,7 +97,7 @@ def comparison(comparisons: Comparisons, factor: str, config: Config) -> Figure:
         epochs(ax, comparisons.epochs)
         (percent if kind == "accuracy" else decimal)(ax.yaxis)
         _label_overlay(ax, curves, kind, labels)
-        ax.set_title(words.typeset(LEGEND[kind]))
+        ax.set_title(LEGEND[kind])
     alt = "Par valeur : " + " ; ".join(
         f"{label}, validation {pct(c.first_val_accuracy)} après une époque et "
         f"{pct(c.last_val_accuracy)} à la fin (entraînement {pct(c.last_train_accuracy)})"

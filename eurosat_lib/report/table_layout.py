@@ -7,7 +7,7 @@ import re
 import lxml.html
 from lxml.html import HtmlElement
 
-from eurosat_lib.report.french import MINUS
+from eurosat_lib.french import MINUS
 from eurosat_lib.report.places import words
 
 # A cell that reads as a number, an interval or a duration: its column is right-aligned.

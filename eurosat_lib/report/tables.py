@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.report.french import MINUS, THIN, nombre, pct, split_exponent
+from eurosat_lib.french import MINUS, THIN, nombre, pct, split_exponent
 from eurosat_lib.report.table_layout import lay_out
 
 if TYPE_CHECKING:

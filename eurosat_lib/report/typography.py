@@ -10,8 +10,8 @@ UNTOUCHED = {"code", "pre", "script", "style", "svg", "kbd", "samp"}
 RULES = (
     (re.compile(r" +([;!?])(?!\w)"), "\u202f\\1"),
     (re.compile(r" +(:)(?=\s|$)"), "\u00a0\\1"),
-    (re.compile(r"« *"), "«\u00a0"),
-    (re.compile(r" *»"), "\u00a0»"),
+    (re.compile(r"«[ \u00a0\u202f]*"), "«\u00a0"),
+    (re.compile(r"[ \u00a0\u202f]*»"), "\u00a0»"),
     (re.compile(r"(?<=\d) +%"), "\u202f%"),
     (re.compile(r"(?<![\d,.])(\d{1,3}) (?=\d{3}(?!\d))"), "\\1\u202f"),
     (re.compile(r"(?<=\u202f\d{3}) (?=\d{3}(?!\d))"), "\u202f"),

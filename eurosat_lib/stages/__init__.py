@@ -7,6 +7,7 @@ changed, computes it otherwise, and publishes it to the run's ``artifacts/`` and
 from collections.abc import Callable
 
 from eurosat_lib.config import Config
+from eurosat_lib.record import Record
 from eurosat_lib.stages.core import latest, provenance, scope
 from eurosat_lib.stages.final import evaluate, train
 from eurosat_lib.stages.preparation import (
@@ -19,7 +20,6 @@ from eurosat_lib.stages.preparation import (
     verify_pipeline,
 )
 from eurosat_lib.stages.search import compare_curves, grid_search, refined_grid_search
-from eurosat_lib.training.records import Record
 
 # In the order of the report; the names are those of the course's commands.
 STAGES: dict[str, Callable[[Config], Record]] = {

@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from eurosat_lib.config import Config
+from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment
 from eurosat_lib.stages.sources import source_digest
-from eurosat_lib.training.records import Record
 
 R = TypeVar("R", bound=Record)
 

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from eurosat_lib.config import Config, save_config_snapshot
 from eurosat_lib.data import load_dataset
+from eurosat_lib.record import Record
 from eurosat_lib.stages import cache, publish
-from eurosat_lib.training.records import Hyperparameters, Record
+from eurosat_lib.training.records import Hyperparameters
 
 R = TypeVar("R", bound=Record)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eurosat_lib import baselines, checks
 from eurosat_lib.config import Config
-from eurosat_lib.data import audit, load_dataset
+from eurosat_lib.data import audit, load_dataset, pipeline
 from eurosat_lib.lr_finder import LRFinder, find_lr
 from eurosat_lib.stages.core import BATCHES, IMAGES, run_stage
 
@@ -22,11 +22,15 @@ def explore_dataset(config: Config) -> audit.Audit:
     )
 
 
-def verify_pipeline(config: Config) -> audit.Pipeline:
+def verify_pipeline(config: Config) -> pipeline.Pipeline:
     """Check the shapes, ranges and order of the batches."""
     reads = (*BATCHES, "data.validation_limit", "data.test_limit")
     return run_stage(
-        config, audit.Pipeline, "data.audit", reads, lambda _: audit.verify_pipeline(config)
+        config,
+        pipeline.Pipeline,
+        "data.pipeline",
+        reads,
+        lambda _: pipeline.verify_pipeline(config),
     )
 
 

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from eurosat_lib import grid, lr_finder
 from eurosat_lib.config import Config
 from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.record import Record
 from eurosat_lib.stages import cache
 from eurosat_lib.tracking import training_series, write_run
 from eurosat_lib.training.final import Training
-from eurosat_lib.training.records import Fit, Record
+from eurosat_lib.training.records import Fit
 
 R = TypeVar("R", bound=Record)
 TRIALS_CSV = {

@@ -8,7 +8,7 @@ import pandas as pd
 
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import Architecture, InitialLoss, Overfit
-from eurosat_lib.report.french import nombre, pct
+from eurosat_lib.french import nombre, pct
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import PARTS, layer_place, shape
 

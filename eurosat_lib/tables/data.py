@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from eurosat_lib.config import Config
-from eurosat_lib.data.audit import Audit, Pipeline
-from eurosat_lib.report.french import intervalle, nombre, pct
+from eurosat_lib.data.audit import Audit
+from eurosat_lib.data.pipeline import Pipeline
+from eurosat_lib.french import intervalle, nombre, pct
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import SPLITS, shape
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from eurosat_lib.evaluation import Evaluation, wilson
-from eurosat_lib.report.french import intervalle, nombre, pct, signe
+from eurosat_lib.french import intervalle, nombre, pct, signe
 from eurosat_lib.tables.frame import frame
 
 TOP = 10  # confusions listed

@@ -9,7 +9,7 @@ import pandas as pd
 
 from eurosat_lib import stages
 from eurosat_lib.config import Config
-from eurosat_lib.report.french import duree, nombre
+from eurosat_lib.french import duree, nombre
 from eurosat_lib.runtime import describe_environment
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import plural

@@ -6,7 +6,7 @@ import pandas as pd
 
 from eurosat_lib.grid import FACTORS, Comparisons, GridSearch, RefinedGrid, effect
 from eurosat_lib.lr_finder import LRFinder
-from eurosat_lib.report.french import nombre, pct, signe
+from eurosat_lib.french import nombre, pct, signe
 from eurosat_lib.tables import words
 from eurosat_lib.tables.frame import frame
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from eurosat_lib.report.french import nombre
+from eurosat_lib.french import nombre
 from eurosat_lib.tables import words
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.training.final import Training

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eurosat_lib.report.french import FIXED, THIN, nombre, split_exponent
+from eurosat_lib.french import FIXED, THIN, nombre, split_exponent
 from eurosat_lib.training.records import Fit
 
 SPLITS = {"train": "entraînement", "validation": "validation", "test": "test"}

@@ -1,7 +1,7 @@
 """Train one network: steps, records, checkpoints, the loop."""
 
 from eurosat_lib.training.fit import Plan, fit
-from eurosat_lib.training.records import EpochRecord, Fit, Hyperparameters, Record
+from eurosat_lib.training.records import EpochRecord, Fit, Hyperparameters
 from eurosat_lib.training.steps import (
     Divergence,
     evaluate,
@@ -17,7 +17,6 @@ __all__ = [
     "Fit",
     "Hyperparameters",
     "Plan",
-    "Record",
     "evaluate",
     "fit",
     "make_optimizer",

@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import ClassVar
 
 from eurosat_lib.config import Config
-from eurosat_lib.training.records import Fit, Hyperparameters, Record
+from eurosat_lib.record import Record
+from eurosat_lib.training.records import Fit, Hyperparameters
 
 TAIL = 5  # last epochs over which stability is measured
 

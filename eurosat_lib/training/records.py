@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
-
-class Record(BaseModel):
-    """Base of results: frozen, unknown fields refused, NaN kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+from eurosat_lib.record import Record
 
 
 class Hyperparameters(Record):

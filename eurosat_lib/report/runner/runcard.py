@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_lib.config import Config
-from eurosat_lib.report.french import FIXED
+from eurosat_lib.french import FIXED
 
 SOURCES = ("eurosat_lib", "notebooks", "configs", "reports/answers", "reports/template")
 PACKAGES = {"PyTorch": "torch", "torchvision": "torchvision", "NumPy": "numpy"}
