@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> None:
     expected = stage_seconds(config)
     if any(name in expected for name in names):
         total = sum(expected.get(name, 0.0) for name in names)
-        announce(f"{options.stage}: about {duration(total)} on this machine if nothing is kept")
+        announce(f"{options.stage}: about {duration(total)} on this machine")
     for name in names:
         facts = stages.STAGES[name](config).facts()
         print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)

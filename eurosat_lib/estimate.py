@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import torch
 
 from eurosat_lib.config import Config
-from eurosat_lib.data import load_dataset
+from eurosat_lib.data import Split, load_dataset
 from eurosat_lib.data.loaders import BatchLoader
+from eurosat_lib.errors import UserError
+from eurosat_lib.grid import Grid
 from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, describe_device
-from eurosat_lib.stages import cache
+from eurosat_lib.stages import STAGES, cache, latest
+from eurosat_lib.stages.cache import NotKept, only_kept
+from eurosat_lib.stages.search import grid_plans, is_kept, refined_plans
+from eurosat_lib.training import Plan
 from eurosat_lib.training.steps import evaluate, make_optimizer, train_epoch
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
@@ -27,10 +32,11 @@ NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     "06_train": ("refined_grid_search", "train"),
     "07_eval": ("evaluate",),
 }
+TRAINING = tuple(name for names in NOTEBOOK_STAGES.values() for name in names)
 
 
 def notebook_seconds(config: Config) -> dict[str, float]:
-    """Estimate the seconds of computing of each notebook, as if nothing were cached."""
+    """Estimate the seconds that each notebook will compute, kept results taken off."""
     stages = stage_seconds(config)
     return {
         notebook: sum(stages[name] for name in names)
@@ -39,37 +45,70 @@ def notebook_seconds(config: Config) -> dict[str, float]:
 
 
 def stage_seconds(config: Config) -> dict[str, float]:
-    """Estimate the seconds of each stage that trains, from images and seconds per image."""
-    dataset = load_dataset(config)
-    sizes = {
-        "train": len(dataset.train.labels),
-        "validation": len(dataset.validation.labels),
-        "test": len(dataset.test.labels),
-    }
-    used = {n: min(getattr(config.data, f"{n}_limit") or size, size) for n, size in sizes.items()}
-    blocks = {config.model.blocks_per_stage, *config.grid.blocks_per_stage}
-    speed = {b: seconds_per_image(config, b) for b in sorted(blocks)}
-    own, mean = speed[config.model.blocks_per_stage], _mean(speed, config.grid.blocks_per_stage)
+    """Estimate the seconds that each training stage will take, 0 for a result that is kept."""
+    work = _Work(config)
+    return {name: 0.0 if _is_kept(config, name) else work.seconds(name) for name in TRAINING}
 
-    def training(epochs: int, images: int, rate: tuple[float, float]) -> float:
-        return epochs * (images * rate[0] + used["validation"] * rate[1])
 
-    grid, refined = config.grid, config.refined_grid
-    points = 3 if grid.lr is None else len(grid.lr)
-    points *= len(grid.weight_decay) * len(grid.dilation_stage3) * len(grid.blocks_per_stage)
-    around = len(refined.lr_factors) * len(refined.weight_decay_factors) - 1  # the center is known
-    sweeps = len(config.lr_finder.seeds) * config.lr_finder.iterations * config.data.batch_size
-    first = config.initial_loss.n_seeds * config.data.batch_size
-    return {
-        "check_initial_loss": first * own[1],
-        "overfit_small": config.overfit.epochs * config.overfit.size * own[0],
-        "lr_finder": sweeps * own[0],
-        "grid_search": points * training(grid.epochs, grid.train_limit or used["train"], mean),
-        "refined_grid_search": around
-        * training(refined.epochs, refined.train_limit or used["train"], mean),
-        "train": training(config.train.max_epochs, used["train"], mean),
-        "evaluate": (used["validation"] + used["test"]) * mean[1],
-    }
+def _is_kept(config: Config, stage: str) -> bool:
+    try:
+        with only_kept():
+            STAGES[stage](config)
+    except (NotKept, UserError):
+        return False
+    return True
+
+
+class _Work:
+    """Count the images that a stage trains on and evaluates, and their time here."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        dataset = load_dataset(config)
+        self.train = self._used("train", dataset.train)
+        self.validation = self._used("validation", dataset.validation)
+        self.test = self._used("test", dataset.test)
+
+    def seconds(self, stage: str) -> float:
+        """Estimate one stage, its finished trials taken off."""
+        config, own = self.config, seconds_per_image(self.config, self._blocks)
+        batch = config.data.batch_size
+        finder, overfit = config.lr_finder, config.overfit
+        match stage:
+            case "check_initial_loss":
+                return config.initial_loss.n_seeds * batch * own[1]
+            case "overfit_small":
+                return overfit.epochs * overfit.size * own[0]
+            case "lr_finder":
+                return len(finder.seeds) * finder.iterations * batch * own[0]
+            case "grid_search":
+                return self._trials(grid_plans(config)[0])
+            case "refined_grid_search":
+                plans = refined_plans(config)[0]
+                known = 0 if latest(config, Grid) else 1  # its center is a trial of the grid
+                return self._trials(plans[known:])
+            case "train":
+                return self._training(config.train.max_epochs, self.train, self._blocks)
+            case _:
+                return (self.validation + self.test) * own[1]
+
+    @property
+    def _blocks(self) -> int:
+        return self.config.train.blocks_per_stage or max(self.config.grid.blocks_per_stage)
+
+    def _trials(self, plans: Sequence[Plan]) -> float:
+        missing = [plan for plan in plans if not is_kept(self.config, plan)]
+        return sum(
+            self._training(p.epochs, p.train_limit, p.hyperparameters.blocks_per_stage)
+            for p in missing
+        )
+
+    def _training(self, epochs: int, images: int, blocks: int) -> float:
+        train, evaluation = seconds_per_image(self.config, blocks)
+        return epochs * (images * train + self.validation * evaluation)
+
+    def _used(self, name: str, split: Split) -> int:
+        return min(getattr(self.config.data, f"{name}_limit") or len(split), len(split))
 
 
 def seconds_per_image(config: Config, blocks: int) -> tuple[float, float]:
@@ -118,10 +157,3 @@ def _noise(config: Config, runtime: Runtime) -> BatchLoader:
         seed=0,
         device=runtime.device,
     )
-
-
-def _mean(
-    speed: Mapping[int, tuple[float, float]], blocks: tuple[int, ...]
-) -> tuple[float, float]:
-    rates = [speed[b] for b in blocks]
-    return sum(r[0] for r in rates) / len(rates), sum(r[1] for r in rates) / len(rates)

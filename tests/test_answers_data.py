@@ -78,6 +78,13 @@ CASES = [  # answer, facts, what it says then, facts that turn it, what it says 
     ("D1", {}, "dossier local", {"audit": audit(**HUB)}, "révision `b4e2855`"),
     ("D2", {}, "les utilisons toutes", {"pipeline": FEW}, "n’en retient que 100, 50 et 50"),
     ("D3", {}, "équilibrés entre classes", {"audit": audit(counts=UNEVEN)}, "pas stratifiés"),
+    (
+        "D3",
+        {},
+        "ce ne sont pas les listes publiées",
+        {"audit": audit(published_lists=True)},
+        "vérifiés un à un",
+    ),
     ("D3", {}, "score de test optimiste", {"audit": audit(**SYNTHETIC)}, "n’existe pas ici"),
     ("D4", {}, "**équilibrées**", {"audit": audit(counts=UNEVEN)}, "**modéré**"),
     ("D4", {"audit": audit(counts=UNEVEN)}, "1,56", {"audit": audit(counts=SKEWED)}, "**fort**"),

@@ -7,6 +7,7 @@ from itertools import product
 
 from eurosat_lib.config import Config
 from eurosat_lib.lr_finder.rules import round_digits
+from eurosat_lib.training.fit import Plan
 from eurosat_lib.training.records import Fit, Hyperparameters
 
 
@@ -36,13 +37,13 @@ def refined_points(config: Config, center: Hyperparameters) -> list[Hyperparamet
 
 
 def run_trials(
-    points: Sequence[Hyperparameters],
-    run_one: Callable[[Hyperparameters], Fit],
+    plans: Sequence[Plan],
+    run_one: Callable[[Plan], Fit],
     on_trial: Callable[[list[Fit]], None],
 ) -> tuple[Fit, ...]:
-    """Run every point; ``on_trial`` sees the finished trials after each one."""
+    """Run every trial; ``on_trial`` sees the finished ones after each."""
     fits: list[Fit] = []
-    for point in points:
-        fits.append(run_one(point))
+    for plan in plans:
+        fits.append(run_one(plan))
         on_trial(fits)
     return tuple(fits)

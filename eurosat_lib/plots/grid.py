@@ -181,7 +181,7 @@ def _effect_note(facts: dict) -> str:
     if not facts["pairs"]:
         return "une seule valeur"
     ups = f"{words.plural(facts['wins_high'], 'hausse')} sur {facts['pairs']}"
-    return f"{signe(facts['mean'])} en moyenne\n{ups}, p = {nombre(facts['p_value'], 2)}"
+    return f"{signe(facts['mean'])} en moyenne\n{ups}, p = {nombre(facts['p_value'], 3)}"
 
 
 def _signed(value: float) -> str:

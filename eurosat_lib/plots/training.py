@@ -104,7 +104,8 @@ def comparison(comparisons: Comparisons, factor: str, config: Config) -> Figure:
         for label, c in zip(labels, found, strict=True)
     )
     alt += f". Les autres réglages sont ceux de {comparisons.best}."
-    title = f"{words.capital(words.FACTORS[factor])} : {liste(labels) if labels else 'aucun run'}"
+    values = [words.factor_value(factor, curve.value) for curve in found] or ["aucun run"]
+    title = f"{words.capital(words.FACTORS[factor])} : {liste(values)}"
     return finish(fig, title, alt)
 
 

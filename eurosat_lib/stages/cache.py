@@ -13,7 +13,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +28,21 @@ from eurosat_lib.runtime import Runtime, describe_device, describe_environment
 from eurosat_lib.stages.sources import source_digest
 
 R = TypeVar("R", bound=Record)
+_may_compute: ContextVar[bool] = ContextVar("may_compute", default=True)
+
+
+class NotKept(Exception):
+    """A stage would have to be computed, inside :func:`only_kept`."""
+
+
+@contextmanager
+def only_kept() -> Iterator[None]:
+    """Load stages, but raise :class:`NotKept` instead of computing one."""
+    token = _may_compute.set(False)
+    try:
+        yield
+    finally:
+        _may_compute.reset(token)
 
 
 def stage_key(
@@ -84,6 +101,8 @@ def cached(
     kept = _load(folder / "result.json", kind)
     if kept:
         return kept
+    if not _may_compute.get():
+        raise NotKept(stage)
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
     result = compute(folder)

@@ -22,20 +22,48 @@ S = TypeVar("S", bound=grid.GridSearch)
 
 def grid_search(config: Config) -> grid.Grid:
     """Train every point of the grid for a few epochs; finished trials are not run again."""
-    found = latest(config, LRFinder)
-    choice = found.choice if found else None
-    points = grid.grid_points(config, grid_rates(config, choice))
-    origin = "config" if config.grid.lr else "lr_finder" if choice else "fallback"
-    return _search(config, grid.Grid, points, config.grid, origin)
+    plans, origin = grid_plans(config)
+    return _search(config, grid.Grid, plans, origin)
 
 
 def refined_grid_search(config: Config) -> grid.RefinedGrid:
     """Train a finer grid of learning rate and weight decay around the grid's best point."""
+    plans, origin = refined_plans(config)
+    return _search(config, grid.RefinedGrid, plans, origin)
+
+
+def grid_plans(config: Config) -> tuple[list[Plan], str]:
+    """List the trials of the grid, and where their learning rates come from."""
+    found = latest(config, LRFinder)
+    choice = found.choice if found else None
+    points = grid.grid_points(config, grid_rates(config, choice))
+    origin = "config" if config.grid.lr else "lr_finder" if choice else "fallback"
+    return _plans(config, points, config.grid), origin
+
+
+def refined_plans(config: Config) -> tuple[list[Plan], str]:
+    """List the trials of the refined grid, and where its center comes from."""
     found = latest(config, grid.Grid)
     center = found.best.hyperparameters if found else fallback_point(config)
     points = grid.refined_points(config, center)
     origin = "grid_search" if found else "fallback"
-    return _search(config, grid.RefinedGrid, points, config.refined_grid, origin)
+    return _plans(config, points, config.refined_grid), origin
+
+
+def is_kept(config: Config, plan: Plan) -> bool:
+    """Tell whether a trial was trained before, in any grid."""
+    key = _trial_key(config, load_dataset(config), plan)
+    return (cache.stage_folder(config, "trial", key) / "result.json").is_file()
+
+
+def _plans(
+    config: Config,
+    points: Sequence[Hyperparameters],
+    settings: GridSettings | RefinedSettings,
+) -> list[Plan]:
+    total = len(load_dataset(config).train.labels)
+    images = min(settings.train_limit or config.data.train_limit or total, total)
+    return [Plan(point, settings.epochs, images) for point in points]
 
 
 def compare_curves(config: Config) -> grid.Comparisons:
@@ -51,45 +79,26 @@ def compare_curves(config: Config) -> grid.Comparisons:
     )
 
 
-def _search(
-    config: Config,
-    kind: type[S],
-    points: Sequence[Hyperparameters],
-    settings: GridSettings | RefinedSettings,
-    origin: str,
-) -> S:
+def _search(config: Config, kind: type[S], plans: Sequence[Plan], origin: str) -> S:
     dataset = load_dataset(config)
-    limit = settings.train_limit or config.data.train_limit or len(dataset.train.labels)
-    images = min(limit, len(dataset.train.labels))
+    epochs = plans[0].epochs
 
     def compute(_: Path) -> S:
         label = kind.stage.replace("_", " ").capitalize()
-        total = len(points) * settings.epochs * images
+        total = sum(plan.epochs * (plan.train_limit or 0) for plan in plans)
         with progress(label, total=total, unit="images") as bar:
             fits = grid.run_trials(
-                points,
-                lambda point: run_trial(
-                    config, dataset, Plan(point, settings.epochs, images), kind.stage, bar
-                ),
+                plans,
+                lambda plan: run_trial(config, dataset, plan, kind.stage, bar),
                 lambda done: publish.trials(config, kind.stage, done),
             )
-        return kind(trials=fits, epochs=settings.epochs, origin=origin)
+        return kind(trials=fits, epochs=epochs, origin=origin)
 
-    result = run_stage(
-        config,
-        kind,
-        "training.fit",
-        FITTING,
-        compute,
-        points=[point.model_dump() for point in points],
-        epochs=settings.epochs,
-        images=images,
-        origin=origin,
-    )
+    keys = [_trial_key(config, dataset, plan) for plan in plans]
+    result = run_stage(config, kind, "training.fit", FITTING, compute, trials=keys, origin=origin)
     publish.trials(config, kind.stage, result.trials)
-    for trial in result.trials:
-        plan = Plan(trial.hyperparameters, settings.epochs, images)
-        publish.fit_run(config, kind.stage, trial, _trial_key(config, dataset, plan))
+    for trial, key in zip(result.trials, keys, strict=True):
+        publish.fit_run(config, kind.stage, trial, key)
     return result
 
 
