@@ -96,7 +96,8 @@ def describe_device(runtime: Runtime) -> str:
     """Name the device as a reader would, for instance ``CPU AMD EPYC, 2 threads``."""
     if runtime.device.type == "cuda":
         return torch.cuda.get_device_name(runtime.device)
-    return f"CPU {_cpu_name()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU {_cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def describe_environment() -> dict[str, str]:

@@ -48,6 +48,14 @@ def write_run(
     marker.write_text(key, encoding="utf-8")
 
 
+def keep_only(folder: Path, names: Iterable[str]) -> None:
+    """Remove the runs of a folder that are not among ``names``: those of earlier settings."""
+    kept = set(names)
+    for path in folder.glob("*"):
+        if path.is_dir() and path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class LiveRun:
     """Writer of one run, for a training in progress."""
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from eurosat_lib.errors import UserError
-from eurosat_lib.report.answers import context_of, render
 from eurosat_lib.french import duree, intervalle, liste, nombre, pct, sci, signe
+from eurosat_lib.report.answers import context_of, render
 
 
 @pytest.fixture

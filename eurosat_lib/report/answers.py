@@ -18,8 +18,8 @@ from typing import Any
 import jinja2
 
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.report.folders import find_folder
 from eurosat_lib.french import FILTERS, nombre
+from eurosat_lib.report.folders import find_folder
 
 MISSING = re.compile(r"\b(nan|NaN|NaT|None|undefined|inf)\b")
 TAGS_ALONE = re.compile(r"^[ \t]*((?:\{%(?:(?!%\}).)*%\}[ \t]*)+)\n", re.MULTILINE)

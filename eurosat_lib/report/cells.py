@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import sys
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eurosat_lib.errors import UserError
@@ -48,33 +47,33 @@ def table(
     caption: str,
     *,
     name: str | None = None,
-    digits: int | Mapping[str, int] = 3,
-    percent: Iterable[str] = (),
-    scientific: Iterable[str] = (),
-    missing: str | None = None,
-    hide_index: bool | None = None,
     note: str | None = None,
+    **options: Any,
 ) -> None:
     """Display a table with its caption; numbers are written in French and right-aligned.
+
+    Options not given are taken from the frame's ``attrs``, where `eurosat_lib.tables` puts them.
 
     Args:
         data: a DataFrame, or a Styler, which keeps its own formats.
         caption: one line of French, without number; ``**bold**``, ```code``` and ``$maths$``.
         name: makes a target for references: ``[tableau](#tab-name)`` is written "tableau 3".
-        digits: decimals of floats, for all columns or by column.
-        percent: columns of fractions, written ``81,2 %`` (one decimal unless in ``digits``).
-        scientific: columns written in powers of ten, ``3 × 10⁻⁴``.
-        missing: what stands for a missing value; without it, one is an error.
-        hide_index: by default an index that only counts the rows is hidden.
         note: a line of explanation under the table.
+        options: ``digits`` (decimals of floats, for all columns or by column, default 3),
+            ``percent`` (columns of fractions, written ``81,2 %``), ``scientific`` (columns in
+            powers of ten), ``missing`` (what stands for a missing value; without it, one is an
+            error), ``hide_index`` (by default an index that only counts the rows is hidden).
 
     Raises:
         UserError: empty table, missing value, unknown column, missing caption.
     """
     from eurosat_lib.report.tables import to_html
 
-    head, foot = caption_html(caption), caption_html(note) if note else None
-    text = to_html(data, head, digits, percent, scientific, missing, hide_index, foot)
+    options = getattr(data, "attrs", {}) | options
+    note = note or options.pop("note", None)
+    text = to_html(
+        data, caption_html(caption), note=caption_html(note) if note else None, **options
+    )
     _publish(f'<div class="table"{anchor("tab", name)}>{text}</div>', caption)
 
 

@@ -16,7 +16,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.record import Record
 from eurosat_lib.stages import cache
-from eurosat_lib.tracking import training_series, write_run
+from eurosat_lib.tracking import keep_only, training_series, write_run
 from eurosat_lib.training.final import Training
 from eurosat_lib.training.records import Fit
 
@@ -101,6 +101,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _lr_finder(config: Config, result: lr_finder.LRFinder, key: str) -> None:
     write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
+    keep_only(config.paths.runs / "lr_finder", [f"seed{sweep.seed}" for sweep in result.sweeps])
     for sweep in result.sweeps:
         series = {
             "lr_finder/lr": list(enumerate(sweep.lr, start=1)),
@@ -116,6 +117,7 @@ def _training(config: Config, result: Training, key: str) -> None:
     write_csv(artifacts / "history.csv", rows)
     folder = cache.stage_folder(config, result.stage, key)
     cache.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
+    keep_only(config.paths.runs / result.stage, [result.fit.hyperparameters.name])
     fit_run(config, result.stage, result.fit, key)
 
 

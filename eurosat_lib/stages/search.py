@@ -15,6 +15,7 @@ from eurosat_lib.lr_finder import LRFinder, grid_rates
 from eurosat_lib.progress import Bar, progress
 from eurosat_lib.stages import cache, publish
 from eurosat_lib.stages.core import FITTING, fallback_point, latest, run_stage
+from eurosat_lib.tracking import keep_only
 from eurosat_lib.training import Fit, Hyperparameters, Plan, fit
 
 S = TypeVar("S", bound=grid.GridSearch)
@@ -97,6 +98,7 @@ def _search(config: Config, kind: type[S], plans: Sequence[Plan], origin: str) -
     keys = [_trial_key(config, dataset, plan) for plan in plans]
     result = run_stage(config, kind, "training.fit", FITTING, compute, trials=keys, origin=origin)
     publish.trials(config, kind.stage, result.trials)
+    keep_only(config.paths.runs / kind.stage, [fit.hyperparameters.name for fit in result.trials])
     for trial, key in zip(result.trials, keys, strict=True):
         publish.fit_run(config, kind.stage, trial, key)
     return result

@@ -18,7 +18,7 @@ def frame(
         rows: values, in the order of the columns; columns of whole numbers stay whole.
         ranked: number the rows from 1, in an index named ``Rang``.
         options: keyword arguments of ``report.table`` that suit these columns, kept in
-            ``attrs``: ``table(frame, "légende", **frame.attrs)``.
+            ``attrs``, where ``report.table`` finds them.
     """
     table = pd.DataFrame(list(rows), columns=list(columns))
     if ranked:

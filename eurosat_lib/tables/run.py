@@ -36,7 +36,7 @@ def environment(config: Config) -> pd.DataFrame:
     for name, stage in stages.STAGES.items():
         origin = stages.provenance(config, get_type_hints(stage)["return"])
         if origin:
-            device = origin["device"].replace(" 1 threads", " 1 thread")
+            device = origin["device"]
             where = f"{duree(origin['seconds'])} ({device}, {origin['precision']})"
             rows.append(("Étape", name, where))
     return frame(("Rubrique", "Élément", "Valeur"), rows)

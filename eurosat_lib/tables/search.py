@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from eurosat_lib.french import nombre, pct, signe
 from eurosat_lib.grid import FACTORS, Comparisons, GridSearch, RefinedGrid, effect
 from eurosat_lib.lr_finder import LRFinder
-from eurosat_lib.french import nombre, pct, signe
 from eurosat_lib.tables import words
 from eurosat_lib.tables.frame import frame
 
