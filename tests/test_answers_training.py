@@ -151,6 +151,14 @@ def test_expected_against_observed():
     assert "pour le LR ;" in say("L06", training, up)
 
 
+@pytest.mark.parametrize(("p_value", "decided"), [(0.02, False), (0.01, True)])
+def test_four_factors_share_the_five_percent(p_value, decided):
+    context = context_of((compare(make_grid(lr=0.05)),), {})
+    context["compare_curves"]["lr"]["p_value"] = p_value
+    text = render("M7", context, ANSWERS)
+    assert ("conforme" in text) is decided
+
+
 def test_refined_grid_better_equal_or_alone():
     grid = make_grid(lr=0.05)
     better = make_grid(RefinedGrid, "grid_search", lr=0.06)

@@ -213,7 +213,7 @@ def test_confusions():
 
 
 def test_environment_lists_finished_stages(tiny):
-    origin = {"seconds": 200, "device": "CPU x, 1 threads", "precision": "fp32"}
+    origin = {"seconds": 200, "device": "CPU x, 1 thread", "precision": "fp32"}
     path = publish.result_path(tiny, Baselines.stage)
     cache.write_json(path, {"provenance": origin, "result": {}, "scope": {}})
     frame = tables.environment(tiny)
