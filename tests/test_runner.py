@@ -261,7 +261,7 @@ def test_library_key_counts_what_notebooks_display_and_not_what_binds():
     report = incremental.PACKAGE / "report"
     used = incremental._with_imports([report / f"{n}.py" for n in incremental.ENTRIES])
     names = {str(path.relative_to(report)) for path in used}
-    assert {"__init__.py", "cells.py", "answers.py", "french.py"} <= names
+    assert {"__init__.py", "cells.py", "answers.py"} <= names
     assert not names & {"assemble.py", "pdf.py", "runner/run.py", "__main__.py"}
 
 

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+import yaml
 
 from eurosat_lib import grid, stages
 from eurosat_lib.config import override
@@ -125,6 +126,26 @@ def test_refined_grid_reuses_the_trials_of_the_grid(on_blobs, monkeypatch):
     assert best.hyperparameters not in calls
     assert best in refined.trials
     assert stages.train(on_blobs).origin["lr"] in {"grid_search", "refined_grid_search"}
+
+
+def test_training_without_a_grid_repeats_itself(on_blobs):
+    """The comparisons must not run a grid behind the training's back."""
+    with pytest.raises(UserError, match="run grid_search first"):
+        stages.compare_curves(on_blobs)
+    refined, first = stages.refined_grid_search(on_blobs), stages.train(on_blobs)
+    assert refined.origin == "fallback"
+    assert stages.compare_curves(on_blobs).source == "refined_grid_search"
+    assert stages.train(on_blobs) == first
+
+
+def test_configuration_beside_the_checkpoint_is_the_chosen_one(on_blobs):
+    stages.grid_search(on_blobs)
+    hyper = stages.train(on_blobs).fit.hyperparameters
+    stages.evaluate(override(on_blobs, {"train.max_epochs": 9}))
+    for folder in (on_blobs.paths.artifacts, on_blobs.paths.runs / "train" / hyper.name):
+        tree = yaml.safe_load((folder / "config.yaml").read_text())
+        assert tree["train"]["lr"] == hyper.lr
+        assert tree["train"]["max_epochs"] == 2
 
 
 def test_latest_ignores_another_experiment(on_blobs):

@@ -11,7 +11,7 @@ from eurosat_lib.training.records import Fit
 
 
 class Curve(Record):
-    """One trial of a comparison; its curves are read from ``runs/grid_search/<name>``."""
+    """One trial of a comparison; its curves are read from ``runs/<source>/<name>``."""
 
     name: str
     value: float  # of the compared factor
@@ -40,6 +40,7 @@ class Comparisons(Record):
 
     stage: ClassVar[str] = "compare_curves"
 
+    source: str  # stage whose trials these are; their curves are in runs/<source>/<name>
     best: str
     epochs: int
     train_images: int
@@ -52,6 +53,7 @@ class Comparisons(Record):
     def facts(self) -> dict:
         """Return, per factor, its curves' numbers and its effect over all matched pairs."""
         return {
+            "source": self.source,
             "best": self.best,
             "epochs": self.epochs,
             "train_images": self.train_images,
@@ -69,6 +71,7 @@ def compare(search: GridSearch) -> Comparisons:
     """Choose the trials that differ from the best in one factor."""
     best = search.best
     return Comparisons(
+        source=search.stage,
         best=best.hyperparameters.name,
         epochs=search.epochs,
         train_images=best.train_images,

@@ -13,6 +13,8 @@ from eurosat_lib.training.records import Fit
 class GridSearch(Record):
     """All trials of one grid, in the order they ran."""
 
+    stage: ClassVar[str]
+
     trials: tuple[Fit, ...]
     epochs: int
     origin: str  # where the learning rates come from: "config", "lr_finder", "fallback", "grid"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from eurosat_lib.config import Config
 from eurosat_lib.french import liste, nombre, pct
-from eurosat_lib.grid import Comparisons, Grid
+from eurosat_lib.grid import Comparisons
 from eurosat_lib.plots.axes import decimal, epochs, label_ends, percent
 from eurosat_lib.plots.curves import Curves, draw, read_curves
 from eurosat_lib.plots.style import (
@@ -88,7 +88,7 @@ def comparison(comparisons: Comparisons, factor: str, config: Config) -> Figure:
         config: for its folder ``runs``.
     """
     found = comparisons.of(factor).curves
-    curves = read_curves(config, Grid.stage, (curve.name for curve in found))
+    curves = read_curves(config, comparisons.source, (curve.name for curve in found))
     labels = [_value(factor, curve.value) for curve in found]
     fig = new_figure(3.0)
     for ax, (kind, label) in zip(fig.subplots(1, 2), PANELS, strict=True):

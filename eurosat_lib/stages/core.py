@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from eurosat_lib.config import Config, save_config_snapshot
+from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.record import Record
 from eurosat_lib.stages import cache, publish
@@ -42,7 +42,6 @@ def run_stage(
     key = cache.stage_key(config, kind.stage, f"eurosat_lib.{module}", reads, fingerprint, inputs)
     result, origin = cache.cached(config, kind, kind.stage, key, compute)
     publish.publish(config, result, origin, scope(config))
-    save_config_snapshot(config, config.paths.artifacts)
     return result
 
 

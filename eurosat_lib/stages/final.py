@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eurosat_lib.config import Config
-from eurosat_lib.data import load_dataset
+from eurosat_lib.config import Config, override, save_config_snapshot
+from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, evaluate_checkpoint
 from eurosat_lib.grid import Grid, RefinedGrid
@@ -27,39 +27,52 @@ def train(config: Config) -> Training:
     found = (latest(config, Grid), latest(config, RefinedGrid))
     searches = [(search.stage, search.best) for search in found if search]
     hyper, origin = choose_hyperparameters(config, fallback_point(config), searches)
-    settings = config.train
-    plan = Plan(hyper, settings.max_epochs, config.data.train_limit, settings.max_steps, True)
-    images = min(plan.train_limit or len(dataset.train.labels), len(dataset.train.labels))
-
-    def compute(folder: Path) -> Training:
-        total = plan.epochs * images
-        with progress("Final training", total=total, unit="images") as bar:
-            result = fit(
-                config,
-                dataset,
-                plan,
-                folder,
-                config.paths.runs / "train" / hyper.name,
-                on_batch=bar.advance,
-                on_epoch=lambda e: bar.advance(0, f"epoch {e.epoch}, val {e.val_accuracy:.1%}"),
-            )
-        if not result.epochs:
-            raise UserError(f"final training diverged ({result.diverged}); lower train.lr")
-        return Training(
-            fit=result,
-            origin=origin,
-            planned_epochs=plan.epochs,
-            batch_size=config.data.batch_size,
-        )
-
-    return run_stage(
+    settings, total = config.train, len(dataset.train.labels)
+    images = min(config.data.train_limit or total, total)
+    plan = Plan(hyper, settings.max_epochs, images, settings.max_steps, keep_best=True)
+    run_folder = config.paths.runs / "train" / hyper.name
+    result = run_stage(
         config,
         Training,
         "training.fit",
         (*FITTING, "train.max_epochs", "train.max_steps"),
-        compute,
+        lambda folder: _train(config, dataset, plan, origin, folder, run_folder),
         hyperparameters=hyper.model_dump(),
         origin=origin,
+    )
+    chosen = {f"train.{name}": value for name, value in hyper.model_dump().items()}
+    for folder in (config.paths.artifacts, run_folder):
+        save_config_snapshot(override(config, chosen), folder)
+    return result
+
+
+def _train(
+    config: Config,
+    dataset: EuroSAT,
+    plan: Plan,
+    origin: dict[str, str],
+    folder: Path,
+    run_folder: Path,
+) -> Training:
+    total = plan.epochs * (plan.train_limit or 0)
+    with progress("Final training", total=total, unit="images") as bar:
+        result = fit(
+            config,
+            dataset,
+            plan,
+            folder,
+            run_folder,
+            on_batch=bar.advance,
+            on_epoch=lambda e: bar.advance(0, f"epoch {e.epoch}, val {e.val_accuracy:.1%}"),
+        )
+    if not result.epochs:
+        raise UserError(f"final training diverged ({result.diverged}); lower train.lr")
+    return Training(
+        fit=result,
+        origin=origin,
+        planned_epochs=plan.epochs,
+        batch_size=config.data.batch_size,
+        max_steps=plan.max_steps,
     )
 
 

@@ -11,6 +11,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.config.schema import Grid as GridSettings
 from eurosat_lib.config.schema import RefinedGrid as RefinedSettings
 from eurosat_lib.data import EuroSAT, load_dataset
+from eurosat_lib.errors import UserError
 from eurosat_lib.lr_finder import LRFinder, grid_rates
 from eurosat_lib.progress import Bar, progress
 from eurosat_lib.stages import cache, publish
@@ -68,14 +69,23 @@ def _plans(
 
 
 def compare_curves(config: Config) -> grid.Comparisons:
-    """Pick the trials of the grid that differ from its best in one factor only."""
-    found = latest(config, grid.Grid) or grid_search(config)
+    """Pick the trials that differ from the best in one factor only, in the grid.
+
+    Without a grid, the refined grid serves: it varies learning rate and weight decay only.
+
+    Raises:
+        UserError: there is neither.
+    """
+    found = latest(config, grid.Grid) or latest(config, grid.RefinedGrid)
+    if found is None:
+        raise UserError("no grid to compare: run grid_search first (notebook 05_grid)")
     return run_stage(
         config,
         grid.Comparisons,
         "grid.comparisons",
         (),
         lambda _: grid.compare(found),
+        source=found.stage,
         trials=[fit.model_dump(mode="json") for fit in found.trials],
     )
 

@@ -22,6 +22,7 @@ class Training(Record):
     origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
     planned_epochs: int
     batch_size: int
+    max_steps: int | None = None
 
     def facts(self) -> dict:
         """Return the configuration, the best and last epochs, and the stability."""
@@ -36,6 +37,7 @@ class Training(Record):
             "seed": fit.seed,
             "epochs": len(fit.epochs),
             "planned_epochs": self.planned_epochs,
+            "max_steps": self.max_steps,
             "train_images": fit.train_images,
             "parameters": fit.parameters,
             "diverged": fit.diverged,
