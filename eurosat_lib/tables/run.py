@@ -48,7 +48,7 @@ def artifacts(config: Config) -> pd.DataFrame:
     A file has the first 12 digits of its SHA-256; a folder says how many runs it holds.
     """
     folder = config.paths.artifacts
-    files = sorted(path for path in folder.glob("*") if path.is_file())
+    files = sorted(path for path in folder.glob("[!.]*") if path.is_file())
     rows = [(f"artifacts/{path.name}", _size(path), sha256(path)[:DIGITS]) for path in files]
     for path in sorted(p for p in config.paths.runs.glob("*") if p.is_dir()):
         events = list(path.rglob("events.*"))
