@@ -1,0 +1,75 @@
+import math
+
+import pytest
+import torch
+
+from eurosat_lib.checks import check_initial_loss, overfit_small, test_model
+from eurosat_lib.checks.initial_loss import InitialLoss
+from eurosat_lib.config import load_config, override
+
+
+def test_architecture_of_the_protocol(root):
+    result = test_model(load_config(root / "configs/config.yaml", "full"))
+    assert result.parameters == result.parameters_by_formula == 1149770
+    assert result.tensors == 26
+    assert result.input_shape == (3, 64, 64) and result.output_shape == (10,)
+    sizes = {(v.blocks_per_stage, v.dilation_stage3): v.receptive_field for v in result.variants}
+    assert sizes == {(2, 2): 48, (2, 3): 64, (3, 2): 70, (3, 3): 94}
+    assert result.facts()["gflop"] == pytest.approx(3.67, abs=0.005)
+
+
+def test_initial_loss_is_near_ln_k_and_reaches_every_tensor(tiny, blobs):
+    result = check_initial_loss(tiny, blobs)
+    facts = result.facts()
+    assert result.batch_shape == (16, 3, 16, 16) and result.logits_shape == (16, 10)
+    assert facts["theory"] == pytest.approx(math.log(10))
+    assert abs(facts["gap"]) < 0.5
+    assert facts["reached"] == facts["tensors"] == 26
+    assert facts["n_seeds"] == len(result.losses) == 3
+    total = math.sqrt(sum(gradient.norm**2 for gradient in result.gradients))
+    assert result.grad_norm == pytest.approx(total, rel=1e-4)
+
+
+def test_initial_loss_is_that_of_the_first_training_step(tiny, blobs, tmp_path):
+    from eurosat_lib.training import Hyperparameters, Plan, fit
+
+    point = Hyperparameters(lr=1e-3, weight_decay=0.0, blocks_per_stage=2, dilation_stage3=2)
+    plan = Plan(point, epochs=1, max_steps=1)
+    first = fit(tiny, blobs, plan, tmp_path / "work", tmp_path / "run").epochs[0]
+    assert check_initial_loss(tiny, blobs).loss == pytest.approx(first.train_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "coherent"), [(2.35, True), (2.9, False), (1.5, False)])
+def test_coherence_is_judged_by_the_spread_of_initialisations(tiny, blobs, loss, coherent):
+    result = check_initial_loss(tiny, blobs)
+    changed = result.model_dump() | {"loss": loss, "losses": (2.25, 2.3, 2.35, 2.4)}
+    assert InitialLoss(**changed).coherent is coherent
+
+
+def test_overfit_stops_at_its_target(tiny, blobs):
+    config = override(tiny, {"overfit.epochs": 80, "overfit.target_loss": 0.1})
+    result = overfit_small(config, blobs)
+    assert result.reached
+    assert result.losses[-1] < 0.1 <= min(result.losses[:-1])
+    assert result.accuracies[-1] == 1.0
+    assert result.facts()["epochs"] == len(result.losses) < 80
+
+
+def test_overfit_says_when_it_fails(tiny, blobs):
+    result = overfit_small(override(tiny, {"overfit.epochs": 2}), blobs)
+    assert not result.reached
+    assert len(result.losses) == 2
+
+
+def test_batch_independence_in_evaluation(tiny):
+    """Changing one image must not move the logits of the others."""
+    from eurosat_lib.model import build_model
+
+    torch.manual_seed(0)
+    model = build_model(tiny).eval()
+    batch = torch.randn(4, 3, 16, 16)
+    other = batch.clone()
+    other[0] += 1
+    before, after = model(batch), model(other)
+    torch.testing.assert_close(before[1:], after[1:])
+    assert not torch.allclose(before[0], after[0])

@@ -1,0 +1,73 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from eurosat_lib.config import override
+from eurosat_lib.errors import UserError
+from eurosat_lib.runtime import (
+    Runtime,
+    describe_device,
+    describe_environment,
+    epoch_generator,
+    get_device,
+    set_seed,
+)
+
+
+def test_seed_covers_python_numpy_and_torch():
+    def draw():
+        return random.random(), np.random.rand(), float(torch.rand(1))
+
+    set_seed(3)
+    first = draw()
+    set_seed(3)
+    assert draw() == first
+    assert draw() != first
+
+
+def test_epoch_generator_depends_on_seed_and_epoch_only():
+    def draw(seed, epoch):
+        return torch.rand(4, generator=epoch_generator(seed, epoch)).tolist()
+
+    first = draw(42, 1)
+    torch.rand(5)
+    assert draw(42, 1) == first
+    assert first not in (draw(42, 2), draw(43, 1), draw(1, 42))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_device_without_cuda(tiny):
+    assert get_device("auto").type == get_device("cpu").type == "cpu"
+    with pytest.raises(UserError, match="no CUDA device"):
+        get_device("cuda")
+
+
+def test_precision_is_resolved_and_used(tiny):
+    x = torch.randn(8, 8)
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        runtime = Runtime.of(override(tiny, {"compute.precision": precision}))
+        with runtime.autocast():
+            assert (x @ x).dtype == dtype
+    assert Runtime.of(override(tiny, {"compute.precision": "auto"})).precision in ("fp32", "bf16")
+
+
+def test_descriptions_name_versions_and_device(tiny):
+    environment = describe_environment()
+    assert environment["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert describe_device(Runtime.of(tiny)).startswith("CPU ")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_on_cuda_repeats_itself(tiny, blobs, tmp_path):
+    from eurosat_lib.training import Hyperparameters, Plan, fit
+
+    config = override(tiny, {"compute.device": "cuda"})
+    plan = Plan(
+        Hyperparameters(lr=3e-3, weight_decay=1e-5, blocks_per_stage=2, dilation_stage3=2), 2
+    )
+    one, two = (fit(config, blobs, plan, tmp_path / n, tmp_path / f"r{n}") for n in "ab")
+    rows = [[record.model_dump(exclude={"seconds"}) for record in r.epochs] for r in (one, two)]
+    assert rows[0] == rows[1]

@@ -1,0 +1,44 @@
+import pytest
+
+from eurosat_lib.tracking import keep_only, read_run, read_runs, training_series, write_run
+
+SERIES = {"train/loss": [(1, 2.0), (2, 1.5)], "val/loss": [(1, 2.1), (2, 1.7)]}
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    write_run(tmp_path / "a", "key", SERIES)
+    series = read_run(tmp_path / "a", ["train/loss", "val/loss", "absent"])
+    assert set(series) == {"train/loss", "val/loss"}
+    assert series["val/loss"].to_dict() == pytest.approx({1: 2.1, 2: 1.7})
+
+
+def test_same_key_is_not_written_again_another_replaces(tmp_path):
+    folder = tmp_path / "a"
+    write_run(folder, "one", SERIES)
+    files = sorted(folder.iterdir())
+    write_run(folder, "one", {"train/loss": [(1, 9.0)]})
+    assert sorted(folder.iterdir()) == files
+    write_run(folder, "two", {"train/loss": [(1, 9.0)]})
+    assert read_run(folder, ["train/loss"])["train/loss"].to_dict() == {1: 9.0}
+
+
+def test_hyperparameters_carry_real_metrics_in_the_same_run(tmp_path):
+    write_run(tmp_path / "a", "key", SERIES, {"lr": 1e-3}, {"hparam/score": 0.75})
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert not [p for p in (tmp_path / "a").iterdir() if p.is_dir()]
+    assert read_run(tmp_path / "a", ["hparam/score"])["hparam/score"].to_dict() == {0: 0.75}
+
+
+def test_runs_by_name_and_removal(tmp_path):
+    for name in ("a", "b", "c"):
+        write_run(tmp_path / name, name, SERIES)
+    keep_only(tmp_path, ["a", "c"])
+    assert list(read_runs(tmp_path, ["train/loss"])) == ["a", "c"]
+
+
+def test_epoch_records_become_series():
+    row = {"epoch": 3, "train_loss": 1.0, "train_accuracy": 0.5, "val_loss": 2.0}
+    row |= {"val_accuracy": 0.4, "lr": 1e-3, "grad_norm": 7.0}
+    series = training_series([row])
+    assert series["val/accuracy"] == [(3, 0.4)]
+    assert series["train/grad_norm"] == [(3, 7.0)]
