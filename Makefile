@@ -13,7 +13,7 @@ DATA ?=#              auto, synthetic, timm/eurosat-rgb or a folder
 NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
 PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"
 PYTHON ?= python3#    makes .venv; 3.11 or newer
-ARGS ?=#              options of pytest for make test, for instance "-k grid"
+ARGS ?=#              options of make test or bench, for instance "-k grid"
 
 # An activated environment is used as it is (conda's base is not one); .venv otherwise.
 CONDA := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX))
@@ -37,7 +37,7 @@ BUILD := "$$PY" -m eurosat_lib.report build --profile "$$PROFILE" --data "$$DATA
 	--name "$$NAME" --params="$$PARAMS"
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
 
-.PHONY: help setup ready report test lint lab tensorboard compute clean $(NOTEBOOKS)
+.PHONY: help setup ready report test lint lab tensorboard bench compute clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -79,6 +79,10 @@ lab: ready # open JupyterLab at notebooks/
 
 tensorboard: ready # open TensorBoard at runs/
 	@"$$PY" -m tensorboard.main --logdir "runs/$$NAME"
+
+bench: ready # time training and evaluation against the usual loop
+	@"$$PY" -m eurosat_lib.bench $(if $(filter-out auto,$(PROFILE)),--profile "$$PROFILE") \
+		$${DATA:+--data "$$DATA"} $$ARGS
 
 clean: # remove the built report and tool caches; results in artifacts/ and runs/ stay
 	@set -e; folder="reports/$$NAME"; \
