@@ -122,10 +122,9 @@ def run(options: argparse.Namespace) -> None:
     from eurosat_lib.progress import announce, duration
 
     names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
-    expected = stage_seconds(config)
-    if any(name in expected for name in names):
-        total = sum(expected.get(name, 0.0) for name in names)
-        announce(f"{options.stage}: about {duration(total)} on this machine")
+    expected = stage_seconds(config, names)
+    if expected:
+        announce(f"{options.stage}: about {duration(sum(expected.values()))} on this machine")
     for name in names:
         facts = stages.STAGES[name](config).facts()
         print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)
@@ -136,7 +135,7 @@ def _check_stage(arguments: list[str]) -> None:
     if not arguments:
         raise UserError("which stage? python -m eurosat_lib --help lists them")
     stage = arguments[0]
-    if not stage.startswith("-") and stage not in (*STAGE_NAMES, "compute"):
+    if stage not in (*STAGE_NAMES, "compute", "-h", "--help"):
         raise UserError(f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}")
 
 

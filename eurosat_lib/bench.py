@@ -21,7 +21,7 @@ from eurosat_lib.data.loaders import make_loader
 from eurosat_lib.errors import UserError
 from eurosat_lib.model import build_model, layer_table
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment, set_seed
-from eurosat_lib.stages.cache import write_json
+from eurosat_lib.stages.files import write_json
 from eurosat_lib.training.steps import evaluate, make_optimizer, train_epoch
 
 WARM_UP = 2  # batches before the clock starts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -14,7 +14,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.grid import Grid
 from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, describe_device
-from eurosat_lib.stages import STAGES, cache, latest
+from eurosat_lib.stages import STAGES, files, latest
 from eurosat_lib.stages.cache import NotKept, only_kept
 from eurosat_lib.stages.search import grid_plans, is_kept, refined_plans
 from eurosat_lib.training import Plan
@@ -44,10 +44,18 @@ def notebook_seconds(config: Config) -> dict[str, float]:
     }
 
 
-def stage_seconds(config: Config) -> dict[str, float]:
-    """Estimate the seconds that each training stage will take, 0 for a result that is kept."""
+def stage_seconds(config: Config, names: Iterable[str] = TRAINING) -> dict[str, float]:
+    """Estimate the seconds that training stages will take, 0 for a result that is kept.
+
+    Args:
+        config: network, sizes, device.
+        names: stages to estimate; those that do not train are left out.
+    """
+    wanted = [name for name in names if name in TRAINING]
+    if not wanted:
+        return {}
     work = _Work(config)
-    return {name: 0.0 if _is_kept(config, name) else work.seconds(name) for name in TRAINING}
+    return {name: 0.0 if _is_kept(config, name) else work.seconds(name) for name in wanted}
 
 
 def _is_kept(config: Config, stage: str) -> bool:
@@ -122,10 +130,10 @@ def seconds_per_image(config: Config, blocks: int) -> tuple[float, float]:
     task = f"{config.model.channels}, {config.data.image_size} px, {config.data.batch_size}"
     key = f"{name}, {task}, {blocks} blocks"
     path = config.paths.stages / "speed.json"
-    known = cache.read_json(path) or {}
+    known = files.read_json(path) or {}
     if key not in known:
         known = known | {key: _measure(config, runtime, blocks)}
-        cache.write_json(path, known)
+        files.write_json(path, known)
     train, evaluation = known[key]
     return train, evaluation
 

@@ -15,6 +15,9 @@ import torch
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
 
+# Read by cuBLAS when CUDA starts: without it some of its sums differ from run to run.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 
 def set_seed(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices)."""
@@ -58,6 +61,8 @@ class Runtime:
         if config.compute.threads:
             torch.set_num_threads(config.compute.threads)
         device = get_device(config.compute.device)
+        if device.type == "cuda":
+            _make_cuda_repeatable()
         precision = config.compute.precision
         if precision == "auto":
             precision = "bf16" if _has_fast_bf16(device) else "fp32"
@@ -72,6 +77,14 @@ class Runtime:
     def place(self, model: torch.nn.Module) -> torch.nn.Module:
         """Move a network to the device, in the memory layout its convolutions prefer."""
         return model.to(self.device, memory_format=torch.channels_last)
+
+
+def _make_cuda_repeatable() -> None:
+    """Choose kernels that give the same bits each time, and float32 that is float32."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 
 def _has_fast_bf16(device: torch.device) -> bool:

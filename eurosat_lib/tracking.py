@@ -101,22 +101,6 @@ def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, list[tup
     return {tag: [(int(r["epoch"]), r[name]) for r in rows] for tag, name in TRAINING_TAGS.items()}
 
 
-def read_runs(folder: Path, tags: Iterable[str]) -> dict[str, dict[str, pd.Series]]:
-    """Read scalars back from the event files.
-
-    Args:
-        folder: holds one sub-folder per run.
-        tags: wanted tags; a run without a tag has no entry for it.
-
-    Returns:
-        run name -> tag -> values indexed by step.
-    """
-    return {
-        path.name: read_run(path, tags)
-        for path in sorted(p for p in folder.glob("*") if p.is_dir())
-    }
-
-
 def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:
     """Read the scalars of one run: tag -> values indexed by step."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

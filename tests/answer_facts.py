@@ -99,7 +99,9 @@ def architecture(side: int = 64, **changes) -> Architecture:
     return Architecture(**facts | changes)
 
 
-def initial(loss: float = 2.34, bias: float = 1e-5, lost: bool = False) -> InitialLoss:
+def initial(
+    loss: float = 2.34, bias: float = 1e-5, lost: bool = False, shift: float = 0.0
+) -> InitialLoss:
     gradients = [LayerGradient(name="stages.0.0.bias", norm=bias, values=4)]
     names = ("stages.0.0.weight", "stages.0.1.weight", "stages.0.1.bias", "head.weight")
     gradients += [LayerGradient(name=name, norm=0.5, values=4) for name in names]
@@ -113,7 +115,7 @@ def initial(loss: float = 2.34, bias: float = 1e-5, lost: bool = False) -> Initi
         loss=loss,
         grad_norm=1.0,
         gradients=tuple(gradients),
-        losses=(2.25, 2.3, 2.35),
+        losses=(2.25 + shift, 2.3 + shift, 2.35 + shift),
     )
 
 

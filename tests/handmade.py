@@ -135,6 +135,7 @@ def trial(lr=1e-3, wd=1e-5, d=2, b=2, values=(0.5, 0.6, 0.7), diverged="") -> Fi
             lr=lr,
             grad_norm=2.0,
             steps=3,
+            images=48,
             seconds=1.5,
         )
         for number, value in enumerate(values, start=1)

@@ -6,6 +6,7 @@ import torch
 from eurosat_lib.checks import check_initial_loss, overfit_small, test_model
 from eurosat_lib.checks.initial_loss import InitialLoss
 from eurosat_lib.config import load_config, override
+from eurosat_lib.errors import UserError
 
 
 def test_architecture_of_the_protocol(root):
@@ -44,6 +45,25 @@ def test_coherence_is_judged_by_the_spread_of_initialisations(tiny, blobs, loss,
     result = check_initial_loss(tiny, blobs)
     changed = result.model_dump() | {"loss": loss, "losses": (2.25, 2.3, 2.35, 2.4)}
     assert InitialLoss(**changed).coherent is coherent
+
+
+def test_a_fault_shared_by_all_seeds_is_not_coherent(tiny, blobs):
+    result = check_initial_loss(tiny, blobs)
+    shifted = result.model_dump() | {"loss": 5.1, "losses": (5.0, 5.1, 5.2)}
+    assert not InitialLoss(**shifted).unbiased
+    assert not InitialLoss(**shifted).coherent
+
+
+def test_overfit_divergence_is_the_users_to_mend(tiny, blobs, monkeypatch):
+    from eurosat_lib.checks import overfit
+    from eurosat_lib.training import Divergence
+
+    def diverge(*_):
+        raise Divergence(1, 10.0)
+
+    monkeypatch.setattr(overfit, "train_epoch", diverge)
+    with pytest.raises(UserError, match="lower overfit"):
+        overfit_small(tiny, blobs)
 
 
 def test_overfit_stops_at_its_target(tiny, blobs):

@@ -21,7 +21,11 @@ def config_of(monkeypatch):
 
     for name in STAGE_NAMES:
         monkeypatch.setitem(stages.STAGES, name, lambda config: seen.append(config) or Facts())
-    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config: {"train": 75.0})
+    seconds = {"train": 75.0}
+    monkeypatch.setattr(
+        "eurosat_lib.estimate.stage_seconds",
+        lambda config, names: {n: seconds[n] for n in names if n in seconds},
+    )
 
     def call(root, *words):
         code = main([words[0], "--config", str(root / "configs/config.yaml"), *words[1:]])
@@ -67,7 +71,8 @@ def test_facts_are_printed_as_json_after_an_estimate(root, config_of, capsys):
     [
         ([], "which stage?"),
         (["trian"], "unknown stage trian (did you mean train?)"),
-        (["train", "--max_epoch", "3"], "ambiguous|unrecognized|error"),
+        (["--foo"], "unknown stage --foo"),
+        (["train", "--set", "train=3", "--set", "train.lr=1e-3"], "train is given a value"),
         (["train", "--max_epochs", "many"], "invalid int value: 'many'"),
         (["train", "--max_epochs", "0"], "train.max_epochs"),
         (["train", "--set", "train.lr"], "expected key=value"),
@@ -80,7 +85,7 @@ def test_wrong_input_is_one_line_and_code_2(words, message, capsys, root, monkey
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert any(part in error for part in message.split("|"))
+    assert message in error
 
 
 def test_abbreviated_flags_are_refused(root, monkeypatch, capsys):

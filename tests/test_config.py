@@ -41,6 +41,8 @@ def test_overrides_come_after_the_profile(root):
         ("lr_finder.min_lr", 5.0, "must be below max_lr"),
         ("model.channels", [1, 2], "missing"),
         ("paths.name", "../elsewhere", "pattern"),
+        ("paths.name", "Train", "folder of every run"),
+        ("grid.lr", [], "at least 1"),
     ],
 )
 def test_wrong_values_are_named(root, key, value, message):
@@ -97,6 +99,12 @@ def test_snapshot_is_read_back_the_same(root, tmp_path):
     assert override(config, {"train.lr": 1.0}) != config
     tree["paths"]["root"] = config.paths.root
     assert Config.model_validate(tree, strict=False) == config
+
+
+def test_stored_configuration_is_loaded_as_it_is(root):
+    config = load_config(root / "configs/config.yaml", "quick", {"train.lr": 3e-4})
+    path = save_config_snapshot(config, root / "artifacts" / "x")
+    assert load_config(path) == config
 
 
 def test_parse_override():

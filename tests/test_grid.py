@@ -24,6 +24,7 @@ def trial(lr=1e-3, wd=1e-5, d=2, b=2, values=(0.5, 0.6, 0.7), diverged="") -> Fi
             lr=lr,
             grad_norm=1.0,
             steps=3,
+            images=48,
             seconds=1.0,
         )
         for i, v in enumerate(values)

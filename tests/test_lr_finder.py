@@ -32,6 +32,12 @@ def test_no_suggestion_without_a_fall():
     assert suggest(LR, np.linspace(2.3, 4, 100)) == {}
 
 
+def test_no_suggestion_from_a_loss_that_still_falls_at_the_end():
+    falling = np.linspace(2.3, 0.5, 100)
+    assert suggest(LR, falling, ended=True) == {}
+    assert suggest(LR, falling, ended=False)  # cut by a divergence that came after
+
+
 def test_valley_skips_small_rises():
     falling = np.linspace(2.3, 0.5, 90)
     falling[40] += 0.05  # one bump
@@ -61,7 +67,8 @@ def test_sweep_stops_when_it_diverges(tiny, blobs):
 
 
 def test_choice_is_the_median_of_all_suggestions(tiny, blobs):
-    config = override(tiny, {"lr_finder.iterations": 60, "lr_finder.seeds": [0, 1, 2]})
+    settings = {"lr_finder.iterations": 60, "lr_finder.seeds": [0, 1, 2]}
+    config = override(tiny, settings | {"lr_finder.max_lr": 10.0})
     result = find_lr(config, blobs)
     assert result.reliable
     assert result.choice == round_digits(float(np.median(result.suggestions)))

@@ -69,8 +69,8 @@ def pictured(tiny, blobs, monkeypatch):
 def recorded(tiny):
     """The tiny configuration, with the runs of the grid and of the training on disk."""
     for fit in GRID.trials:
-        publish.fit_run(tiny, "grid_search", fit, "key")
-    publish.fit_run(tiny, "train", TRAINING.fit, "key")
+        publish.fit_run(tiny, "grid_search", fit)
+    publish.fit_run(tiny, "train", TRAINING.fit)
     return tiny
 
 
@@ -288,7 +288,7 @@ def test_refined_heatmap():
 
 def test_degenerate_grids(recorded):
     single = Grid(trials=(trial(values=(0.5,)),), epochs=1, origin="config")
-    publish.fit_run(recorded, "grid_search", single.trials[0], "other")
+    publish.fit_run(recorded, "grid_search", single.trials[0])
     bad = Grid(trials=(trial(values=(), diverged="x"),), epochs=1, origin="config")
     for grid in (single, bad):
         for plot in (plots.grid_ranking, plots.grid_heatmaps, plots.grid_effects):

@@ -30,6 +30,7 @@ def test_counts_and_faults(config):
     assert audit.counts == COUNTS
     assert audit.image_shape == (3, 64, 64)
     assert audit.duplicates == 0
+    assert audit.published_lists
     assert not audit.facts()["synthetic"]
 
 

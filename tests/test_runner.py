@@ -154,7 +154,7 @@ def test_value_goes_to_every_notebook_that_declares_it(project):
         ("-p name 'a", "no closing quotation"),
         ("-f nowhere.yaml", "-f nowhere.yaml"),
         ("-y 'lr_seeds:[0]'", "expected name: value"),
-        ("-p name answers", "another use"),
+        ("-p name answers", "folder of every run"),
     ],
 )
 def test_wrong_request_is_refused_before_any_kernel(project, executed, capsys, params, message):
@@ -209,7 +209,7 @@ def test_changed_answer_reruns_its_notebook_alone(project, executed):
         ({"params": "-p lr 0.5"}, ["01_a", "02_b"]),
         ({"profile": "full"}, ["01_a", "02_b"]),
         ({"profile": "quick", "data": "synthetic"}, []),  # said, but nothing new
-        ({"params": "-p max_epochs 8"}, []),  # what the profile says anyway
+        ({"params": "-p max_epochs 10"}, []),  # what the profile says anyway
         ({"only": "01_a"}, ["01_a"]),  # asked for by name
     ],
 )

@@ -1,16 +1,19 @@
 import csv
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 import yaml
 
 from eurosat_lib import grid, stages
+from eurosat_lib.checks import Architecture
 from eurosat_lib.config import override
 from eurosat_lib.errors import UserError
-from eurosat_lib.stages import cache, search
+from eurosat_lib.stages import cache, files, search
 from eurosat_lib.stages.sources import source_digest
-from eurosat_lib.tracking import read_runs
+from eurosat_lib.tracking import read_run
 from eurosat_lib.training.checkpoint import load_checkpoint
 
 
@@ -69,7 +72,8 @@ def test_named_runs_share_work_but_not_results(trained, monkeypatch):
     named = override(trained, {"paths.name": "copy"})
     stages.train(named)
     assert (named.paths.artifacts / "best.ckpt").is_file()
-    assert read_runs(named.paths.runs / "train", ["val/loss"])
+    (run,) = (named.paths.runs / "train").iterdir()
+    assert read_run(run, ["val/loss"])
     assert named.paths.artifacts != trained.paths.artifacts
 
 
@@ -90,8 +94,8 @@ def test_grid_appends_a_row_per_trial_and_resumes(on_blobs, monkeypatch):
     result = stages.grid_search(on_blobs)
     assert len(calls) == 4 + 5  # 8 points: three were kept
     assert len(rows(path)) == len(result.trials) == 8
-    runs = read_runs(on_blobs.paths.runs / "grid_search", ["val/accuracy"])
-    assert set(runs) == {fit.hyperparameters.name for fit in result.trials}
+    runs = {path.name for path in (on_blobs.paths.runs / "grid_search").iterdir()}
+    assert runs == {fit.hyperparameters.name for fit in result.trials}
 
 
 def test_diverged_trial_is_recorded_and_the_grid_goes_on(on_blobs, monkeypatch):
@@ -146,6 +150,84 @@ def test_configuration_beside_the_checkpoint_is_the_chosen_one(on_blobs):
         tree = yaml.safe_load((folder / "config.yaml").read_text())
         assert tree["train"]["lr"] == hyper.lr
         assert tree["train"]["max_epochs"] == 2
+
+
+def test_estimating_changes_no_published_file(on_blobs, monkeypatch, blobs):
+    from eurosat_lib import estimate
+
+    monkeypatch.setattr(estimate, "load_dataset", lambda config: blobs)
+    stages.train(override(on_blobs, {"train.lr": 7e-3}))
+    stages.train(on_blobs)
+    stages.train(override(on_blobs, {"train.lr": 7e-3}))
+
+    def published():
+        folders = (on_blobs.paths.artifacts, on_blobs.paths.runs)
+        paths = [p for folder in folders for p in folder.rglob("*") if p.is_file()]
+        return {p: p.stat().st_mtime_ns for p in paths if ".stages" not in p.parts}
+
+    before = published()
+    estimate.stage_seconds(on_blobs)
+    assert published() == before
+
+
+def test_checkpoint_published_is_the_one_of_the_settings(on_blobs):
+    weights = []
+    for lr in (7e-3, 1e-3, 7e-3):
+        stages.train(override(on_blobs, {"train.lr": lr}))
+        content = load_checkpoint(on_blobs.paths.artifacts / "best.ckpt")
+        assert content["hyperparameters"]["lr"] == lr
+        weights.append(content["model"]["head.weight"])
+    assert torch.equal(weights[0], weights[2]) and not torch.equal(weights[0], weights[1])
+
+
+def test_values_given_or_found_are_the_same_training(on_blobs, monkeypatch):
+    stages.grid_search(on_blobs)
+    found = stages.train(on_blobs)
+    monkeypatch.setattr("eurosat_lib.stages.final.fit", None)
+    point = {f"train.{k}": v for k, v in found.fit.hyperparameters.model_dump().items()}
+    given = stages.train(override(on_blobs, point))
+    assert given.fit == found.fit
+    assert (given.origin["lr"], found.origin["lr"]) == ("config", "grid_search")
+
+
+def test_checkpoint_of_other_images_is_refused(trained, blobs, monkeypatch):
+    from dataclasses import replace
+
+    from eurosat_lib.stages import core, final
+
+    other = replace(blobs, fingerprint="e" * 64)
+    for module in (core, final):
+        monkeypatch.setattr(module, "load_dataset", lambda config: other)
+    with pytest.raises(UserError, match="trained on other images"):
+        stages.evaluate(trained)
+
+
+def test_all_trials_diverged_is_said(on_blobs, monkeypatch):
+    from eurosat_lib.training import Divergence, fit
+
+    def diverge(*_, **__):
+        raise Divergence(1, 1.0)
+
+    monkeypatch.setitem(fit.__globals__, "train_epoch", diverge)
+    with pytest.raises(UserError, match="every trial diverged"):
+        stages.grid_search(on_blobs)
+
+
+def test_two_processes_on_one_stage_wait_for_each_other(on_blobs):
+    calls = []
+
+    def slow(folder):
+        calls.append(folder)
+        time.sleep(0.3)
+        return stages.test_model(on_blobs)
+
+    def run():
+        return cache.cached(on_blobs, Architecture, "twice", "k" * 64, slow)[0]
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = (pool.submit(run) for _ in range(2))
+        assert one.result() == two.result()
+    assert len(calls) == 1
 
 
 def test_latest_ignores_another_experiment(on_blobs):
@@ -204,13 +286,12 @@ def test_source_digest_sees_code_not_prose(monkeypatch):
     from eurosat_lib.stages import sources
 
     name = "eurosat_lib.lr_finder.rules"
-    before = source_digest(name)
-    text = sources._path(name).read_text()
+    before, text = source_digest(name), sources.TEXTS[name]
 
     def digest_of(changed):
         for cached in (sources.source_digest, sources._tree, sources._code):
             cached.cache_clear()
-        monkeypatch.setattr("pathlib.Path.read_text", lambda self, **_: changed)
+        monkeypatch.setitem(sources.TEXTS, name, changed)
         return source_digest(name)
 
     assert digest_of("# a comment\n" + text.replace("Rules that read", "Rules reading")) == before
@@ -221,12 +302,12 @@ def test_source_digest_sees_code_not_prose(monkeypatch):
 
 def test_write_json_is_atomic(tmp_path, monkeypatch):
     path = tmp_path / "facts.json"
-    cache.write_json(path, {"a": 1})
+    files.write_json(path, {"a": 1})
 
     def fail(*_):
         raise OSError("disk full")
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        cache.write_json(path, {"a": 2})
+        files.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}

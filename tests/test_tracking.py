@@ -1,6 +1,6 @@
 import pytest
 
-from eurosat_lib.tracking import keep_only, read_run, read_runs, training_series, write_run
+from eurosat_lib.tracking import keep_only, read_run, training_series, write_run
 
 SERIES = {"train/loss": [(1, 2.0), (2, 1.5)], "val/loss": [(1, 2.1), (2, 1.7)]}
 
@@ -33,7 +33,7 @@ def test_runs_by_name_and_removal(tmp_path):
     for name in ("a", "b", "c"):
         write_run(tmp_path / name, name, SERIES)
     keep_only(tmp_path, ["a", "c"])
-    assert list(read_runs(tmp_path, ["train/loss"])) == ["a", "c"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
 
 
 def test_epoch_records_become_series():

@@ -1,4 +1,6 @@
+import importlib
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from eurosat_lib.training.final import choose_hyperparameters
 from eurosat_lib.training.records import compact
 from eurosat_lib.training.steps import make_optimizer
 
+fit_module = importlib.import_module("eurosat_lib.training.fit")
 POINT = Hyperparameters(lr=3e-3, weight_decay=1e-5, blocks_per_stage=2, dilation_stage3=2)
 
 
@@ -133,6 +136,26 @@ def test_divergence_names_the_step(tiny, blobs):
         train_epoch(model, batches, optimizer, Runtime.of(tiny))
 
 
+def test_validation_that_is_not_finite_is_a_divergence(tiny, blobs, tmp_path, monkeypatch):
+    real = fit_module.evaluate
+
+    def broken(*args):
+        return replace(real(*args), loss=float("nan"))
+
+    monkeypatch.setattr(fit_module, "evaluate", broken)
+    result = run(tiny, blobs, tmp_path)
+    assert result.epochs == ()
+    assert result.diverged.startswith("epoch 1: loss not finite at step 6")
+
+
+def test_sound_weights_with_a_foreign_optimiser_restart_from_scratch(tiny, blobs, tmp_path):
+    whole = run(tiny, blobs, tmp_path / "whole")
+    best = load_checkpoint(tmp_path / "whole/work/best.ckpt")
+    state = {"model": best["model"], "optimizer": {"state": {}}, "epochs": []}
+    save_checkpoint(tmp_path / "cut/work/last.ckpt", state)
+    assert history(run(tiny, blobs, tmp_path / "cut")) == history(whole)
+
+
 def test_tensorboard_holds_what_the_history_says(tiny, blobs, tmp_path):
     result = run(tiny, blobs, tmp_path)
     series = read_run(tmp_path / "run", TRAINING_TAGS)
@@ -158,12 +181,17 @@ def test_checkpoint_refusals(tmp_path):
 
 
 def test_choice_prefers_configuration_then_best_search(tiny, blobs, tmp_path):
-    good, bad = run(tiny, blobs, tmp_path / "a", 6), run(tiny, blobs, tmp_path / "b", 1)
+    good, bad = run(tiny, blobs, tmp_path / "a", 6), run(tiny, blobs, tmp_path / "b", 6)
+    bad = bad.model_copy(update={"epochs": good.epochs[:1] * 6})
+    assert good.score > bad.score
     good = good.model_copy(update={"hyperparameters": POINT.model_copy(update={"lr": 7e-3})})
     searches = [("grid_search", good), ("refined_grid_search", bad)]
     fallback = POINT.model_copy(update={"lr": 1e-6})
     hyper, origin = choose_hyperparameters(tiny, fallback, searches)
     assert (hyper.lr, origin["lr"]) == (7e-3, "grid_search")
+    shorter = bad.model_copy(update={"epochs": bad.epochs[:2]})  # scores do not compare
+    other = [("grid_search", good), ("refined_grid_search", shorter)]
+    assert choose_hyperparameters(tiny, fallback, other)[1]["lr"] == "refined_grid_search"
     given = override(tiny, {"train.lr": 2e-4})
     hyper, origin = choose_hyperparameters(given, fallback, searches)
     assert (hyper.lr, origin["lr"], origin["weight_decay"]) == (2e-4, "config", "grid_search")
@@ -172,7 +200,8 @@ def test_choice_prefers_configuration_then_best_search(tiny, blobs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(5e-4, "5e-4"), (2.3e-4, "2.3e-4"), (0, "0"), (10, "1e1")]
+    ("value", "text"),
+    [(5e-4, "5e-4"), (2.3e-4, "2.3e-4"), (1.2341e-3, "1.2341e-3"), (0, "0"), (10, "1e1")],
 )
 def test_compact_numbers(value, text):
     assert compact(value) == text

@@ -26,6 +26,7 @@ def make_fit(val, train=None, val_loss=None, diverged="", **point) -> Fit:
             lr=1e-3,
             grad_norm=1.0,
             steps=10,
+            images=640,
             seconds=2.0,
         )
         for i, (v, t, loss) in enumerate(zip(val, train, val_loss, strict=True))

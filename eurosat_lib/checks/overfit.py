@@ -7,11 +7,12 @@ from typing import ClassVar
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import make_loader
+from eurosat_lib.errors import UserError
 from eurosat_lib.model import build_model, count_parameters
 from eurosat_lib.progress import progress
 from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.steps import make_optimizer, train_epoch
+from eurosat_lib.training.steps import Divergence, make_optimizer, train_epoch
 
 
 class Overfit(Record):
@@ -48,7 +49,11 @@ class Overfit(Record):
 
 
 def overfit_small(config: Config, dataset: EuroSAT) -> Overfit:
-    """Train on the first images of the train split, without augmentation, until they are known."""
+    """Train on a few images of the train split, without augmentation, until they are known.
+
+    Raises:
+        UserError: the loss stopped being finite.
+    """
     settings, runtime = config.overfit, Runtime.of(config)
     set_seed(config.seed)
     model = runtime.place(build_model(config))
@@ -58,7 +63,10 @@ def overfit_small(config: Config, dataset: EuroSAT) -> Overfit:
     losses, accuracies = [], []
     with progress("Overfit", total=settings.epochs, unit="epoch") as bar:
         for _ in range(settings.epochs):
-            means = train_epoch(model, batches, optimizer, runtime)
+            try:
+                means = train_epoch(model, batches, optimizer, runtime)
+            except Divergence as error:
+                raise UserError(f"overfit_small diverged ({error}); lower overfit.lr") from None
             losses.append(means.loss)
             accuracies.append(means.accuracy)
             bar.advance(note=f"loss {means.loss:.4f}")

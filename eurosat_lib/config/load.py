@@ -7,27 +7,23 @@ Order, the last wins: ``configs/config.yaml``, ``configs/profiles/<profile>.yaml
 from __future__ import annotations
 
 import ast
-import contextlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from eurosat_lib.config.schema import Config
+from eurosat_lib.config.tree import check_keys, merge, nest, validate
 from eurosat_lib.errors import UserError, did_you_mean
 
-# Notebook parameters and command-line flags: name -> key of the configuration.
+# Notebook parameters: name -> key of the configuration.
 PARAMETERS: dict[str, str] = {
     "seed": "seed",
     "data": "data.source",
     "name": "paths.name",
     "batch_size": "data.batch_size",
-    "device": "compute.device",
-    "precision": "compute.precision",
     "overfit_size": "overfit.size",
     "overfit_epochs": "overfit.epochs",
     "overfit_lr": "overfit.lr",
@@ -66,9 +62,10 @@ def load_config(
     """Read the configuration.
 
     Args:
-        path: YAML file; its folder's parent is the project's root.
+        path: YAML file. The project's root is the nearest folder above that holds ``configs/``.
         profile: name of an overlay in ``profiles/`` beside it; ``auto`` is ``full`` with CUDA,
-            else ``quick``.
+            else ``quick``. A file without that folder, such as the one stored with a result,
+            is taken as it is.
         overrides: dotted key -> value, applied last.
 
     Raises:
@@ -78,19 +75,19 @@ def load_config(
     tree = _read_yaml(path)
     if not isinstance(tree.get("paths", {}), dict):
         raise UserError(f"{path}: paths: expected a section")
-    tree["paths"] = {"root": str(path.parent.parent)} | tree.get("paths", {})
-    overlay = _profile_path(path, profile)
-    _check_keys(tree, Config, str(path))
+    tree["paths"] = {"root": str(_project_root(path))} | tree.get("paths", {})
+    check_keys(tree, Config, str(path))
     where = f"{path.parent.name}/{path.name}"
-    if overlay:
+    if (path.parent / "profiles").is_dir():  # a stored config.yaml is whole without one
+        overlay = _profile_path(path, profile)
         layer = _read_yaml(overlay)
-        _check_keys(layer, Config, str(overlay))
-        tree, where = _merge(tree, layer), f"{where} + {overlay.parent.name}/{overlay.name}"
+        check_keys(layer, Config, str(overlay))
+        tree, where = merge(tree, layer), f"{where} + {overlay.parent.name}/{overlay.name}"
     if overrides:
-        layer = _nest(overrides)
-        _check_keys(layer, Config, "override")
-        tree = _merge(tree, layer)
-    return _validate(tree, where)
+        layer = nest(overrides)
+        check_keys(layer, Config, "override")
+        tree = merge(tree, layer)
+    return validate(tree, where)
 
 
 def configure(
@@ -112,9 +109,9 @@ def configure(
 
 def override(config: Config, values: Mapping[str, Any]) -> Config:
     """Return a checked copy with other values, given by dotted key (``{"train.lr": 1e-3}``)."""
-    layer = _nest(values)
-    _check_keys(layer, Config, "override")
-    return _validate(_merge(config.model_dump(mode="json"), layer), "override")
+    layer = nest(values)
+    check_keys(layer, Config, "override")
+    return validate(merge(config.model_dump(mode="json"), layer), "override")
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -154,7 +151,9 @@ def save_config_snapshot(config: Config, directory: str | Path) -> Path:
     target = Path(directory) / "config.yaml"
     target.parent.mkdir(parents=True, exist_ok=True)
     tree = config.model_dump(mode="json", exclude={"paths": {"root"}})
-    target.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    os.replace(partial, target)
     return target
 
 
@@ -163,7 +162,12 @@ def _here_and_above() -> list[Path]:
     return [here, *here.parents]
 
 
-def _profile_path(config_path: Path, profile: str) -> Path | None:
+def _project_root(path: Path) -> Path:
+    above = (folder for folder in path.parents if (folder / "configs/config.yaml").is_file())
+    return next(above, path.parent.parent)
+
+
+def _profile_path(config_path: Path, profile: str) -> Path:
     if profile == "auto":
         profile = "full" if cuda_is_available() else "quick"
     folder = config_path.parent / "profiles"
@@ -184,60 +188,3 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected a mapping of sections")
     return tree
-
-
-def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for dotted, value in flat.items():
-        *parents, leaf = dotted.split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[leaf] = value
-    return tree
-
-
-def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in layer.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _check_keys(tree: Mapping[str, Any], model: type[BaseModel], where: str, at: str = "") -> None:
-    for key, value in tree.items():
-        if key not in model.model_fields:
-            hint = did_you_mean(str(key), model.model_fields)
-            raise UserError(f"{where}: unknown key {at}{key}{hint}")
-        kind = model.model_fields[key].annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            if not isinstance(value, Mapping):
-                raise UserError(f"{where}: {at}{key}: expected a section, got {value!r}")
-            _check_keys(value, kind, where, f"{at}{key}.")
-
-
-def _validate(tree: Mapping[str, Any], where: str) -> Config:
-    try:
-        # By way of JSON, so that a YAML list may fill a tuple while numbers stay strict.
-        return Config.model_validate_json(json.dumps(tree, default=str))
-    except ValidationError as error:
-        raise UserError(f"{where}: {_explain(error)}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function"))
-    value = first["input"]
-    if first["type"] == "missing":
-        return f"{key} is missing"
-    text = f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}"
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            text += f"; YAML reads {value} as text, write {_yaml_float(float(value))}"
-    return text
-
-
-def _yaml_float(value: float) -> str:
-    text = repr(value)
-    return text if "." in text or "e" not in text else text.replace("e", ".0e")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from eurosat_lib.config.paths import Paths, Section
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -16,12 +17,6 @@ Blocks = Annotated[int, Field(ge=1, le=6)]
 Dilation = Annotated[int, Field(ge=1, le=8)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Triple = tuple[float, float, float]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, strict types, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Identity(Section):
@@ -107,7 +102,7 @@ class LRFinder(Section):
 class Grid(Section):
     """Full factorial search over four hyperparameters."""
 
-    lr: tuple[LearningRate, ...] | None
+    lr: Annotated[tuple[LearningRate, ...], Field(min_length=1)] | None
     lr_factors: Annotated[tuple[Positive, ...], Field(min_length=1)]
     weight_decay: Annotated[tuple[NonNegative, ...], Field(min_length=1)]
     dilation_stage3: Annotated[tuple[Dilation, ...], Field(min_length=1)]
@@ -151,33 +146,6 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: Count | None
-
-
-class Paths(Section):
-    """Folders of a run, below the project's root."""
-
-    root: str
-    name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
-
-    @property
-    def artifacts(self) -> Path:
-        """Results of this run."""
-        return Path(self.root, "artifacts", self.name)
-
-    @property
-    def runs(self) -> Path:
-        """TensorBoard events of this run."""
-        return Path(self.root, "runs", self.name)
-
-    @property
-    def reports(self) -> Path:
-        """Report and executed notebooks of this run."""
-        return Path(self.root, "reports", self.name)
-
-    @property
-    def stages(self) -> Path:
-        """Cache of stage results, shared by all named runs."""
-        return Path(self.root, "artifacts", ".stages")
 
 
 class Config(Section):

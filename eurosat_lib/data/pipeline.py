@@ -50,7 +50,7 @@ class Pipeline(Record):
 
 
 def verify_pipeline(config: Config) -> Pipeline:
-    """Draw batches from the loaders and check shapes, ranges, order; the test is not opened."""
+    """Draw batches from train and validation, and check shapes, ranges, order."""
     train, validation, test, meta = get_dataloaders(config)
     images, labels = next(iter(train.epoch(0)))
     other = next(iter(train.epoch(1)))[0]

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import make_loader, subset
+from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation.intervals import newcombe, wilson
 from eurosat_lib.evaluation.scores import ClassScore, class_scores
 from eurosat_lib.model import DilatedCNN, count_parameters
@@ -122,6 +123,9 @@ def evaluate_checkpoint(config: Config, dataset: EuroSAT, path: Path, digest: st
     """
     content = load_checkpoint(path)
     check_task(path, content, describe_task(config, dataset.classes))
+    if content["data_fingerprint"] != dataset.fingerprint:
+        there, here = content["data_fingerprint"][:12], dataset.fingerprint[:12]
+        raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
     runtime = Runtime.of(config)
     hyper = Hyperparameters(**content["hyperparameters"])
     model = load_model(config, content, runtime)

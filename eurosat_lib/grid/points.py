@@ -12,20 +12,21 @@ from eurosat_lib.training.records import Fit, Hyperparameters
 
 
 def grid_points(config: Config, rates: Sequence[float]) -> list[Hyperparameters]:
-    """List the points of the grid in a fixed order, the learning rate varying slowest."""
+    """List the distinct points of the grid in order, the learning rate varying slowest."""
     grid = config.grid
-    return [
+    points = [
         Hyperparameters(lr=lr, weight_decay=wd, dilation_stage3=d, blocks_per_stage=b)
         for lr, wd, d, b in product(
             rates, grid.weight_decay, grid.dilation_stage3, grid.blocks_per_stage
         )
     ]
+    return list(dict.fromkeys(points))
 
 
 def refined_points(config: Config, center: Hyperparameters) -> list[Hyperparameters]:
-    """List the points around the best of the grid; two significant digits."""
+    """List the distinct points around the best of the grid; two significant digits."""
     grid = config.refined_grid
-    return [
+    points = [
         center.model_copy(
             update={
                 "lr": round_digits(center.lr * f),
@@ -34,6 +35,7 @@ def refined_points(config: Config, center: Hyperparameters) -> list[Hyperparamet
         )
         for f, g in product(grid.lr_factors, grid.weight_decay_factors)
     ]
+    return list(dict.fromkeys(points))
 
 
 def run_trials(

@@ -25,7 +25,7 @@ def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
     return smoothed
 
 
-def suggest(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
+def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[str, float]:
     """Read a curve by three rules.
 
     - ``steepest``: where the smoothed loss falls fastest per decade of learning rate.
@@ -35,6 +35,7 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
     Args:
         lr: float64 (n,), increasing geometrically.
         smoothed: float64 (n,), nats.
+        ended: the sweep went to its last rate, instead of stopping at a divergence.
 
     Returns:
         rule -> learning rate; empty if the loss does not fall, or still falls at the end.
@@ -44,7 +45,7 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
     if len(lr) < 3 or smoothed.min() > (1 - FLAT) * smoothed[0]:
         return {}
     bottom = int(smoothed.argmin())
-    if bottom < 2:
+    if bottom < 2 or (ended and bottom == len(lr) - 1):
         return {}
     slope = np.gradient(smoothed, np.log10(lr))
     start, end = _longest_fall(smoothed)

@@ -146,7 +146,7 @@ def sweep(config: Config, dataset: EuroSAT, seed: int, on_step=lambda: None) -> 
         loss=tuple(losses),
         smoothed=tuple(smoothed.tolist()),
         stopped=stopped,
-        suggestions=suggest(done, smoothed),
+        suggestions=suggest(done, smoothed, ended=stopped == "end"),
     )
 
 

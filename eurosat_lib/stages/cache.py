@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from pydantic import ValidationError
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment
+from eurosat_lib.stages.files import locked, read_json, write_json
 from eurosat_lib.stages.sources import source_digest
 
 R = TypeVar("R", bound=Record)
@@ -35,9 +34,14 @@ class NotKept(Exception):
     """A stage would have to be computed, inside :func:`only_kept`."""
 
 
+def may_compute() -> bool:
+    """Tell whether stages may compute and publish, that is, outside :func:`only_kept`."""
+    return _may_compute.get()
+
+
 @contextmanager
 def only_kept() -> Iterator[None]:
-    """Load stages, but raise :class:`NotKept` instead of computing one."""
+    """Load stages without publishing them; raise :class:`NotKept` instead of computing one."""
     token = _may_compute.set(False)
     try:
         yield
@@ -101,14 +105,22 @@ def cached(
     kept = _load(folder / "result.json", kind)
     if kept:
         return kept
-    if not _may_compute.get():
+    if not may_compute():
         raise NotKept(stage)
     folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock"):
+        kept = _load(folder / "result.json", kind)  # another process may have been at it
+        return kept or _compute(config, kind, folder, compute)
+
+
+def _compute(
+    config: Config, kind: type[R], folder: Path, compute: Callable[[Path], R]
+) -> tuple[R, dict[str, Any]]:
     started, clock = datetime.now(UTC), time.perf_counter()
     result = compute(folder)
     runtime = Runtime.of(config)
     provenance = {
-        "key": key,
+        "folder": folder.name,
         "device": describe_device(runtime),
         "precision": runtime.precision,
         "started": started.isoformat(timespec="seconds"),
@@ -118,42 +130,6 @@ def cached(
     tree = {"provenance": provenance, "result": result.model_dump(mode="json")}
     write_json(folder / "result.json", tree)
     return _load(folder / "result.json", kind) or (result, provenance)
-
-
-def write_json(path: Path, tree: Any) -> None:
-    """Write JSON; the file is whole or absent, never half-written."""
-    text = json.dumps(tree, ensure_ascii=False, indent=1)
-    write_text(path, text + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text atomically; a file that already says so is left alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file atomically, unless the target is the same in size and date."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_file():
-        old, new = target.stat(), source.stat()
-        if (old.st_size, int(old.st_mtime)) == (new.st_size, int(new.st_mtime)):
-            return
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copy2(source, partial)
-    os.replace(partial, target)
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON; ``None`` if the file is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _at(tree: Mapping[str, Any], dotted: str) -> Any:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.record import Record
-from eurosat_lib.stages import cache, publish
+from eurosat_lib.stages import cache, files, publish
 from eurosat_lib.training.records import Hyperparameters
 
 R = TypeVar("R", bound=Record)
 
 # Keys of the configuration that groups of stages read.
 IMAGES = ("data.image_size", "preprocess")
+FITTING = (
+    *IMAGES,
+    "seed",
+    "data.batch_size",
+    "data.validation_limit",
+    "augment",
+    "model.channels",
+)
 BATCHES = (*IMAGES, "seed", "data.batch_size", "data.train_limit", "augment")
-FITTING = (*BATCHES, "data.validation_limit", "model.channels")
 
 
 def run_stage(
@@ -26,6 +33,7 @@ def run_stage(
     module: str,
     reads: Iterable[str],
     compute: Callable[[Path], R],
+    labels: Mapping[str, Any] | None = None,
     **inputs: Any,
 ) -> R:
     """Load or compute the result of a stage, and publish it.
@@ -36,12 +44,16 @@ def run_stage(
         module: room that computes, below ``eurosat_lib``.
         reads: dotted keys of the configuration that it reads.
         compute: gets the stage's folder.
+        labels: fields to set on the result, loaded or computed: what is said about it, not
+            what it depends on.
         inputs: whatever else the result depends on.
     """
     fingerprint = load_dataset(config).fingerprint
     key = cache.stage_key(config, kind.stage, f"eurosat_lib.{module}", reads, fingerprint, inputs)
     result, origin = cache.cached(config, kind, kind.stage, key, compute)
-    publish.publish(config, result, origin, scope(config))
+    result = result.model_copy(update=dict(labels or {}))
+    if cache.may_compute():  # a dry run changes nothing
+        publish.publish(config, result, origin, scope(config))
     return result
 
 
@@ -50,6 +62,9 @@ def scope(config: Config) -> dict[str, Any]:
     return {
         "data": load_dataset(config).fingerprint,
         "image_size": config.data.image_size,
+        "batch_size": config.data.batch_size,
+        "preprocess": config.preprocess.model_dump(mode="json"),
+        "augment": config.augment.model_dump(mode="json"),
         "channels": list(config.model.channels),
         "profile": config.profile,
     }
@@ -62,7 +77,7 @@ def latest(config: Config, kind: type[R]) -> R | None:
 
 def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:
     """Return where, when and with what the published result of a stage was computed."""
-    tree = cache.read_json(publish.result_path(config, kind.stage))
+    tree = files.read_json(publish.result_path(config, kind.stage))
     return tree["provenance"] if tree else {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eurosat_lib.config import Config, override, save_config_snapshot
+from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, evaluate_checkpoint
@@ -30,30 +30,22 @@ def train(config: Config) -> Training:
     settings, total = config.train, len(dataset.train.labels)
     images = min(config.data.train_limit or total, total)
     plan = Plan(hyper, settings.max_epochs, images, settings.max_steps, keep_best=True)
-    run_folder = config.paths.runs / "train" / hyper.name
-    result = run_stage(
+    return run_stage(
         config,
         Training,
         "training.fit",
         (*FITTING, "train.max_epochs", "train.max_steps"),
-        lambda folder: _train(config, dataset, plan, origin, folder, run_folder),
+        lambda folder: _train(config, dataset, plan, origin, folder),
+        labels={"origin": origin},
         hyperparameters=hyper.model_dump(),
-        origin=origin,
+        images=images,
     )
-    chosen = {f"train.{name}": value for name, value in hyper.model_dump().items()}
-    for folder in (config.paths.artifacts, run_folder):
-        save_config_snapshot(override(config, chosen), folder)
-    return result
 
 
 def _train(
-    config: Config,
-    dataset: EuroSAT,
-    plan: Plan,
-    origin: dict[str, str],
-    folder: Path,
-    run_folder: Path,
+    config: Config, dataset: EuroSAT, plan: Plan, origin: dict[str, str], folder: Path
 ) -> Training:
+    run_folder = config.paths.runs / Training.stage / plan.hyperparameters.name
     total = plan.epochs * (plan.train_limit or 0)
     with progress("Final training", total=total, unit="images") as bar:
         result = fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,10 +13,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from eurosat_lib import grid, lr_finder
-from eurosat_lib.config import Config
+from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.record import Record
-from eurosat_lib.stages import cache
+from eurosat_lib.stages import files
 from eurosat_lib.tracking import keep_only, training_series, write_run
 from eurosat_lib.training.final import Training
 from eurosat_lib.training.records import Fit
@@ -30,14 +31,16 @@ TRIALS_CSV = {
 def publish(config: Config, result: Record, provenance: dict, scope: dict) -> None:
     """Write a result, its facts, and the files that belong to its stage."""
     tree = {"scope": scope, "provenance": provenance, "result": result.model_dump(mode="json")}
-    cache.write_json(result_path(config, result.stage), tree)
+    files.write_json(result_path(config, result.stage), tree)
     facts = config.paths.artifacts / "facts.json"
-    cache.write_json(facts, (cache.read_json(facts) or {}) | {result.stage: result.facts()})
-    key = provenance.get("key", "")
+    with files.locked(facts.with_name(".facts.lock")):
+        files.write_json(facts, (files.read_json(facts) or {}) | {result.stage: result.facts()})
     if isinstance(result, lr_finder.LRFinder):
-        _lr_finder(config, result, key)
+        _lr_finder(config, result)
+    elif isinstance(result, grid.GridSearch):
+        _grid(config, result)
     elif isinstance(result, Training):
-        _training(config, result, key)
+        _training(config, result, config.paths.stages / provenance["folder"])
     elif isinstance(result, Evaluation):
         _evaluation(config, result)
 
@@ -49,7 +52,7 @@ def result_path(config: Config, stage: str) -> Path:
 
 def published(config: Config, kind: type[R], scope: dict[str, Any]) -> R | None:
     """Load the published result of a stage; ``None`` if there is none for this scope."""
-    tree = cache.read_json(result_path(config, kind.stage))
+    tree = files.read_json(result_path(config, kind.stage))
     if not tree or tree.get("scope") != scope:
         return None
     try:
@@ -63,11 +66,11 @@ def trials(config: Config, stage: str, fits: Sequence[Fit]) -> None:
     write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
 
 
-def fit_run(config: Config, stage: str, fit: Fit, key: str) -> None:
+def fit_run(config: Config, stage: str, fit: Fit) -> None:
     """Write the TensorBoard run of a finished training, with its hyperparameters and metrics."""
     write_run(
         config.paths.runs / stage / fit.hyperparameters.name,
-        key,
+        content_key(fit),
         training_series(record.model_dump() for record in fit.epochs),
         hparams=fit.hyperparameters.model_dump() | {"seed": fit.seed},
         metrics={
@@ -75,6 +78,11 @@ def fit_run(config: Config, stage: str, fit: Fit, key: str) -> None:
             "hparam/best_val_accuracy": fit.best.val_accuracy if fit.epochs else 0.0,
         },
     )
+
+
+def content_key(record: Record) -> str:
+    """Hash what a record says."""
+    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
 def log_opening(config: Config, checkpoint: Path, digest: str, images: int) -> None:
@@ -96,10 +104,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    cache.write_text(path, buffer.getvalue())
+    files.write_text(path, buffer.getvalue())
 
 
-def _lr_finder(config: Config, result: lr_finder.LRFinder, key: str) -> None:
+def _lr_finder(config: Config, result: lr_finder.LRFinder) -> None:
     write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
     keep_only(config.paths.runs / "lr_finder", [f"seed{sweep.seed}" for sweep in result.sweeps])
     for sweep in result.sweeps:
@@ -108,23 +116,33 @@ def _lr_finder(config: Config, result: lr_finder.LRFinder, key: str) -> None:
             "lr_finder/loss": list(enumerate(sweep.loss, start=1)),
             "lr_finder/smoothed": list(enumerate(sweep.smoothed, start=1)),
         }
-        write_run(config.paths.runs / "lr_finder" / f"seed{sweep.seed}", key, series)
+        folder = config.paths.runs / "lr_finder" / f"seed{sweep.seed}"
+        write_run(folder, content_key(sweep), series)
 
 
-def _training(config: Config, result: Training, key: str) -> None:
-    artifacts = config.paths.artifacts
-    rows = [record.model_dump() for record in result.fit.epochs]
-    write_csv(artifacts / "history.csv", rows)
-    folder = cache.stage_folder(config, result.stage, key)
-    cache.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
-    keep_only(config.paths.runs / result.stage, [result.fit.hyperparameters.name])
-    fit_run(config, result.stage, result.fit, key)
+def _grid(config: Config, result: grid.GridSearch) -> None:
+    trials(config, result.stage, result.trials)
+    names = [fit.hyperparameters.name for fit in result.trials]
+    keep_only(config.paths.runs / result.stage, names)
+    for fit in result.trials:
+        fit_run(config, result.stage, fit)
+
+
+def _training(config: Config, result: Training, folder: Path) -> None:
+    artifacts, hyper = config.paths.artifacts, result.fit.hyperparameters
+    write_csv(artifacts / "history.csv", [record.model_dump() for record in result.fit.epochs])
+    files.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
+    keep_only(config.paths.runs / result.stage, [hyper.name])
+    fit_run(config, result.stage, result.fit)
+    chosen = override(config, {f"train.{k}": v for k, v in hyper.model_dump().items()})
+    for place in (artifacts, config.paths.runs / result.stage / hyper.name):
+        save_config_snapshot(chosen, place)
 
 
 def _evaluation(config: Config, result: Evaluation) -> None:
     artifacts = config.paths.artifacts
     metrics = result.facts() | {"per_class": [s.model_dump() for s in result.per_class]}
-    cache.write_json(artifacts / "metrics.json", metrics)
+    files.write_json(artifacts / "metrics.json", metrics)
     rows = [
         prediction.model_dump()
         | {

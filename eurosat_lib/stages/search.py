@@ -16,7 +16,6 @@ from eurosat_lib.lr_finder import LRFinder, grid_rates
 from eurosat_lib.progress import Bar, progress
 from eurosat_lib.stages import cache, publish
 from eurosat_lib.stages.core import FITTING, fallback_point, latest, run_stage
-from eurosat_lib.tracking import keep_only
 from eurosat_lib.training import Fit, Hyperparameters, Plan, fit
 
 S = TypeVar("S", bound=grid.GridSearch)
@@ -103,15 +102,13 @@ def _search(config: Config, kind: type[S], plans: Sequence[Plan], origin: str) -
                 lambda plan: run_trial(config, dataset, plan, kind.stage, bar),
                 lambda done: publish.trials(config, kind.stage, done),
             )
+        if not any(fit.epochs for fit in fits):
+            raise UserError(f"{kind.stage}: every trial diverged; lower the learning rates")
         return kind(trials=fits, epochs=epochs, origin=origin)
 
     keys = [_trial_key(config, dataset, plan) for plan in plans]
-    result = run_stage(config, kind, "training.fit", FITTING, compute, trials=keys, origin=origin)
-    publish.trials(config, kind.stage, result.trials)
-    keep_only(config.paths.runs / kind.stage, [fit.hyperparameters.name for fit in result.trials])
-    for trial, key in zip(result.trials, keys, strict=True):
-        publish.fit_run(config, kind.stage, trial, key)
-    return result
+    labels = {"origin": origin}
+    return run_stage(config, kind, "training.fit", FITTING, compute, labels, trials=keys)
 
 
 def run_trial(config: Config, dataset: EuroSAT, plan: Plan, stage: str, bar: Bar) -> Fit:
@@ -134,7 +131,7 @@ def run_trial(config: Config, dataset: EuroSAT, plan: Plan, stage: str, bar: Bar
     result, _ = cache.cached(config, Fit, "trial", key, compute)
     expected = plan.epochs * result.train_images
     bar.advance(start + expected - bar.done, note=f"{count}, val {result.score:.1%}")
-    publish.fit_run(config, stage, result, key)
+    publish.fit_run(config, stage, result)
     return result
 
 

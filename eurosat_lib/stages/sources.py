@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +11,20 @@ PACKAGE = "eurosat_lib"
 # Rooms whose source does not change a number; decoded data are covered by their fingerprint.
 SILENT = ("config", "errors", "progress", "tracking", "synthetic", "data", "stages")
 SPEAKING = ("data.loaders", "data.audit", "data.pipeline")
+
+
+def _read_package() -> dict[str, str]:
+    """Read all modules now: a file edited later is not the code that this process runs."""
+    root = Path(__file__).resolve().parents[1]
+    texts = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root.parent).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        texts[name] = path.read_text(encoding="utf-8")
+    return texts
+
+
+TEXTS = _read_package()
 
 
 @cache
@@ -35,7 +48,7 @@ def _imports(module: str) -> set[str]:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
                 waiting.append(node.module)
                 nested = (f"{node.module}.{alias.name}" for alias in node.names)
-                waiting.extend(n for n in nested if _path(n))
+                waiting.extend(n for n in nested if n in TEXTS)
     return found
 
 
@@ -43,22 +56,12 @@ def _is_silent(name: str) -> bool:
     short = name.removeprefix(f"{PACKAGE}.") + "."
     if short.rstrip(".") in SPEAKING:
         return False
-    return any(short.startswith(room if room.endswith(".") else f"{room}.") for room in SILENT)
-
-
-@cache
-def _path(name: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+    return any(short.startswith(f"{room}.") for room in SILENT)
 
 
 @cache
 def _tree(name: str) -> ast.Module:
-    path = _path(name)
-    return ast.parse(path.read_text(encoding="utf-8")) if path else ast.Module([], [])
+    return ast.parse(TEXTS[name])
 
 
 @cache

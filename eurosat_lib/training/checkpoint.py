@@ -20,7 +20,7 @@ FORMAT = "eurosat_lib/1"
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors and plain values; the file is whole or absent, never half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     with open(partial, "wb") as file:
         torch.save({"format": FORMAT, **content}, file)
         file.flush()

@@ -72,15 +72,16 @@ def choose_hyperparameters(
     Args:
         config: its ``train`` section; ``None`` there means: from the searches.
         fallback: used for what neither gives.
-        searches: (stage, best trial) of each search done; the best score wins, the later search
-            at equal scores.
+        searches: (stage, best trial) of each search done, in order. The best score wins, the
+            later search at equal scores; it wins too if their trials had other lengths, for
+            then scores do not compare.
 
     Returns:
         The hyperparameters, and for each its origin: ``config``, a stage, or ``fallback``.
     """
     stage, values = "fallback", fallback.model_dump()
     if searches:
-        stage, best = max(reversed(searches), key=lambda search: search[1].score)
+        stage, best = _best(searches)
         values = best.hyperparameters.model_dump()
     origin = dict.fromkeys(values, stage)
     for name in values:
@@ -88,6 +89,13 @@ def choose_hyperparameters(
         if given is not None:
             values[name], origin[name] = given, "config"
     return Hyperparameters(**values), origin
+
+
+def _best(searches: list[tuple[str, Fit]]) -> tuple[str, Fit]:
+    lengths = {(len(fit.epochs), fit.train_images) for _, fit in searches}
+    if len(lengths) > 1:
+        return searches[-1]
+    return max(reversed(searches), key=lambda search: search[1].score)
 
 
 def _largest_drop(fit: Fit) -> float:

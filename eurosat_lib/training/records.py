@@ -31,6 +31,7 @@ class EpochRecord(Record):
     lr: float
     grad_norm: float  # mean over steps of the L2 norm
     steps: int
+    images: int  # trained on in this epoch
     seconds: float
 
 
@@ -75,5 +76,6 @@ def compact(value: float) -> str:
     """Write a number short: 0.0005 -> ``5e-4``, 0.05 -> ``5e-2``, 0 -> ``0``."""
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    text = next(t for digits in range(17) if float(t := f"{value:.{digits}e}") == value)
+    mantissa, exponent = text.split("e")
+    return f"{mantissa}e{int(exponent)}"

@@ -18,9 +18,8 @@ class Divergence(Exception):
     """The training loss stopped being finite."""
 
     def __init__(self, step: int, lr: float) -> None:
-        """Keep the step, counted from 1 within its epoch, and the learning rate."""
+        """Say at which step, counted from 1 within its epoch, and learning rate."""
         super().__init__(f"loss not finite at step {step} of the epoch, learning rate {lr:g}")
-        self.step, self.lr = step, lr
 
 
 @dataclass(frozen=True)
@@ -101,16 +100,22 @@ def train_epoch(
         on_batch(len(labels))
         if max_steps is not None and len(sizes) >= max_steps:
             break
-    loss = torch.stack(losses).double().cpu()  # the only wait for the device in the epoch
-    if not loss.isfinite().all():
-        first = int((~loss.isfinite()).nonzero()[0, 0])
-        raise Divergence(first + 1, optimizer.param_groups[0]["lr"])
+    lr = optimizer.param_groups[0]["lr"]
+    return _means(torch.stack(losses), torch.stack(rights), torch.stack(norms), sizes, lr)
+
+
+def _means(
+    losses: Tensor, rights: Tensor, norms: Tensor, sizes: list[int], lr: float
+) -> EpochMeans:
+    losses = losses.double().cpu()  # the only wait for the device in the epoch
+    if not losses.isfinite().all():
+        raise Divergence(int((~losses.isfinite()).nonzero()[0, 0]) + 1, lr)
     total = sum(sizes)
     weights = torch.tensor(sizes, dtype=torch.float64) / total
     return EpochMeans(
-        loss=float((loss * weights).sum()),
-        accuracy=int(torch.stack(rights).sum()) / total,
-        grad_norm=float(torch.stack(norms).mean()),
+        loss=float((losses * weights).sum()),
+        accuracy=int(rights.sum()) / total,
+        grad_norm=float(norms.mean()),
         steps=len(sizes),
         images=total,
     )

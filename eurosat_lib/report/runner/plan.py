@@ -19,8 +19,6 @@ from eurosat_lib.report.runner.options import (
 )
 from eurosat_lib.report.runner.parameters import Notebook, read_notebook
 
-RESERVED = ("answers", "template", "notebooks")  # folders of reports/ that are not runs
-
 
 @dataclass(frozen=True)
 class Request:
@@ -65,8 +63,6 @@ def prepare(request: Request) -> tuple[Config, list[Plan]]:
     given = _given(request)
     common = {name: item.value for name, item in given.items() if name in COMMON}
     config = configure(**common)
-    if config.paths.name in RESERVED:
-        raise UserError(f"NAME={config.paths.name}: this folder of reports/ has another use")
     notebooks = find_notebooks(Path(config.paths.root))
     selected = [n for n in notebooks if request.only in (None, n.name)]
     if not selected:
