@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> None:
 
     names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
     expected = stage_seconds(config, names)
-    if expected:
+    if sum(expected.values()) >= 1:
         announce(f"{options.stage}: about {duration(sum(expected.values()))} on this machine")
     for name in names:
         facts = stages.STAGES[name](config).facts()

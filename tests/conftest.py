@@ -14,6 +14,8 @@ from eurosat_lib.config import Config, load_config
 from eurosat_lib.data.types import CLASSES, EuroSAT, Source, Split
 
 matplotlib.use("agg")
+if "EUROSAT_DATA" in os.environ:  # tests change folder
+    os.environ["EUROSAT_DATA"] = os.path.abspath(os.environ["EUROSAT_DATA"])
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {
     "data.source": "synthetic",

@@ -33,7 +33,13 @@ def say(name: str, changes: dict | None = None, *, profile="full", values=None, 
     a, p = facts.get("audit") or audit(), facts.get("pipeline") or pipeline()
     i, o = facts.get("initial") or initial(), facts.get("overfit") or overfit()
     b, net = facts.get("baselines") or baselines(), facts.get("network") or architecture()
-    extra = {"config": config, "pixels": 4, "limit": 3.0, "environment": ENVIRONMENT}
+    extra = {
+        "config": config,
+        "parameters": {},
+        "pixels": 4,
+        "limit": 3.0,
+        "environment": ENVIRONMENT,
+    }
     extra |= {"device": "CPU", "gradients": [g.model_dump() for g in i.gradients]}
     first = {"M0": b, "S2.1": b, "L02": b, "S2.2": net, "M1": net, "S2.3": i, "M2": i}
     first |= {"S3": o, "M3": o} | dict.fromkeys(("D6", "D7", "D8", "D11"), p)

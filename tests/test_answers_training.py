@@ -17,7 +17,7 @@ from training_facts import (
     rules,
 )
 
-from eurosat_lib.config import configure
+from eurosat_lib.config import PARAMETERS, configure
 from eurosat_lib.data import Source
 from eurosat_lib.grid import Grid, RefinedGrid, compare
 from eurosat_lib.report.answers import context_of, render
@@ -198,8 +198,8 @@ def test_overfitting_seen_at_the_test():
 def test_limits_follow_the_data_and_the_trials():
     drawn = say("S10", make_evaluation(), source=Source("synthetic", "synthetic"), config=SETTINGS)
     real = say("S10", make_evaluation(), make_grid(), source=FOLDER, config=SETTINGS)
-    assert "images synthétiques" in drawn and "tuiles voisines" not in drawn.split("Idées")[0]
-    assert "tuiles voisines" in real and "aucun des 24 essais" in real
+    assert "images synthétiques" in drawn and "vignettes voisines" not in drawn.split("Idées")[0]
+    assert "vignettes voisines" in real and "aucun des 24 essais" in real
     full = SETTINGS | {"profile": "full"}
     assert "protocole complet" in real
     assert "protocole complet" not in say("S10", make_evaluation(), source=FOLDER, config=full)
@@ -207,6 +207,7 @@ def test_limits_follow_the_data_and_the_trials():
 
 def test_reproduction_and_its_boxes():
     extra = {"source": FOLDER, "config": SETTINGS, "extract": "seed: 42\n", "runs_present": True}
+    extra |= {"given": {}, "keys": PARAMETERS}
     best = make_fit([0.9] * 3)
     found = Grid(trials=(best,), epochs=3, origin="config")
     training = make_training([0.6, 0.7, 0.8, 0.9], dict.fromkeys(POINT, "grid_search"))
@@ -217,6 +218,16 @@ def test_reproduction_and_its_boxes():
     assert text.count("[x]") == 1 and "n’est pas au meilleur point" in text
     text = say("S11", make_evaluation(), checkpoint_present=True, **extra)
     assert text.count("[ ]") == 1 and "aucune recherche" in text
+    given = extra | {"given": {"lr_seeds": [0, 1], "lr": 3e-4}}
+    text = say("S11", make_evaluation(), checkpoint_present=True, **given)
+    assert 'PARAMS="-f artifacts/params.yaml"' in text
+    assert "--set lr_finder.seeds=[0,1] --set train.lr=0.0003" in text
+
+
+def test_one_epoch_says_nothing_of_the_curves():
+    one = say("M6", make_training([0.6]))
+    assert "ne dit rien" in one and "Stabilité" not in one
+    assert "Stabilité" in say("M6", make_training([0.6, 0.7]))
 
 
 def test_answers_and_notebooks_match():

@@ -170,13 +170,13 @@ def test_checkpoint_refusals(tmp_path):
         load_checkpoint(tmp_path / "none.ckpt")
     save_checkpoint(tmp_path / "good.ckpt", {"model": {}})
     (tmp_path / "cut.ckpt").write_bytes((tmp_path / "good.ckpt").read_bytes()[:200])
-    with pytest.raises(UserError, match="not a readable checkpoint"):
+    with pytest.raises(UserError, match="cut short, or not a checkpoint"):
         load_checkpoint(tmp_path / "cut.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="another program"):
         load_checkpoint(tmp_path / "foreign.ckpt")
     torch.save(Plan(POINT, 1), tmp_path / "pickle.ckpt")  # would run code if it were unpickled
-    with pytest.raises(UserError, match="not a readable checkpoint"):
+    with pytest.raises(UserError, match="cut short, or not a checkpoint"):
         load_checkpoint(tmp_path / "pickle.ckpt")
 
 

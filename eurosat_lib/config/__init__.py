@@ -10,6 +10,7 @@ from eurosat_lib.config.load import (
     parse_literal,
     parse_override,
     save_config_snapshot,
+    stored_parameters,
 )
 from eurosat_lib.config.schema import Config
 
@@ -24,4 +25,5 @@ __all__ = [
     "parse_literal",
     "parse_override",
     "save_config_snapshot",
+    "stored_parameters",
 ]

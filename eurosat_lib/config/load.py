@@ -146,6 +146,12 @@ def cuda_is_available() -> bool:
     return torch.cuda.is_available()
 
 
+def stored_parameters(config: Config) -> dict[str, Any]:
+    """Return the notebook parameters that the run was given (``artifacts/[NAME/]params.yaml``)."""
+    path = config.paths.artifacts / "params.yaml"
+    return _read_yaml(path) if path.is_file() else {}
+
+
 def save_config_snapshot(config: Config, directory: str | Path) -> Path:
     """Write the resolved configuration as ``config.yaml`` in a folder; return its path."""
     target = Path(directory) / "config.yaml"

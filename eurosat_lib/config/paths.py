@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 # Folders below artifacts/, runs/ and reports/ that a run's name must not take.
-RESERVED = {"results", "lr_finder", "grid_search", "refined_grid_search", "train"}
+RESERVED = {"results", "overfit_small", "lr_finder", "grid_search", "refined_grid_search", "train"}
 RESERVED |= {"answers", "template", "notebooks"}
 
 

@@ -123,12 +123,19 @@ def evaluate_checkpoint(config: Config, dataset: EuroSAT, path: Path, digest: st
     """
     content = load_checkpoint(path)
     check_task(path, content, describe_task(config, dataset.classes))
+    missing = {"model", "hyperparameters", "data_fingerprint", "epoch", "seed"} - set(content)
+    if missing:
+        raise UserError(f"{path}: incomplete checkpoint, without {', '.join(sorted(missing))}")
     if content["data_fingerprint"] != dataset.fingerprint:
         there, here = content["data_fingerprint"][:12], dataset.fingerprint[:12]
         raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
     runtime = Runtime.of(config)
     hyper = Hyperparameters(**content["hyperparameters"])
-    model = load_model(config, content, runtime)
+    try:
+        model = load_model(config, content, runtime)
+    except (RuntimeError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{path}: its weights do not fit the network it names: {reason}") from None
     test = make_loader(config, dataset.test, config.data.test_limit)
     logits, labels = predict(model, test, runtime)
     validation = make_loader(config, dataset.validation, config.data.validation_limit)

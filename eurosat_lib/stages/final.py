@@ -10,7 +10,6 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, evaluate_checkpoint
 from eurosat_lib.grid import Grid, RefinedGrid
 from eurosat_lib.progress import progress
-from eurosat_lib.stages import publish
 from eurosat_lib.stages.core import FITTING, IMAGES, fallback_point, latest, run_stage
 from eurosat_lib.training import Plan, fit
 from eurosat_lib.training.checkpoint import load_checkpoint, sha256
@@ -80,11 +79,6 @@ def evaluate(config: Config) -> Evaluation:
     load_checkpoint(path)  # refuses a missing or damaged file before anything else
     digest = sha256(path)
 
-    def compute(_: Path) -> Evaluation:
-        result = evaluate_checkpoint(config, dataset, path, digest)
-        publish.log_opening(config, path, digest, result.n)
-        return result
-
     return run_stage(
         config,
         Evaluation,
@@ -97,6 +91,6 @@ def evaluate(config: Config) -> Evaluation:
             "model.channels",
             "evaluate.confidence",
         ),
-        compute,
+        lambda _: evaluate_checkpoint(config, dataset, path, digest),
         checkpoint=digest,
     )

@@ -6,13 +6,13 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from eurosat_lib import grid, lr_finder
+from eurosat_lib.checks import Overfit
 from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.record import Record
@@ -42,7 +42,9 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
     elif isinstance(result, Training):
         _training(config, result, config.paths.stages / provenance["folder"])
     elif isinstance(result, Evaluation):
-        _evaluation(config, result)
+        _evaluation(config, result, provenance["started"])
+    elif isinstance(result, Overfit):
+        _overfit(config, result)
 
 
 def result_path(config: Config, stage: str) -> Path:
@@ -83,19 +85,6 @@ def fit_run(config: Config, stage: str, fit: Fit) -> None:
 def content_key(record: Record) -> str:
     """Hash what a record says."""
     return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
-
-
-def log_opening(config: Config, checkpoint: Path, digest: str, images: int) -> None:
-    """Note in ``test_openings.csv`` that the test split is opened for a checkpoint."""
-    path = config.paths.artifacts / "test_openings.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.is_file()
-    with open(path, "a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["opened", "checkpoint", "sha256", "images"])
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        writer.writerow([now, checkpoint.name, digest, images])
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -139,8 +128,17 @@ def _training(config: Config, result: Training, folder: Path) -> None:
         save_config_snapshot(chosen, place)
 
 
-def _evaluation(config: Config, result: Evaluation) -> None:
+def _overfit(config: Config, result: Overfit) -> None:
+    columns = {"train/loss": result.losses, "train/accuracy": result.accuracies}
+    series = {tag: list(enumerate(values, start=1)) for tag, values in columns.items()}
+    folder = config.paths.runs / result.stage / f"{result.size}_images"
+    keep_only(folder.parent, [folder.name])
+    write_run(folder, content_key(result), series)
+
+
+def _evaluation(config: Config, result: Evaluation, opened: str) -> None:
     artifacts = config.paths.artifacts
+    _log_opening(artifacts / "test_openings.csv", result, opened)
     metrics = result.facts() | {"per_class": [s.model_dump() for s in result.per_class]}
     files.write_json(artifacts / "metrics.json", metrics)
     rows = [
@@ -153,3 +151,19 @@ def _evaluation(config: Config, result: Evaluation) -> None:
         for prediction in result.predictions
     ]
     write_csv(artifacts / "predictions.csv", rows)
+
+
+def _log_opening(path: Path, result: Evaluation, opened: str) -> None:
+    """Note when the test split was opened for a checkpoint: one row each, in order."""
+    rows = []
+    if path.is_file():
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    row = {
+        "opened": opened,
+        "checkpoint": result.checkpoint,
+        "sha256": result.checkpoint_sha256,
+        "images": str(result.n),
+    }
+    if row not in rows:
+        write_csv(path, [*rows, row])

@@ -70,10 +70,10 @@ def variants(arch: Architecture) -> pd.DataFrame:
         "Paramètres",
         "Tenseurs",
         "Champ réceptif (px)",
-        "GFLOP par image",
+        "GFLOP par image (entraînement)",
         "Contrôlée ici",
     )
-    return frame(columns, rows, digits={"GFLOP par image": 3})
+    return frame(columns, rows, digits={"GFLOP par image (entraînement)": 3})
 
 
 def initial_loss(r: InitialLoss) -> pd.DataFrame:

@@ -49,12 +49,13 @@ def artifacts(config: Config) -> pd.DataFrame:
     """
     folder = config.paths.artifacts
     files = sorted(path for path in folder.glob("[!.]*") if path.is_file())
-    rows = [(f"artifacts/{path.name}", _size(path), sha256(path)[:DIGITS]) for path in files]
+    name = f"{config.paths.name}/" if config.paths.name else ""
+    rows = [(f"artifacts/{name}{path.name}", _size(path), sha256(path)[:DIGITS]) for path in files]
     for path in sorted(p for p in config.paths.runs.glob("*") if p.is_dir()):
         events = list(path.rglob("events.*"))
         if events:
             runs = len({event.parent for event in events})
-            rows.append((f"runs/{path.name}/", _size(*events), plural(runs, "run")))
+            rows.append((f"runs/{name}{path.name}/", _size(*events), plural(runs, "run")))
     return frame(("Fichier ou dossier", "Taille", "SHA-256 (début) ou contenu"), rows)
 
 

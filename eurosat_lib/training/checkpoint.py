@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         hint = "train first: python -m eurosat_lib train, or notebook 06_train"
         raise UserError(f"{path}: no such checkpoint; {hint}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch says its part of what the error says
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (
         RuntimeError,
         EOFError,
@@ -47,8 +50,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         KeyError,
         pickle.UnpicklingError,
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a readable checkpoint ({reason})") from None
+        kind = type(error).__name__
+        raise UserError(f"{path}: cut short, or not a checkpoint ({kind}); train again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path}: a checkpoint of another program; expected format {FORMAT}")
     return content
@@ -71,7 +74,7 @@ def check_task(path: Path, content: Mapping[str, Any], expected: Mapping[str, An
     Raises:
         UserError: names each value that differs.
     """
-    found = content["task"]
+    found = content.get("task") or {}
     differences = [
         f"{key} is {found.get(key)} there and {value} here"
         for key, value in expected.items()

@@ -37,14 +37,16 @@ def file_digest(paths: Iterable[Path]) -> str:
     return digest([(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths])
 
 
-def notebook_key(notebook: Notebook, config: Config, data: str) -> str:
+def notebook_key(notebook: Notebook, config: Config, data: str, parameters: str = "") -> str:
     """Hash what a notebook depends on, except the facts (see ``facts_key``).
 
     Args:
         notebook: the source.
         config: the configuration that it will build from its parameters.
         data: signature of the data that will be read.
+        parameters: of the whole run; they count for a notebook that shows them.
     """
+    shown = "stored_parameters" in str(notebook.cells)
     excluded = {"compute": True, "paths": {"root"}}
     return digest(
         {
@@ -52,6 +54,7 @@ def notebook_key(notebook: Notebook, config: Config, data: str) -> str:
             "config": config.model_dump(mode="json", exclude=excluded),
             "data": data,
             "library": _library_key(),
+            "parameters": parameters if shown else "",
             "answers": file_digest(_answer_files(notebook, Path(config.paths.root))),
         }
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from eurosat_lib.config import PARAMETERS, Config, configure
 from eurosat_lib.errors import UserError, did_you_mean
 from eurosat_lib.report.runner.incremental import facts_key, notebook_key, read_record
@@ -70,8 +72,9 @@ def prepare(request: Request) -> tuple[Config, list[Plan]]:
         hint = did_you_mean(request.only or "", names)
         raise UserError(f"{request.only}: no such notebook{hint}; there are {', '.join(names)}")
     values = resolve(notebooks, selected, given)
+    stored = _to_store(values)
     known = {k: v for passed in values.values() for k, v in passed.items() if k in PARAMETERS}
-    plans = _plan(notebooks, selected, values)
+    plans = _plan(notebooks, selected, values, stored)
     return configure(**{k: v for k, v in common.items() if k not in known}, **known), plans
 
 
@@ -87,6 +90,18 @@ def find_notebooks(root: Path) -> list[Notebook]:
     return [read_notebook(path) for path in paths]
 
 
+def store_parameters(plans: Sequence[Plan]) -> None:
+    """Write the parameters of the run beside its results, as ``params.yaml``: PARAMS="-f …"."""
+    path = plans[0].config.paths.artifacts / "params.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_to_store({p.notebook.name: p.values for p in plans}), encoding="utf-8")
+
+
+def _to_store(values: Mapping[str, Mapping[str, Any]]) -> str:
+    merged = {k: v for own in values.values() for k, v in own.items() if k not in COMMON}
+    return yaml.safe_dump(merged, sort_keys=True, allow_unicode=True)
+
+
 def _given(request: Request) -> dict[str, Given]:
     fields = {name: getattr(request, name) for name in COMMON}
     plain = {name: Given(value, "-r") for name, value in fields.items() if value}
@@ -97,6 +112,7 @@ def _plan(
     notebooks: Sequence[Notebook],
     selected: Sequence[Notebook],
     values: Mapping[str, Mapping[str, Any]],
+    stored: str,
 ) -> list[Plan]:
     from eurosat_lib.data import signature
 
@@ -109,6 +125,6 @@ def _plan(
             signatures[data] = signature(config)
         before = tuple(notebooks[: notebooks.index(notebook)])
         target = config.paths.reports / "notebooks" / notebook.path.name
-        key = notebook_key(notebook, config, signatures[data])
+        key = notebook_key(notebook, config, signatures[data], stored)
         plans.append(Plan(notebook, before, values[notebook.name], config, target, key))
     return plans

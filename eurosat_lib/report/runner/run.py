@@ -14,7 +14,7 @@ from eurosat_lib.progress import duration
 from eurosat_lib.report.runner.binding import bind
 from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runner.execution import execute, publish
-from eurosat_lib.report.runner.plan import Plan, Request, prepare
+from eurosat_lib.report.runner.plan import Plan, Request, prepare, store_parameters
 
 OVERHEAD = 10.0  # seconds per notebook beside its stages: kernel, imports, figures
 
@@ -27,6 +27,8 @@ def build(request: Request, console: Console) -> list[Path]:
         NotebookFailed: a cell failed; the last good results are kept.
     """
     config, plans = prepare(request)
+    if not request.only:
+        store_parameters(plans)
     _run_all(plans, config, console, force=request.only is not None)
     executed = [plan.target for plan in plans]
     return executed if request.only else bind(executed, config, request.pdf, console)
