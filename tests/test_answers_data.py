@@ -35,7 +35,7 @@ def say(name: str, changes: dict | None = None, *, profile="full", values=None, 
     b, net = facts.get("baselines") or baselines(), facts.get("network") or architecture()
     extra = {
         "config": config,
-        "parameters": {},
+        "given": {},
         "pixels": 4,
         "limit": 3.0,
         "environment": ENVIRONMENT,
