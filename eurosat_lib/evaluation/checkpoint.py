@@ -121,21 +121,9 @@ def evaluate_checkpoint(config: Config, dataset: EuroSAT, path: Path, digest: st
     Raises:
         UserError: the checkpoint is missing, damaged, or made for another configuration.
     """
-    content = load_checkpoint(path)
-    check_task(path, content, describe_task(config, dataset.classes))
-    missing = {"model", "hyperparameters", "data_fingerprint", "epoch", "seed"} - set(content)
-    if missing:
-        raise UserError(f"{path}: incomplete checkpoint, without {', '.join(sorted(missing))}")
-    if content["data_fingerprint"] != dataset.fingerprint:
-        there, here = content["data_fingerprint"][:12], dataset.fingerprint[:12]
-        raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
-    runtime = Runtime.of(config)
-    hyper = Hyperparameters(**content["hyperparameters"])
-    try:
-        model = load_model(config, content, runtime)
-    except (RuntimeError, TypeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{path}: its weights do not fit the network it names: {reason}") from None
+    content, runtime = load_checkpoint(path), Runtime.of(config)
+    _check(config, dataset, path, content)
+    model = load_model(config, content, runtime)
     test = make_loader(config, dataset.test, config.data.test_limit)
     logits, labels = predict(model, test, runtime)
     validation = make_loader(config, dataset.validation, config.data.validation_limit)
@@ -144,7 +132,7 @@ def evaluate_checkpoint(config: Config, dataset: EuroSAT, path: Path, digest: st
     return Evaluation(
         checkpoint=path.name,
         checkpoint_sha256=digest,
-        hyperparameters=hyper,
+        hyperparameters=Hyperparameters(**content["hyperparameters"]),
         epoch=content["epoch"],
         seed=content["seed"],
         parameters=count_parameters(model),
@@ -161,11 +149,31 @@ def evaluate_checkpoint(config: Config, dataset: EuroSAT, path: Path, digest: st
     )
 
 
+def _check(config: Config, dataset: EuroSAT, path: Path, content: dict) -> None:
+    check_task(path, content, describe_task(config, dataset.classes))
+    missing = {"model", "hyperparameters", "data_fingerprint", "epoch", "seed"} - set(content)
+    if missing:
+        raise UserError(f"{path}: incomplete checkpoint, without {', '.join(sorted(missing))}")
+    if content["data_fingerprint"] != dataset.fingerprint:
+        there, here = content["data_fingerprint"][:12], dataset.fingerprint[:12]
+        raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
+
+
 def load_model(config: Config, content: dict, runtime: Runtime) -> DilatedCNN:
-    """Rebuild the network of a checkpoint, in evaluation mode, on the device."""
+    """Rebuild the network of a checkpoint, in evaluation mode, on the device.
+
+    Raises:
+        UserError: its weights are not those of the network that it names.
+    """
     hyper = content["hyperparameters"]
     model = DilatedCNN(config.model.channels, hyper["blocks_per_stage"], hyper["dilation_stage3"])
-    model.load_state_dict(content["model"])
+    try:
+        model.load_state_dict(content["model"])
+    except (RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"checkpoint: its weights do not fit the network it names: {reason}"
+        ) from None
     return runtime.place(model).eval()
 
 

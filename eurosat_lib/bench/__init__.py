@@ -1,0 +1,1 @@
+"""Time the training path against the usual loop, pairwise: ``python -m eurosat_lib.bench``."""
