@@ -275,6 +275,21 @@ def test_missing_and_foreign_checkpoints(trained):
         stages.evaluate(wider)
 
 
+def test_incomplete_checkpoints_are_named(trained, tmp_path):
+    content = load_checkpoint(trained.paths.artifacts / "best.ckpt")
+    weights = dict(content["model"])
+    weights.pop("head.bias")
+    faults = {
+        "without epoch": {k: v for k, v in content.items() if k != "epoch"},
+        "do not fit the network": content | {"model": weights},
+    }
+    for number, (message, changed) in enumerate(faults.items()):
+        path = tmp_path / f"fault{number}.ckpt"
+        torch.save(changed, path)
+        with pytest.raises(UserError, match=f"fault{number}.ckpt: .*{message}"):
+            stages.evaluate(override(trained, {"evaluate.checkpoint": str(path)}))
+
+
 def test_a_damaged_cache_entry_is_computed_again(on_blobs):
     first = stages.check_initial_loss(on_blobs)
     for path in on_blobs.paths.stages.glob("check_initial_loss-*/result.json"):

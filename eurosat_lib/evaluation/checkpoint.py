@@ -123,7 +123,7 @@ def evaluate_checkpoint(config: Config, dataset: EuroSAT, path: Path, digest: st
     """
     content, runtime = load_checkpoint(path), Runtime.of(config)
     _check(config, dataset, path, content)
-    model = load_model(config, content, runtime)
+    model = load_model(config, content, runtime, str(path))
     test = make_loader(config, dataset.test, config.data.test_limit)
     logits, labels = predict(model, test, runtime)
     validation = make_loader(config, dataset.validation, config.data.validation_limit)
@@ -159,8 +159,16 @@ def _check(config: Config, dataset: EuroSAT, path: Path, content: dict) -> None:
         raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
 
 
-def load_model(config: Config, content: dict, runtime: Runtime) -> DilatedCNN:
+def load_model(
+    config: Config, content: dict, runtime: Runtime, where: str = "checkpoint"
+) -> DilatedCNN:
     """Rebuild the network of a checkpoint, in evaluation mode, on the device.
+
+    Args:
+        config: widths of the network.
+        content: of the checkpoint.
+        runtime: device.
+        where: names the checkpoint in an error.
 
     Raises:
         UserError: its weights are not those of the network that it names.
@@ -172,7 +180,7 @@ def load_model(config: Config, content: dict, runtime: Runtime) -> DilatedCNN:
     except (RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"checkpoint: its weights do not fit the network it names: {reason}"
+            f"{where}: its weights do not fit the network it names: {reason}"
         ) from None
     return runtime.place(model).eval()
 
