@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from eurosat_lib.config import Config
 
@@ -55,6 +58,19 @@ def _stage(inputs: int, outputs: int, blocks: int, dilation: int, pool: bool) ->
             nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
+
+
+def fold_batchnorm(model: nn.Module) -> nn.Module:
+    """Copy a network for evaluation, each BatchNorm merged into the convolution before it.
+
+    Outputs are the same up to rounding; a network without such pairs is copied as it is.
+    """
+    model = copy.deepcopy(model).eval()
+    for sequence in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
+        for i, (first, second) in enumerate(pairwise(list(sequence))):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                sequence[i], sequence[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return model
 
 
 def build_model(

@@ -17,7 +17,7 @@ from eurosat_lib.data import Split
 from eurosat_lib.data.loaders import make_loader
 from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.steps import evaluate, make_optimizer, train_epoch
+from eurosat_lib.training.steps import TrainStep, evaluate, make_optimizer, train_epoch
 
 WARM_UP = 2  # batches before the clock starts
 LR = 1e-4
@@ -93,14 +93,14 @@ def our_seconds(config: Config, split: Split, blocks: int, steps: int, train: bo
     set_seed(config.seed)
     runtime = Runtime.of(config)
     model = runtime.place(build_model(config, blocks))
-    optimizer = make_optimizer(model, LR, 0.0)
+    step_once = TrainStep(model, make_optimizer(model, LR, 0.0), runtime)
     loader = make_loader(config, split, (WARM_UP + steps) * config.data.batch_size, augment=train)
 
     seconds = 0.0
     for epoch, count in enumerate((WARM_UP, steps)):
         batches, start = islice(loader.epoch(epoch), count), time.perf_counter()
         if train:
-            images = train_epoch(model, batches, optimizer, runtime).images
+            images = train_epoch(step_once, batches).images
         else:
             images = evaluate(model, batches, runtime).images
         seconds = time.perf_counter() - start
