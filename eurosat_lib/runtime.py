@@ -8,7 +8,6 @@ import platform
 import random
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -93,22 +92,25 @@ def _make_cuda_repeatable() -> None:
     torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 
-@cache
-def keep_freed_memory() -> bool:
+def keep_freed_memory(keep: bool = True) -> bool:
     """Let the C library keep what tensors free, to be used again by the next step.
 
     By default glibc gives blocks above 32 MiB back to the system at once, and the kernel clears
-    each page anew at the next step: about a tenth of a training step on a CPU.
+    each page anew at the next step: a tenth to a quarter of a training step on a CPU.
+
+    Args:
+        keep: False goes back to the values that glibc's own adaptation ends at.
 
     Returns:
         Whether the C library knows the setting (glibc does); without it all goes on as before.
     """
+    sizes = (2**30, 2**31 - 1) if keep else (2**25, 2**26)  # bytes
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
-    settings = {M_MMAP_THRESHOLD: 2**30, M_TRIM_THRESHOLD: 2**31 - 1}  # bytes
-    return all([mallopt(name, size) == 1 for name, size in settings.items()])
+    names = (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)
+    return all([mallopt(name, size) == 1 for name, size in zip(names, sizes, strict=True)])
 
 
 def _has_fast_bf16(device: torch.device) -> bool:
