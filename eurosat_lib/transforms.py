@@ -56,7 +56,7 @@ class Preprocessing:
 
 @cache
 def _per_channel(values: tuple[float, float, float], device: torch.device) -> Tensor:
-    """Keep constants on the device (3, 1, 1): torchvision's normalize would send them each time."""
+    """Keep constants on the device, (3, 1, 1); torchvision's normalize sends them each time."""
     with torch.inference_mode(False):
         return torch.tensor(values, device=device).view(3, 1, 1)
 
