@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
