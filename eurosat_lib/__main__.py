@@ -47,6 +47,8 @@ STAGE_NAMES = (
     "test_model",
     "check_initial_loss",
     "overfit_small",
+    "shuffled_labels",
+    "check_training",
     "lr_finder",
     "grid_search",
     "refined_grid_search",

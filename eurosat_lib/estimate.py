@@ -27,7 +27,12 @@ STEPS = 3  # timed, after one step of warm-up
 NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     "01_data": (),
     "02_baselines": (),
-    "03_model_checks": ("check_initial_loss", "overfit_small"),
+    "03_model_checks": (
+        "check_initial_loss",
+        "overfit_small",
+        "shuffled_labels",
+        "check_training",
+    ),
     "04_lr_finder": ("lr_finder",),
     "05_grid": ("grid_search",),
     "06_train": ("refined_grid_search", "train"),
@@ -82,12 +87,18 @@ class _Work:
         """Estimate one stage, its finished trials taken off."""
         config, own = self.config, seconds_per_image(self.config, self._blocks)
         batch = config.data.batch_size
-        finder, overfit = config.lr_finder, config.overfit
+        finder, overfit, controls = config.lr_finder, config.overfit, config.controls
         match stage:
             case "check_initial_loss":
                 return config.initial_loss.n_seeds * batch * own[1]
             case "overfit_small":
                 return overfit.epochs * overfit.size * own[0]
+            case "shuffled_labels":
+                one = overfit.epochs * overfit.size * own[0] + controls.validation_images * own[1]
+                return 2 * controls.pairs * one
+            case "check_training":
+                images = controls.steps * batch
+                return 3 * (images * own[0] + controls.validation_images * own[1])
             case "lr_finder":
                 return len(finder.seeds) * finder.iterations * batch * own[0]
             case "grid_search":

@@ -1,12 +1,15 @@
-"""The network on paper and in memory: layers, shapes, parameters, receptive field."""
+"""The network on paper and as it runs: layers, parameters, receptive field, operations."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import ClassVar
 
+from eurosat_lib.checks.measure import ENERGY, count_flop, measure_field
 from eurosat_lib.config import Config
 from eurosat_lib.model import (
+    LayerRow,
     build_model,
     count_parameters,
     count_parameters_by_formula,
@@ -28,14 +31,21 @@ class Layer(Record):
 
 
 class Variant(Record):
-    """Size of the network for one choice of the two hyperparameters."""
+    """One choice of the two hyperparameters: each number by formula, and measured."""
 
     blocks_per_stage: int
     dilation_stage3: int
     parameters: int
+    parameters_by_formula: int
     tensors: int
-    receptive_field: int  # input pixels
-    gflop: float  # training one image, three times the forward pass, 2 operations a MAC
+    receptive_field: int  # input pixels, by formula
+    measured_field: int  # the same, from the gradient
+    energy_field: int  # side of the square with 95 % of the gradient's energy
+    profile: tuple[float, ...]  # share of the energy by column of the field
+    gflop_forward: float  # one image, 2 operations a multiply-accumulate, by formula
+    gflop_forward_counted: float
+    gflop: float  # forward and backward, one image, by formula
+    gflop_counted: float
 
 
 class Architecture(Record):
@@ -66,9 +76,13 @@ class Architecture(Record):
 
     def facts(self) -> dict:
         """Return the numbers of the network; the layer table stays out."""
-        return self.model_dump(mode="json", exclude={"layers"}) | {
+        hidden = {"layers": True, "variants": {"__all__": {"profile"}}}
+        return self.model_dump(mode="json", exclude=hidden) | {
             "receptive_field": self.current.receptive_field,
             "gflop": self.current.gflop,
+            "energy_field": self.current.energy_field,
+            "energy": ENERGY,
+            "fields_agree": all(v.receptive_field == v.measured_field for v in self.variants),
         }
 
 
@@ -99,13 +113,32 @@ test_model.__test__ = False  # the course's name for the stage; pytest must not 
 
 
 def _variant(config: Config, blocks: int, dilation: int) -> Variant:
-    model = build_model(config, blocks, dilation)
-    rows = layer_table(model, (3, config.data.image_size, config.data.image_size))
+    model, size = build_model(config, blocks, dilation), config.data.image_size
+    rows = layer_table(model, (3, size, size))
+    forward, training = count_flop(model, (3, size, size))
+    seen = measure_field(model)
     return Variant(
         blocks_per_stage=blocks,
         dilation_stage3=dilation,
         parameters=count_parameters(model),
+        parameters_by_formula=count_parameters_by_formula(config.model.channels, blocks),
         tensors=len(list(model.parameters())),
         receptive_field=receptive_field(blocks, dilation),
-        gflop=3 * 2 * sum(row.macs for row in rows) / 1e9,
+        measured_field=seen.side,
+        energy_field=seen.energy_side,
+        profile=seen.profile,
+        gflop_forward=2 * sum(row.macs for row in rows) / 1e9,
+        gflop_forward_counted=forward / 1e9,
+        gflop=training_flop(rows) / 1e9,
+        gflop_counted=training / 1e9,
     )
+
+
+def training_flop(rows: Sequence[LayerRow]) -> int:
+    """Count, on paper, the operations of forward and backward pass for one image.
+
+    Each layer works once forward, once for the gradient of its weights and once for that of its
+    input; the first layer does without the last, as nobody asks for the gradient of the image.
+    """
+    macs = [row.macs for row in rows if row.macs]
+    return 2 * (3 * sum(macs) - macs[0])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from torch import nn
+
 from eurosat_lib.config import Config
-from eurosat_lib.data import EuroSAT
+from eurosat_lib.data import EuroSAT, Split
 from eurosat_lib.data.loaders import make_loader
 from eurosat_lib.errors import UserError
 from eurosat_lib.model import build_model, count_parameters
@@ -48,37 +53,74 @@ class Overfit(Record):
         }
 
 
+@dataclass(frozen=True)
+class Learning:
+    """A network after it was shown the same few images again and again."""
+
+    model: nn.Module
+    losses: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+
 def overfit_small(config: Config, dataset: EuroSAT) -> Overfit:
     """Train on a few images of the train split, without augmentation, until they are known.
 
     Raises:
         UserError: the loss stopped being finite.
     """
-    settings, runtime = config.overfit, Runtime.of(config)
-    set_seed(config.seed)
-    model = runtime.place(build_model(config))
-    optimizer = make_optimizer(model, settings.lr, settings.weight_decay)
-    step = TrainStep(model, optimizer, runtime)
-    loader = make_loader(config, dataset.train, settings.size)  # fixed images, fixed order
-    batches = list(loader.epoch(0))
-    losses, accuracies = [], []
+    settings = config.overfit
+    few = few_images(dataset.train, settings.size)
     with progress("Overfit", total=settings.epochs, unit="epoch") as bar:
-        for _ in range(settings.epochs):
-            try:
-                means = train_epoch(step, batches)
-            except Divergence as error:
-                raise UserError(f"overfit_small diverged ({error}); lower overfit.lr") from None
-            losses.append(means.loss)
-            accuracies.append(means.accuracy)
-            bar.advance(note=f"loss {means.loss:.4f}")
-            if means.loss < settings.target_loss:
-                break
+        learnt = memorise(
+            config, few, config.seed, lambda loss: bar.advance(note=f"loss {loss:.4f}")
+        )
     return Overfit(
         **settings.model_dump(include={"size", "lr", "weight_decay", "target_loss"}),
         max_epochs=settings.epochs,
         blocks_per_stage=config.model.blocks_per_stage,
         dilation_stage3=config.model.dilation_stage3,
-        parameters=count_parameters(model),
-        losses=tuple(losses),
-        accuracies=tuple(accuracies),
+        parameters=count_parameters(learnt.model),
+        losses=learnt.losses,
+        accuracies=learnt.accuracies,
     )
+
+
+def few_images(split: Split, size: int, number: int = 0) -> Split:
+    """Draw a few images, always the same; other numbers give other images, as far as they go."""
+    order = np.random.default_rng(0).permutation(len(split))
+    index = np.sort(order.take(range(number * size, (number + 1) * size), mode="wrap"))
+    return Split(split.images[index], split.labels[index], tuple(split.names[i] for i in index))
+
+
+def memorise(
+    config: Config, few: Split, seed: int, on_epoch: Callable[[float], None] = lambda loss: None
+) -> Learning:
+    """Train a new network on a few images, in the same order at each epoch, until it knows them.
+
+    Args:
+        config: network, preprocessing, device, and its section ``overfit``.
+        few: images and labels.
+        seed: of the weights.
+        on_epoch: called with the loss after each epoch.
+
+    Raises:
+        UserError: the loss stopped being finite.
+    """
+    settings, runtime = config.overfit, Runtime.of(config)
+    set_seed(seed)
+    model = runtime.place(build_model(config))
+    optimizer = make_optimizer(model, settings.lr, settings.weight_decay)
+    step = TrainStep(model, optimizer, runtime)
+    batches = list(make_loader(config, few))
+    losses, accuracies = [], []
+    for _ in range(settings.epochs):
+        try:
+            means = train_epoch(step, batches)
+        except Divergence as error:
+            raise UserError(f"overfit_small diverged ({error}); lower overfit.lr") from None
+        losses.append(means.loss)
+        accuracies.append(means.accuracy)
+        on_epoch(means.loss)
+        if means.loss < settings.target_loss:
+            break
+    return Learning(model, tuple(losses), tuple(accuracies))

@@ -81,6 +81,15 @@ class Overfit(Section):
     target_loss: Positive  # nats
 
 
+class Controls(Section):
+    """Controls of the network and of its training: shuffled labels, black images, repetition."""
+
+    pairs: Count
+    steps: Count
+    lr: LearningRate
+    validation_images: Count
+
+
 class LRFinder(Section):
     """Geometric learning-rate sweep."""
 
@@ -160,6 +169,7 @@ class Config(Section):
     model: Model
     initial_loss: InitialLoss
     overfit: Overfit
+    controls: Controls
     lr_finder: LRFinder
     grid: Grid
     refined_grid: RefinedGrid

@@ -3,10 +3,11 @@
 Each has a title, French labels with units, and an alt text with the numbers (its ``get_label()``).
 """
 
-from eurosat_lib.plots.checks import baselines, gradient_norms, initial_losses, overfit
+from eurosat_lib.plots.checks import baselines, gradient_norms, initial_losses
+from eurosat_lib.plots.controls import overfit, signals
 from eurosat_lib.plots.data import channel_statistics, class_distribution
 from eurosat_lib.plots.evaluation import confusion, per_class, worst_errors
-from eurosat_lib.plots.field import receptive_field
+from eurosat_lib.plots.field import footprints, receptive_field
 from eurosat_lib.plots.grid import grid_curves, grid_effects, grid_ranking
 from eurosat_lib.plots.heatmaps import grid_heatmaps, refined_heatmap
 from eurosat_lib.plots.images import augmentation_draws, examples
@@ -23,6 +24,7 @@ __all__ = [
     "comparison",
     "confusion",
     "examples",
+    "footprints",
     "gradient_norms",
     "grid_curves",
     "grid_effects",
@@ -34,6 +36,7 @@ __all__ = [
     "per_class",
     "receptive_field",
     "refined_heatmap",
+    "signals",
     "training_curves",
     "worst_errors",
 ]

@@ -1,4 +1,4 @@
-"""Charts of notebooks 02 and 03: baselines, initial loss, gradients, overfit."""
+"""Charts of notebooks 02 and 03: baselines, initial loss, gradients."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from eurosat_lib.baselines import Baselines
-from eurosat_lib.checks import InitialLoss, Overfit
+from eurosat_lib.checks import InitialLoss
 from eurosat_lib.evaluation import wilson
 from eurosat_lib.french import nombre, pct
-from eurosat_lib.plots.axes import decimal, epochs, label_ends, log_x, log_y, percent
+from eurosat_lib.plots.axes import decimal, log_x, percent
 from eurosat_lib.plots.style import (
     BLUE,
     ORANGE,
@@ -19,11 +19,10 @@ from eurosat_lib.plots.style import (
     SOFT,
     categories,
     finish,
-    new_figure,
     one_axes,
     styled,
 )
-from eurosat_lib.tables.words import layer_place, plural, power
+from eurosat_lib.tables.words import layer_place, power
 
 LEVEL = 0.95  # of the intervals
 
@@ -126,37 +125,3 @@ def gradient_norms(r: InitialLoss) -> Figure:
         f"tenseurs qui reçoivent un gradient : {len(positive)} sur {len(norms)}."
     )
     return finish(fig, "Norme du gradient par couche, premier lot", alt)
-
-
-@styled
-def overfit(r: Overfit) -> Figure:
-    """Show loss and accuracy of the few images learnt by heart, epoch by epoch."""
-    fig = new_figure(2.7)
-    left, right = fig.subplots(1, 2)
-    numbers = range(1, len(r.losses) + 1)
-    last = len(r.losses)
-    left.plot(numbers, r.losses, color=BLUE, marker="o", ms=2.5)
-    left.axhline(r.target_loss, color=ORANGE, ls="--", lw=1.2)
-    log_y(left)
-    left.set_ylabel("perte (nats)")
-    note = {"color": ORANGE, "fontsize": SMALL, "textcoords": "offset points"}
-    target = f"but : {nombre(r.target_loss)}"
-    left.annotate(target, (1, r.target_loss), xytext=(0, 3), **note)
-    right.plot(numbers, r.accuracies, color=BLUE, marker="o", ms=2.5)
-    right.set_ylabel("exactitude sur ces images (%)")
-    right.set_ylim(0, 1.04)
-    percent(right.yaxis)
-    for ax, value, text in (
-        (left, r.losses[-1], nombre(r.losses[-1], 4)),
-        (right, r.accuracies[-1], pct(r.accuracies[-1], 0)),
-    ):
-        epochs(ax, last)
-        ax.plot(last, value, "o", color=BLUE, ms=6)
-        label_ends(ax, [(last, value, text, BLUE)])
-    state = "atteint" if r.reached else "non atteint"
-    alt = (
-        f"La perte va de {nombre(r.losses[0], 3)} à {nombre(r.losses[-1], 4)} en "
-        f"{plural(last, 'époque')} (but de {nombre(r.target_loss)} {state}) ; l’exactitude va de "
-        f"{pct(r.accuracies[0])} à {pct(r.accuracies[-1])}."
-    )
-    return finish(fig, f"{r.size} images apprises par cœur", alt)

@@ -2,21 +2,68 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor, from_numpy
 
 from eurosat_lib.checks import Architecture
 from eurosat_lib.checks.architecture import Variant
+from eurosat_lib.checks.measure import ENERGY
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
+from eurosat_lib.french import pct
 from eurosat_lib.plots.axes import label_ends
-from eurosat_lib.plots.style import SERIES, SOFT, bare, finish, one_axes, styled
+from eurosat_lib.plots.style import INK, SERIES, SOFT, bare, finish, new_figure, one_axes, styled
 from eurosat_lib.tables.words import plural
 from eurosat_lib.transforms import get_preprocess_transforms
 
 EXAMPLE = "Highway"  # a class told by what is around it
+DEPTH = 1e6  # range of the energies that are told apart
+
+
+@styled
+def footprints(arch: Architecture) -> Figure:
+    """Show where the gradient of one output reaches, and the square that the formula gives."""
+    fig = new_figure(2.25)
+    variants = sorted(arch.variants, key=lambda v: v.receptive_field)
+    half = 0.56 * max(arch.input_shape[1], *(v.receptive_field for v in variants))
+    for ax, v in zip(fig.subplots(1, len(variants), squeeze=False)[0], variants, strict=True):
+        _footprint(bare(ax), v, arch.input_shape[1])
+        ax.set_xlim(-half, half)
+        ax.set_ylim(half, -half)
+        ax.set_title(
+            f"{_name(v)}\nformule {v.receptive_field} px, gradient {v.measured_field} px\n"
+            f"{pct(ENERGY, 0)} de l’énergie : {v.energy_field} px",
+            fontsize=7,
+        )
+    sizes = " ; ".join(
+        f"{_name(v)} : formule {v.receptive_field} pixels, gradient {v.measured_field}, "
+        f"{pct(ENERGY, 0)} de l’énergie dans {v.energy_field}"
+        for v in variants
+    )
+    title = "Champ réceptif : le gradient (bleu) remplit le carré de la formule (orange)"
+    if any(v.receptive_field != v.measured_field for v in variants):
+        title = "Champ réceptif : le gradient (bleu) et le carré de la formule (orange)"
+    return finish(fig, title, f"{sizes}.")
+
+
+def _footprint(ax: Axes, variant: Variant, size: int) -> None:
+    """Draw the energy on a logarithmic scale; it is the product of its two profiles."""
+    energy = np.outer(variant.profile, variant.profile)
+    reach = variant.measured_field / 2
+    box = (-reach, reach, reach, -reach)
+    lowest = max(energy.min(), energy.max() / DEPTH)
+    ax.imshow(energy, extent=box, cmap="Blues", norm=LogNorm(lowest / 3, energy.max() * 30))
+    for side, color, dashes in (
+        (size, INK, ":"),
+        (variant.receptive_field, SERIES[1], "-"),
+        (variant.energy_field, "white", "--"),
+    ):
+        corner = (-side / 2, -side / 2)
+        ax.add_patch(Rectangle(corner, side, side, fill=False, ec=color, ls=dashes, lw=1.2))
 
 
 @styled

@@ -12,10 +12,12 @@ from eurosat_lib.stages.core import latest, provenance, scope
 from eurosat_lib.stages.final import evaluate, train
 from eurosat_lib.stages.preparation import (
     check_initial_loss,
+    check_training,
     compute_baselines,
     explore_dataset,
     lr_finder,
     overfit_small,
+    shuffled_labels,
     test_model,
     verify_pipeline,
 )
@@ -29,6 +31,8 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "test_model": test_model,
     "check_initial_loss": check_initial_loss,
     "overfit_small": overfit_small,
+    "shuffled_labels": shuffled_labels,
+    "check_training": check_training,
     "lr_finder": lr_finder,
     "grid_search": grid_search,
     "refined_grid_search": refined_grid_search,

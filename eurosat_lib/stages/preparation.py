@@ -85,6 +85,32 @@ def overfit_small(config: Config) -> checks.Overfit:
     )
 
 
+def shuffled_labels(config: Config) -> checks.ShuffledLabels:
+    """Learn a few images by heart with true and with shuffled labels."""
+    dataset = load_dataset(config)
+    own = ("seed", "data.batch_size", "model", "overfit")
+    return run_stage(
+        config,
+        checks.ShuffledLabels,
+        "checks.shuffled",
+        (*IMAGES, *own, "controls.pairs", "controls.validation_images"),
+        lambda _: checks.learn_shuffled_labels(config, dataset),
+    )
+
+
+def check_training(config: Config) -> checks.Sanity:
+    """Train briefly: twice the same, once on black images."""
+    dataset = load_dataset(config)
+    own = ("controls.steps", "controls.lr", "controls.validation_images")
+    return run_stage(
+        config,
+        checks.Sanity,
+        "checks.sanity",
+        {*BATCHES, "model", *own} - {"data.train_limit"},
+        lambda _: checks.check_training(config, dataset),
+    )
+
+
 def lr_finder(config: Config) -> LRFinder:
     """Sweep the learning rate, once per seed."""
     dataset = load_dataset(config)

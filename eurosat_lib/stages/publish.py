@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from eurosat_lib import grid, lr_finder
-from eurosat_lib.checks import Overfit
+from eurosat_lib.checks import Overfit, ShuffledLabels
 from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.record import Record
@@ -45,6 +45,8 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
         _evaluation(config, result, provenance["started"])
     elif isinstance(result, Overfit):
         _overfit(config, result)
+    elif isinstance(result, ShuffledLabels):
+        _shuffled(config, result)
 
 
 def result_path(config: Config, stage: str) -> Path:
@@ -129,11 +131,29 @@ def _training(config: Config, result: Training, folder: Path) -> None:
 
 
 def _overfit(config: Config, result: Overfit) -> None:
-    columns = {"train/loss": result.losses, "train/accuracy": result.accuracies}
-    series = {tag: list(enumerate(values, start=1)) for tag, values in columns.items()}
     folder = config.paths.runs / result.stage / f"{result.size}_images"
     keep_only(folder.parent, [folder.name])
-    write_run(folder, content_key(result), series)
+    write_run(folder, content_key(result), _learning(result.losses, result.accuracies))
+
+
+def _shuffled(config: Config, result: ShuffledLabels) -> None:
+    learnt = {
+        f"draw{number}_{kind}": getattr(pair, kind)
+        for number, pair in enumerate(result.pairs)
+        for kind in ("true", "shuffled")
+    }
+    folder = config.paths.runs / result.stage
+    keep_only(folder, learnt)
+    for name, memory in learnt.items():
+        series = _learning(memory.losses, memory.accuracies)
+        write_run(folder / name, content_key(memory), series)
+
+
+def _learning(
+    losses: Sequence[float], accuracies: Sequence[float]
+) -> dict[str, list[tuple[int, float]]]:
+    columns = {"train/loss": losses, "train/accuracy": accuracies}
+    return {tag: list(enumerate(values, start=1)) for tag, values in columns.items()}
 
 
 def _evaluation(config: Config, result: Evaluation, opened: str) -> None:

@@ -16,6 +16,7 @@ from eurosat_lib.tables.data import (
 from eurosat_lib.tables.evaluation import confusions, metrics, per_class
 from eurosat_lib.tables.run import artifacts, environment
 from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
+from eurosat_lib.tables.theory import theory
 from eurosat_lib.tables.training import configuration, history
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "preprocessing",
     "refined",
     "splits",
+    "theory",
     "variants",
 ]

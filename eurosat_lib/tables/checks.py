@@ -8,6 +8,7 @@ import pandas as pd
 
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import Architecture, InitialLoss, Overfit
+from eurosat_lib.checks.measure import ENERGY
 from eurosat_lib.french import nombre, pct
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import PARTS, layer_place, shape
@@ -59,6 +60,7 @@ def variants(arch: Architecture) -> pd.DataFrame:
             v.parameters,
             v.tensors,
             v.receptive_field,
+            v.energy_field,
             v.gflop,
             v == arch.current,
         )
@@ -70,6 +72,7 @@ def variants(arch: Architecture) -> pd.DataFrame:
         "Paramètres",
         "Tenseurs",
         "Champ réceptif (px)",
+        f"dont {pct(ENERGY, 0)} de l’énergie (px)",
         "GFLOP par image (entraînement)",
         "Contrôlée ici",
     )
@@ -87,6 +90,7 @@ def initial_loss(r: InitialLoss) -> pd.DataFrame:
         ("Perte observée (nats)", nombre(r.loss, 4)),
         (f"Perte théorique, ln {r.classes} (nats)", nombre(r.theory, 4)),
         ("Écart (nats)", nombre(r.loss - r.theory, 4)),
+        ("Demi-variance moyenne des logits, s²/2 (nats)", nombre(r.excess, 4)),
         (
             f"Moyenne ± écart-type sur {len(r.losses)} initialisations (nats)",
             f"{nombre(mean, 4)} ± {nombre(sd, 4)}",
