@@ -1,9 +1,12 @@
 """Small results of the stages of notebooks 01 to 03, for the tests of their answers."""
 
 from eurosat_lib.baselines import Baselines
-from eurosat_lib.checks import Architecture, InitialLoss, Overfit
+from eurosat_lib.checks import Architecture, InitialLoss, Overfit, Sanity, ShuffledLabels
 from eurosat_lib.checks.architecture import Variant
+from eurosat_lib.checks.controls import Independence
 from eurosat_lib.checks.initial_loss import LayerGradient
+from eurosat_lib.checks.shuffled import Memory, Pair
+from eurosat_lib.checks.signal import LayerSignal
 from eurosat_lib.data.audit import Audit
 from eurosat_lib.data.pipeline import Pipeline
 from eurosat_lib.data.types import CLASSES
@@ -89,14 +92,25 @@ def architecture(side: int = 64, **changes) -> Architecture:
                 blocks_per_stage=b,
                 dilation_stage3=d,
                 parameters=1149770 if b == 2 else 1925258,
+                parameters_by_formula=1149770 if b == 2 else 1925258,
                 tensors=12 * b + 2,
                 receptive_field=field,
+                measured_field=field,
+                energy_field=field - 8,
+                profile=(1 / field,) * field,
+                gflop_forward=0.6 * b,
+                gflop_forward_counted=0.6 * b,
                 gflop=1.5 * b,
+                gflop_counted=1.5 * b,
             )
             for (b, d), field in sizes.items()
         ),
     }
     return Architecture(**facts | changes)
+
+
+def signal(name: str, **changes) -> LayerSignal:
+    return LayerSignal(name=name, dead=0, gradient=0.1, **changes)
 
 
 def initial(
@@ -116,6 +130,13 @@ def initial(
         grad_norm=1.0,
         gradients=tuple(gradients),
         losses=(2.25 + shift, 2.3 + shift, 2.35 + shift),
+        excesses=(0.01, 0.02, 0.03),
+        signals=(
+            LayerSignal(
+                name="stages.0.0", rms=0.4, expected=0.5, zeros=0.52, dead=0, gradient=0.1
+            ),
+            LayerSignal(name="head", rms=0.3, expected=0.3, zeros=None, dead=0, gradient=0.2),
+        ),
     )
 
 
@@ -131,4 +152,39 @@ def overfit(losses=(2.35, 0.5, 0.009), accuracy: float = 1.0) -> Overfit:
         max_epochs=50,
         losses=losses,
         accuracies=(0.1,) * (len(losses) - 1) + (accuracy,),
+    )
+
+
+def memory(validation: float, known: float = 1.0, losses=(2.3, 0.5, 0.009)) -> Memory:
+    accuracies = (0.1,) * (len(losses) - 1) + (known,)
+    return Memory(losses=losses, accuracies=accuracies, validation_accuracy=validation, chance=0.1)
+
+
+def shuffled(true=(0.4, 0.35, 0.3, 0.4, 0.45), other=(0.1, 0.05, 0.12, 0.15, 0.08), known=1.0):
+    return ShuffledLabels(
+        size=32,
+        validation_images=500,
+        pairs=tuple(
+            Pair(true=memory(t), shuffled=memory(o, known))
+            for t, o in zip(true, other, strict=True)
+        ),
+    )
+
+
+def sanity(mixed: float = 0.0, **changes) -> Sanity:
+    facts = {
+        "steps": 40,
+        "lr": 1e-3,
+        "validation_images": 500,
+        "compared": 1000,
+        "differing": 0,
+        "prior_loss": 2.3,
+        "prior_accuracy": 0.11,
+        "blind_loss": 2.31,
+        "blind_accuracy": 0.1,
+        "seen_loss": 1.5,
+        "seen_accuracy": 0.5,
+    }
+    return Sanity(
+        independence=Independence(others=mixed, own=0.3, training=0.1), **facts | changes
     )

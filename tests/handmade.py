@@ -5,6 +5,7 @@ from __future__ import annotations
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import InitialLoss, Overfit
 from eurosat_lib.checks.initial_loss import LayerGradient
+from eurosat_lib.checks.signal import LayerSignal
 from eurosat_lib.data.audit import Audit
 from eurosat_lib.data.pipeline import Pipeline
 from eurosat_lib.evaluation import ClassScore, Evaluation, Prediction
@@ -86,6 +87,11 @@ INITIAL_LOSS = InitialLoss(
         )
     ),
     losses=(2.25, 2.3, 2.35),
+    excesses=(0.01, 0.02, 0.03),
+    signals=(
+        LayerSignal(name="stages.0.0", rms=0.4, expected=0.5, zeros=0.52, dead=0, gradient=0.1),
+        LayerSignal(name="head", rms=0.3, expected=0.3, zeros=None, dead=0, gradient=0.2),
+    ),
 )
 OVERFIT = Overfit(
     size=8,

@@ -4,8 +4,19 @@ import re
 from pathlib import Path
 
 import pytest
-from answer_facts import EVEN, architecture, audit, baselines, initial, overfit, pipeline
+from answer_facts import (
+    EVEN,
+    architecture,
+    audit,
+    baselines,
+    initial,
+    overfit,
+    pipeline,
+    sanity,
+    shuffled,
+)
 
+from eurosat_lib.checks import summarise_checks
 from eurosat_lib.config import load_config
 from eurosat_lib.report.answers import context_of, render
 
@@ -32,6 +43,7 @@ def say(name: str, changes: dict | None = None, *, profile="full", values=None, 
     config = load_config(ROOT / "configs" / "config.yaml", profile, values).model_dump()
     a, p = facts.get("audit") or audit(), facts.get("pipeline") or pipeline()
     i, o = facts.get("initial") or initial(), facts.get("overfit") or overfit()
+    s, t = facts.get("shuffled") or shuffled(), facts.get("sanity") or sanity()
     b, net = facts.get("baselines") or baselines(), facts.get("network") or architecture()
     extra = {
         "config": config,
@@ -44,7 +56,8 @@ def say(name: str, changes: dict | None = None, *, profile="full", values=None, 
     first = {"M0": b, "S2.1": b, "L02": b, "S2.2": net, "M1": net, "S2.3": i, "M2": i}
     first |= {"S3": o, "M3": o} | dict.fromkeys(("D6", "D7", "D8", "D11"), p)
     identity = IDENTITY | {"synthetic": a.source_kind == "synthetic"} if name == "S0" else {}
-    results = (first.get(name, a), a, p, b, net, i, o)
+    summary = summarise_checks(net, i, s, t)
+    results = (first.get(name, a), a, p, b, net, i, o, s, t, summary)
     text = render(name, context_of(results, extra | identity | (changes or {})), ANSWERS)
     return " ".join(text.split())
 
@@ -74,6 +87,13 @@ def test_synthetic_images_are_never_called_sentinel(name):
 D9_STRONG = {"augment.brightness": 0.5}
 FEW = pipeline(used={"train": 100, "validation": 50, "test": 50})
 CENTRED = pipeline(value_mean=(0.01, 0.0, -0.02), value_sd=(1.0, 0.99, 1.02))
+UNSEEN = architecture(
+    variants=tuple(v.model_copy(update={"measured_field": 40}) for v in architecture().variants)
+)
+DEAD = initial().model_copy(
+    update={"signals": (initial().signals[0].model_copy(update={"dead": 3}), initial().signals[1])}
+)
+TIED = shuffled(true=(0.1, 0.05, 0.3, 0.4, 0.45))
 CASES = [  # answer, facts, what it says then, facts that turn it, what it says then
     ("S0", {}, "non renseigné", {"changes": {"repository": "https://x.org/y"}}, "<https://x.org"),
     ("S0", {}, "artifacts/best", {"values": {"paths.name": "essai"}}, "artifacts/essai/best"),
@@ -161,6 +181,27 @@ CASES = [  # answer, facts, what it says then, facts that turn it, what it says 
         "il manque surtout des époques",
     ),
     ("L01", {}, "aucune ne répète", {"audit": audit(duplicates=2)}, "2 images répètent"),
+    ("M1", {}, "confirme ces champs", {"network": UNSEEN}, "ne confirme pas"),
+    ("M2", {}, "s’accorde avec", {"initial": initial(2.9, shift=0.6)}, "s’en écarte plus"),
+    ("S2.3", {}, "aucun canal n’est mort", {"initial": DEAD}, "**3 canaux sont morts**"),
+    (
+        "S3",
+        {},
+        "1 000 mêmes valeurs",
+        {"sanity": sanity(differing=7)},
+        "**7 valeurs différentes**",
+    ),
+    ("S3", {}, "ne change aucun logit", {"sanity": sanity(mixed=0.2)}, "**change des logits**"),
+    ("S3", {}, "50,0 % avec les images", {"sanity": sanity(seen_accuracy=0.1)}, "ne prouve pas"),
+    ("M3", {}, "C’est la validation", {"shuffled": TIED}, "ne les départage pas"),
+    (
+        "M3",
+        {},
+        "fonctionne, pas que",
+        {"shuffled": shuffled(known=0.5)},
+        "Il les apprend moins bien",
+    ),
+    ("L03", {}, "17 contrôles sur 17", {"sanity": sanity(mixed=0.2)}, "16 contrôles sur 17"),
     ("L03", {}, "Il apprend", {"overfit": overfit((2.0, 0.5))}, "Il n’apprend pas"),
 ]
 

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from torch import nn
 
 from eurosat_lib.model import (
     DilatedCNN,
@@ -25,21 +24,8 @@ def test_parameter_counts_of_the_protocol(blocks, parameters, tensors):
 @pytest.mark.parametrize(
     ("blocks", "dilation", "side"), [(2, 2, 48), (2, 3, 64), (3, 2, 70), (3, 3, 94)]
 )
-def test_receptive_field_formula_equals_gradient(blocks, dilation, side):
+def test_receptive_fields_of_the_protocol(blocks, dilation, side):
     assert receptive_field(blocks, dilation) == side
-    model = DilatedCNN((2, 2, 2), blocks, dilation).double().eval()
-    for stage in model.stages:  # let every pixel through: linear, averaging, positive weights
-        for i, layer in enumerate(stage):
-            if isinstance(layer, nn.Conv2d):
-                nn.init.constant_(layer.weight, 0.1)
-            elif isinstance(layer, nn.ReLU):
-                stage[i] = nn.Identity()
-            elif isinstance(layer, nn.MaxPool2d):
-                stage[i] = nn.AvgPool2d(2)
-    image = torch.rand(1, 3, 128, 128, dtype=torch.double, requires_grad=True)
-    model.stages(image)[0, :, 16, 16].sum().backward()
-    rows = (image.grad.abs().sum((0, 1, 3)) > 0).nonzero()[:, 0]
-    assert int(rows.max() - rows.min()) + 1 == side
 
 
 def test_shapes_stay_64_32_16_16():

@@ -2,6 +2,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from answer_facts import architecture as paper
+from answer_facts import shuffled
 from handmade import (
     AUDIT,
     BASELINES,
@@ -31,7 +33,14 @@ from eurosat_lib.stages import publish
 from eurosat_lib.tables.words import power
 from eurosat_lib.transforms import get_preprocess_transforms
 
-DRAWINGS = ("architecture", "receptive_field", "examples", "augmentation_draws", "worst_errors")
+DRAWINGS = (
+    "architecture",
+    "receptive_field",
+    "footprints",
+    "examples",
+    "augmentation_draws",
+    "worst_errors",
+)
 
 
 def texts(fig: Figure) -> str:
@@ -90,7 +99,7 @@ def test_labels_are_spread_apart_in_order():
 
 def test_style_does_not_leak():
     before = dict(matplotlib.rcParams)
-    plots.overfit(OVERFIT)
+    plots.overfit(OVERFIT, shuffled())
     assert dict(matplotlib.rcParams) == before
 
 
@@ -183,14 +192,36 @@ def test_gradient_norms():
     assert fig.axes[0].get_xscale() == "log"
 
 
+def test_signals():
+    fig = check(plots.signals(INITIAL_LOSS))
+    forward, zeros, backward = fig.axes
+    assert points(forward) == [(0.5, 0), (0.3, 1), (0.4, 0), (0.3, 1)]  # theory, measurement
+    assert points(zeros) == [(0.5, 0), (0.52, 0)]
+    assert points(backward) == [(0.1, 0), (0.2, 1)]
+    assert "étage 1, bloc 1" in texts(fig) and "0,80 à 1,00" in fig.get_label()
+
+
+def test_footprints():
+    fig = check(plots.footprints(paper()), "footprints")
+    sides = [[patch.get_width() for patch in ax.patches] for ax in fig.axes]
+    assert sides == [[64, 48, 40], [64, 64, 56], [64, 70, 62], [64, 94, 86]]
+    assert fig.axes[0].images[0].get_array().shape == (48, 48)
+    assert "remplit" in fig.get_suptitle() and "gradient 94" in texts(fig)
+    other = tuple(v.model_copy(update={"measured_field": 40}) for v in paper().variants)
+    assert "remplit" not in plots.footprints(paper(variants=other)).get_suptitle()
+
+
 def test_overfit():
-    fig = check(plots.overfit(OVERFIT))
+    control = shuffled()
+    fig = check(plots.overfit(OVERFIT, control))
     loss, accuracy = fig.axes
-    assert tuple(loss.lines[0].get_ydata()) == OVERFIT.losses
-    assert tuple(accuracy.lines[0].get_ydata()) == OVERFIT.accuracies
+    drawn = [tuple(line.get_ydata()) for line in loss.lines]
+    assert OVERFIT.losses in drawn and drawn.count(control.pairs[0].true.losses) == 10
+    assert (0, 0.4) in points(accuracy) and (1, 0.15) in points(accuracy)
     assert "0,0040" in texts(fig) and "but\u00a0: 0,01" in texts(fig)
+    assert "38,0\u202f%" in fig.get_label() and "hasard" in texts(fig)
     single = OVERFIT.model_copy(update={"losses": (2.3,), "accuracies": (0.25,)})
-    assert "non atteint" in check(plots.overfit(single)).get_label()
+    assert "non atteint" in check(plots.overfit(single, control)).get_label()
 
 
 def test_lr_sweep():

@@ -78,6 +78,19 @@ def test_named_runs_share_work_but_not_results(trained, monkeypatch):
     assert named.paths.artifacts != trained.paths.artifacts
 
 
+def test_controls_of_the_overfit_can_be_read_in_tensorboard(on_blobs):
+    result = stages.shuffled_labels(on_blobs)
+    folder = on_blobs.paths.runs / "shuffled_labels"
+    kinds = ("true", "shuffled")
+    assert {path.name for path in folder.iterdir()} == {
+        f"draw{n}_{k}" for n in (0, 1) for k in kinds
+    }
+    curve = read_run(folder / "draw1_shuffled", ["train/loss"])["train/loss"]
+    assert list(curve) == pytest.approx(result.pairs[1].shuffled.losses)
+    stages.shuffled_labels(override(on_blobs, {"controls.pairs": 1}))
+    assert {path.name for path in folder.iterdir()} == {f"draw0_{k}" for k in kinds}
+
+
 def test_grid_appends_a_row_per_trial_and_resumes(on_blobs, monkeypatch):
     real, calls = search.fit, []
 

@@ -1,4 +1,5 @@
 import pytest
+from answer_facts import architecture, initial, sanity, shuffled
 from handmade import (
     AUDIT,
     BASELINES,
@@ -16,6 +17,7 @@ from handmade import (
 
 from eurosat_lib import tables
 from eurosat_lib.baselines import Baselines
+from eurosat_lib.checks import summarise_checks
 from eurosat_lib.checks import test_model as architecture_of
 from eurosat_lib.grid import RefinedGrid, compare
 from eurosat_lib.report.tables import to_html
@@ -118,6 +120,22 @@ def test_initial_loss():
     assert row(frame, "Tenseurs atteints par le gradient") == ["3 / 4"]
     key = "Moyenne ± écart-type sur 3 initialisations (nats)"
     assert row(frame, key) == ["2,3000 ± 0,0500"]
+
+
+def test_theory_beside_measurement():
+    sound = tables.theory(summarise_checks(architecture(), initial(), shuffled(), sanity()))
+    assert row(sound, "Paramètres, 2\u00a0blocs") == [
+        "formule",
+        "1\u202f149\u202f770",
+        "1\u202f149\u202f770",
+        "1,000",
+        "oui",
+    ]
+    assert row(sound, "Champ réceptif (px), 3\u00a0blocs, D = 3")[1:3] == ["94", "94"]
+    assert row(sound, "Logits modifiés par une autre image du lot")[1:] == ["0", "0", "—", "oui"]
+    mixed = tables.theory(summarise_checks(architecture(), initial(), shuffled(), sanity(0.25)))
+    key = "Logits modifiés par une autre image du lot"
+    assert row(mixed, key)[1:] == ["0", "0,250", "—", "non"]
 
 
 def test_overfit_shows_first_and_last_epoch():

@@ -26,7 +26,7 @@ from eurosat_lib.model import build_model
 from eurosat_lib.progress import progress
 from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime
-from eurosat_lib.training import EpochRecord, Hyperparameters, Plan, fit
+from eurosat_lib.training import Fit, Hyperparameters, Plan, fit
 from eurosat_lib.training.checkpoint import load_checkpoint
 
 LIMIT_BLIND = 0.05  # share by which the loss without images may exceed that of the class shares
@@ -92,7 +92,7 @@ def check_training(config: Config, dataset: EuroSAT) -> Sanity:
         dataset.train.labels, dataset.validation.labels[kept]
     )
     return Sanity(
-        steps=seen.steps,
+        steps=sum(epoch.steps for epoch in seen.epochs),
         lr=controls.lr,
         validation_images=len(kept),
         compared=compared,
@@ -100,18 +100,19 @@ def check_training(config: Config, dataset: EuroSAT) -> Sanity:
         independence=_independence_of(short, dataset, weights),
         prior_loss=prior_loss,
         prior_accuracy=prior_accuracy,
-        blind_loss=blind.val_loss,
-        blind_accuracy=blind.val_accuracy,
-        seen_loss=seen.val_loss,
-        seen_accuracy=seen.val_accuracy,
+        blind_loss=blind.last.val_loss,
+        blind_accuracy=blind.last.val_accuracy,
+        seen_loss=seen.last.val_loss,
+        seen_accuracy=seen.last.val_accuracy,
     )
 
 
-def train_briefly(config: Config, dataset: EuroSAT) -> tuple[EpochRecord, dict[str, Tensor]]:
+def train_briefly(config: Config, dataset: EuroSAT) -> tuple[Fit, dict[str, Tensor]]:
     """Train from scratch for ``controls.steps`` steps, augmented, as every training does.
 
     Returns:
-        What the last epoch says, and the weights and buffers after it.
+        Its epochs (one, unless the split has fewer images than the steps take), and the weights
+        and buffers of the best.
 
     Raises:
         UserError: the training diverged.
@@ -124,18 +125,19 @@ def train_briefly(config: Config, dataset: EuroSAT) -> tuple[EpochRecord, dict[s
         dilation_stage3=model.dilation_stage3,
     )
     images = controls.steps * config.data.batch_size
-    plan = Plan(point, 1, train_limit=images, max_steps=controls.steps, keep_best=True)
+    steps = controls.steps  # more epochs than needed: the steps end the training
+    plan = Plan(point, epochs=steps, train_limit=images, max_steps=steps, keep_best=True)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         done = fit(config, dataset, plan, work, work / "run")
         if done.diverged:
             raise UserError(f"check_training: {done.diverged}; lower controls.lr")
-        return done.last, load_checkpoint(work / "best.ckpt")["model"]
+        return done, load_checkpoint(work / "best.ckpt")["model"]
 
 
-def _flat(record: EpochRecord, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    figures = record.model_dump(exclude=CLOCK)
-    return {n: torch.tensor(v, dtype=torch.float64) for n, v in figures.items()} | dict(weights)
+def _flat(done: Fit, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    rows = [list(epoch.model_dump(exclude=CLOCK).values()) for epoch in done.epochs]
+    return {"epochs": torch.tensor(rows, dtype=torch.float64), **weights}
 
 
 def _independence_of(

@@ -18,7 +18,7 @@ WORDS: dict[str, tuple[str, str, int]] = {
     "loss": ("Perte initiale moyenne (nats)", "ln K + s²/2", 3),
     "signal": ("Sortie d’une couche, la plus écartée (moyenne quadratique)", "Var(w) = 1/3n", 3),
     "zeros": ("Zéros après ReLU, couche la plus écartée", "symétrie", 3),
-    "independence": ("Logits modifiés par une autre image du lot", "aucun effet", 0),
+    "independence": ("Logits modifiés par une autre image du lot", "aucun effet", 3),
     "repetition": ("Valeurs différentes entre deux entraînements", "au bit près", 0),
     "blind": ("Perte sans voir les images (nats)", "parts des classes", 3),
     "shuffled": ("Exactitude après étiquettes mélangées", "hasard", 3),
