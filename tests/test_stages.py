@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from eurosat_lib import grid, stages
-from eurosat_lib.checks import Architecture
+from eurosat_lib.checks import Architecture, shuffled
 from eurosat_lib.config import override
 from eurosat_lib.errors import UserError
 from eurosat_lib.stages import cache, files, search
@@ -76,6 +76,22 @@ def test_named_runs_share_work_but_not_results(trained, monkeypatch):
     (run,) = (named.paths.runs / "train").iterdir()
     assert read_run(run, ["val/loss"])
     assert named.paths.artifacts != trained.paths.artifacts
+
+
+def test_killed_controls_go_on_at_the_draw_they_were_in(on_blobs, monkeypatch):
+    real, seeds = shuffled.memorise, []
+
+    def counted(config, few, seed):
+        seeds.append(seed)
+        if len(seeds) == 3:
+            raise KeyboardInterrupt
+        return real(config, few, seed)
+
+    monkeypatch.setattr(shuffled, "memorise", counted)
+    with pytest.raises(KeyboardInterrupt):
+        stages.shuffled_labels(on_blobs)
+    assert len(stages.shuffled_labels(on_blobs).pairs) == 2
+    assert seeds == [42, 42, 43, 43, 43]
 
 
 def test_controls_of_the_overfit_can_be_read_in_tensorboard(on_blobs):

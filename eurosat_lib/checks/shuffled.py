@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch import Tensor
 from eurosat_lib.checks.overfit import few_images, memorise
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, Split
-from eurosat_lib.data.loaders import make_loader
+from eurosat_lib.data.loaders import make_loader, subset
 from eurosat_lib.progress import progress
 from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime
@@ -99,27 +101,40 @@ class ShuffledLabels(Record):
         return facts
 
 
-def learn_shuffled_labels(config: Config, dataset: EuroSAT) -> ShuffledLabels:
+def learn_shuffled_labels(
+    config: Config,
+    dataset: EuroSAT,
+    keep: Callable[[int, Callable[[], Pair]], Pair] = lambda number, make: make(),
+) -> ShuffledLabels:
     """Learn a few images by heart, then once more with their labels permuted, for several draws.
 
     The first draw with its true labels is the training of ``overfit_small``.
 
+    Args:
+        config: network, preprocessing, device, and its sections ``overfit`` and ``controls``.
+        dataset: images of its train split are learnt, those of validation score what is known.
+        keep: gets the number of a draw and what makes its pair; may know the pair already.
+
     Raises:
         UserError: the loss stopped being finite.
     """
-    settings, controls, pairs = config.overfit, config.controls, []
-    with progress("Shuffled labels", total=2 * controls.pairs, unit="training") as bar:
+    controls, pairs = config.controls, []
+    with progress("Shuffled labels", total=controls.pairs, unit="draw") as bar:
         for number in range(controls.pairs):
-            few, seed = few_images(dataset.train, settings.size, number), config.seed + number
-            trained = []
-            for one in (few, shuffle_labels(few, seed)):
-                trained.append(_learn(config, dataset, one, seed))
-                bar.advance()
-            pairs.append(Pair(true=trained[0], shuffled=trained[1]))
+            pairs.append(keep(number, partial(_make_pair, config, dataset, number)))
+            bar.advance()
     return ShuffledLabels(
-        size=settings.size,
-        validation_images=len(dataset.validation.labels[: controls.validation_images]),
+        size=config.overfit.size,
+        validation_images=len(subset(len(dataset.validation), controls.validation_images)),
         pairs=tuple(pairs),
+    )
+
+
+def _make_pair(config: Config, dataset: EuroSAT, number: int) -> Pair:
+    few, seed = few_images(dataset.train, config.overfit.size, number), config.seed + number
+    shuffled = shuffle_labels(few, seed)
+    return Pair(
+        true=_learn(config, dataset, few, seed), shuffled=_learn(config, dataset, shuffled, seed)
     )
 
 

@@ -113,6 +113,19 @@ def cached(
         return kept or _compute(config, kind, folder, compute)
 
 
+def kept_part(path: Path, kind: type[R], make: Callable[[], R]) -> R:
+    """Load a part of a long stage from its folder, or make and keep it: a killed stage goes on."""
+    tree = read_json(path)
+    try:
+        if tree:
+            return kind.model_validate(tree)
+    except ValidationError:
+        pass  # damaged: made again
+    part = make()
+    write_json(path, part.model_dump(mode="json"))
+    return part
+
+
 def _compute(
     config: Config, kind: type[R], folder: Path, compute: Callable[[Path], R]
 ) -> tuple[R, dict[str, Any]]:

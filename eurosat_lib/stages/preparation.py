@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from eurosat_lib import baselines, checks
 from eurosat_lib.config import Config
 from eurosat_lib.data import audit, load_dataset, pipeline
 from eurosat_lib.lr_finder import LRFinder, find_lr
+from eurosat_lib.stages.cache import kept_part
 from eurosat_lib.stages.core import BATCHES, IMAGES, run_stage
 
 
@@ -89,12 +92,18 @@ def shuffled_labels(config: Config) -> checks.ShuffledLabels:
     """Learn a few images by heart with true and with shuffled labels."""
     dataset = load_dataset(config)
     own = ("seed", "data.batch_size", "model", "overfit")
+
+    def compute(folder: Path) -> checks.ShuffledLabels:
+        return checks.learn_shuffled_labels(
+            config, dataset, lambda n, make: kept_part(folder / f"pair{n}.json", checks.Pair, make)
+        )
+
     return run_stage(
         config,
         checks.ShuffledLabels,
         "checks.shuffled",
         (*IMAGES, *own, "controls.pairs", "controls.validation_images"),
-        lambda _: checks.learn_shuffled_labels(config, dataset),
+        compute,
     )
 
 
