@@ -23,7 +23,7 @@ LIMIT_SD = 3.0  # the configured seed may lie this many standard deviations from
 # The mean over seeds may lie this far from ln K, in nats: logits of standard deviation s raise the
 # expected loss by about s^2 / 2 (second-order expansion of log-sum-exp), so 0.1 allows s = 0.45.
 LIMIT_BIAS = 0.1
-CONFIDENCE = 0.99  # level of the test of the mean loss against theory
+CONFIDENCE = 0.99  # level of the tests of a mean against theory
 SAME = 1e-9  # nats: losses that differ by less have no spread to test with
 
 

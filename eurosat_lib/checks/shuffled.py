@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 from torch import Tensor
 
+from eurosat_lib.checks.initial_loss import CONFIDENCE
 from eurosat_lib.checks.overfit import few_images, memorise
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, Split
@@ -22,7 +23,6 @@ from eurosat_lib.runtime import Runtime
 from eurosat_lib.training.steps import predict
 
 ALPHA = 0.05  # of the sign test
-CONFIDENCE = 0.99  # level of the test of accuracy against chance
 SAME = 1e-9  # accuracies that differ by less have no spread to test with
 KNOWN = 0.9  # share of the images of a draw that must be right to call them learnt by heart
 

@@ -117,9 +117,9 @@ def _validation(ax: Axes, control: ShuffledLabels) -> None:
         ax.scatter((0, 1), heights, s=26, color=(BLUE, ORANGE), zorder=3)
     chance = control.facts()["chance"]
     ax.axhline(chance, color=SOFT, ls=":", lw=1.2)
-    ax.set_xlim(-0.35, 1.75)
+    ax.set_xlim(-0.35, 2.1)
     style = {"color": SOFT, "fontsize": SMALL, "ha": "right", "va": "bottom"}
-    ax.text(1.72, chance, f"hasard : {pct(chance)}", **style)
+    ax.text(2.07, chance, f"hasard : {pct(chance)}", **style)
     ax.set_xticks((0, 1), ("vraies", "mélangées"))
     ax.set_xlabel("étiquettes apprises")
     ax.set_ylabel("exactitude en validation (%)")

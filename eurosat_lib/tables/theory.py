@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from eurosat_lib.checks.summary import Check, Summary
-from eurosat_lib.french import nombre
+from eurosat_lib.checks.initial_loss import CONFIDENCE
+from eurosat_lib.checks.sanity import LIMIT_BLIND
+from eurosat_lib.checks.summary import LIMIT_SIGNAL, LIMIT_ZEROS, Check, Summary
+from eurosat_lib.french import nombre, pct
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import plural
 
@@ -29,7 +31,16 @@ def theory(summary: Summary) -> pd.DataFrame:
     """List every check: theory, measurement, their ratio, the verdict; all cells are text."""
     rows = [_row(check) for check in summary.checks]
     columns = ("Grandeur", "D’après", "Théorie", "Mesure", "Rapport", "Accord")
-    return frame(columns, rows)
+    return frame(columns, rows, note=_note())
+
+
+def _note() -> str:
+    return (
+        "Accord : égalité pour les comptes ; test t à "
+        f"{pct(CONFIDENCE, 0)} pour la perte initiale et les étiquettes mélangées ; à un facteur "
+        f"{nombre(LIMIT_SIGNAL)} près pour la sortie d’une couche, à {nombre(LIMIT_ZEROS)} près "
+        f"pour les zéros, à {pct(LIMIT_BLIND, 0)} près pour la perte sans images."
+    )
 
 
 def _row(check: Check) -> tuple[str, ...]:
