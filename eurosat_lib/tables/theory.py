@@ -18,7 +18,7 @@ WORDS: dict[str, tuple[str, str, int]] = {
     "training": ("Avant et arrière, une image (GFLOP)", "formule", 4),
     "field": ("Champ réceptif (px)", "formule", 0),
     "loss": ("Perte initiale moyenne (nats)", "ln K + s²/2", 3),
-    "signal": ("Sortie d’une couche, la plus écartée (moyenne quadratique)", "Var(w) = 1/3n", 3),
+    "signal": ("Sortie d’une couche, la plus écartée (moyenne quadratique)", "Var(w) = 1/(3n)", 3),
     "zeros": ("Zéros après ReLU, couche la plus écartée", "symétrie", 3),
     "independence": ("Logits modifiés par une autre image du lot", "aucun effet", 3),
     "repetition": ("Valeurs différentes entre deux entraînements", "au bit près", 0),
