@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from eurosat_lib.model import (
     DilatedCNN,

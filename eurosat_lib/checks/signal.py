@@ -23,8 +23,8 @@ class LayerSignal(Record):
     name: str
     rms: float  # of the output, before BatchNorm; mean over the initialisations
     expected: float  # the same, by theory
-    zeros: float | None  # share of zeros after the ReLU that follows; None: no ReLU there
-    dead: int  # channels that are zero for the whole batch, most over the initialisations
+    zeros: float | None  # share that BatchNorm leaves at or below 0 and ReLU cuts; None: no ReLU
+    dead: int  # channels that ReLU cuts for the whole batch, most over the initialisations
     gradient: float  # L2 norm, of the loss with respect to the output; first initialisation
 
     @property
@@ -67,11 +67,11 @@ def watch(model: nn.Module) -> Iterator[dict[str, Seen]]:
                     output.register_hook(
                         lambda g: setattr(now, "gradient", float(g.float().norm()))
                     )
-            elif isinstance(layer, nn.ReLU):
-                zero = output.detach() == 0
+            elif isinstance(layer, nn.BatchNorm2d):  # ReLU may come after the max-pooling
+                off = output.detach() <= 0
                 last = next(reversed(seen.values()))
-                last.zeros = float(zero.float().mean())
-                last.dead = int(zero.transpose(0, 1).flatten(1).all(1).sum())
+                last.zeros = float(off.float().mean())
+                last.dead = int(off.transpose(0, 1).flatten(1).all(1).sum())
 
         return observe
 
