@@ -14,15 +14,15 @@ from eurosat_lib.tables.words import plural
 # name -> what is compared, where the theory comes from, decimals.
 WORDS: dict[str, tuple[str, str, int]] = {
     "parameters": ("Paramètres", "formule", 0),
-    "forward": ("Passe avant, une image (GFLOP)", "formule", 4),
-    "training": ("Avant et arrière, une image (GFLOP)", "formule", 4),
+    "forward": ("Passe avant (GFLOP)", "formule", 4),
+    "training": ("Avant et arrière (GFLOP)", "formule", 4),
     "field": ("Champ réceptif (px)", "formule", 0),
     "loss": ("Perte initiale moyenne (nats)", "ln K + s²/2", 3),
-    "signal": ("Sortie d’une couche, la plus écartée (moyenne quadratique)", "Var(w) = 1/(3n)", 3),
+    "signal": ("Sortie d’une couche, la plus écartée (moyenne quadratique)", "initialisation", 3),
     "zeros": ("Zéros après ReLU, couche la plus écartée", "symétrie", 3),
     "independence": ("Logits modifiés par une autre image du lot", "aucun effet", 3),
     "repetition": ("Valeurs différentes entre deux entraînements", "au bit près", 0),
-    "blind": ("Perte sans voir les images (nats)", "parts des classes", 3),
+    "blind": ("Perte sans voir les images (nats)", "part des classes", 3),
     "shuffled": ("Exactitude après étiquettes mélangées", "hasard", 3),
 }
 
@@ -36,7 +36,7 @@ def theory(summary: Summary) -> pd.DataFrame:
 
 def _note() -> str:
     return (
-        "Accord : égalité pour les comptes ; test t à "
+        "GFLOP pour une image. Accord : égalité pour les comptes ; test t à "
         f"{pct(CONFIDENCE, 0)} pour la perte initiale et les étiquettes mélangées ; à un facteur "
         f"{nombre(LIMIT_SIGNAL)} près pour la sortie d’une couche, à {nombre(LIMIT_ZEROS)} près "
         f"pour les zéros, à {pct(LIMIT_BLIND, 0)} près pour la perte sans images."
