@@ -15,7 +15,7 @@ import lxml.html
 from lxml import etree
 from lxml.html import HtmlElement
 
-from eurosat_lib.report import blocks, toc
+from eurosat_lib.report import blocks, screenshots, toc
 from eurosat_lib.report.checks import notebook_problems, page_problems, refuse
 from eurosat_lib.report.export import export, merge, read_notebook
 from eurosat_lib.report.maths import typeset
@@ -103,6 +103,7 @@ def build_page(
     refuse(line for path, notebook in opened for line in notebook_problems(path, notebook))
     page = lxml.html.document_fromstring(export(merge(opened), meta))
     main = page.get_element_by_id("contenu")
+    screenshots.refresh(main, meta.captures)
     blocks.set_quotes(main)
     blocks.set_answers(main)
     blocks.set_checkboxes(main)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from eurosat_lib.captures import Capture
 from eurosat_lib.errors import UserError, did_you_mean
 
 MONTHS = ["janvier", "février", "mars", "avril", "mai", "juin"]
@@ -33,6 +34,7 @@ class ReportMeta:
         synthetic: True if no real image was used.
         banners: warnings, Markdown (one paragraph each).
         card: label → value, printed as a two-column table.
+        captures: TensorBoard's screenshots, by name.
     """
 
     title: str
@@ -44,6 +46,7 @@ class ReportMeta:
     synthetic: bool = False
     banners: tuple[str, ...] = ()
     card: dict[str, str] = field(default_factory=dict)
+    captures: Mapping[str, Capture] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ReportMeta:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from eurosat_lib.captures import find_captures
 from eurosat_lib.config import Config
 from eurosat_lib.french import FIXED
 
@@ -50,6 +51,7 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "synthetic": source.synthetic,
         "banners": None,
         "card": {label: value for label, value in card.items() if value},
+        "captures": find_captures(config),
     }
 
 
