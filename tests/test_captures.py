@@ -37,7 +37,7 @@ def write_runs(config, key="key"):
         metrics = {"hparam/score": 0.5 + 0.1 * rank, "hparam/best_val_accuracy": 0.9}
         write_run(runs / "grid_search" / name, key, CURVES, point, metrics)
     write_run(runs / "train" / TRIALS[0], key, CURVES)
-    compared = {"lr": TRIALS[:2], "weight_decay": TRIALS[:1], "dilation_stage3": TRIALS[::2]}
+    compared = {"lr": TRIALS[:2], "dilation_stage3": TRIALS[::2], "blocks_per_stage": TRIALS[:1]}
     facts = {f: {"curves": [{"name": n} for n in names]} for f, names in compared.items()}
     config.paths.artifacts.mkdir(parents=True, exist_ok=True)
     tree = {"compare_curves": {"source": "grid_search", **facts}}

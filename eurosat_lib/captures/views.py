@@ -17,7 +17,6 @@ LOSS, ACCURACY = ("train/loss", "val/loss"), ("train/accuracy", "val/accuracy")
 # Comparisons of section 7: which factors' trials are laid over each other, and on which cards.
 COMPARED = {
     "compare_lr": (("lr",), ("train/loss", "val/accuracy")),
-    "compare_weight_decay": (("weight_decay",), LOSS),
     "compare_model": (("dilation_stage3", "blocks_per_stage"), ("val/accuracy", "val/loss")),
 }
 VIEWS = ("overfit", "lr_finder", "grid", "train", *COMPARED)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 GAP = 40.0  # CSS pixels (11 mm): an empty foot that is worth a move
 LINES = 62.0  # CSS pixels: room that a text needs to begin on a page, about three lines
 LINE = 18.4  # CSS pixels: a text is broken between lines
-REACH = 9  # blocks over which text may move up
+REACH = 6  # blocks over which text may move up
 
 
 @dataclass(frozen=True)
