@@ -21,7 +21,7 @@ from eurosat_lib.report.places import words
 from eurosat_lib.report.runner.incremental import read_record
 
 LIMIT = 1_500_000  # bytes of all pictures: they are kept in git
-WIDTH, COLORS = 900, 128  # pixels and palette of pictures that are no line drawings
+WIDTH, COLORS = 720, 64  # pixels and palette of pictures that are no line drawings
 SUFFIX = {"image/svg+xml": ".svg", "image/png": ".png"}
 HEAD = """# Figures
 

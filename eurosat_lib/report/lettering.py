@@ -14,6 +14,7 @@ from pathlib import Path
 
 FAMILY = "Rapport Sans"  # a name of our own: never taken for a font of the reader's system
 DRAWN = "'DejaVu Sans'"  # as Matplotlib names it
+ELSE = "'DejaVu Sans', Verdana, sans-serif"  # where a forge forbids fonts in pictures
 FILES = {"400": "DejaVuSans.ttf", "700": "DejaVuSans-Bold.ttf"}  # weight -> in Matplotlib
 # Latin, Greek, superscripts, punctuation, arrows, operators, blocks and shapes: what plots write.
 RANGES = ((0x20, 0x17F), (0x391, 0x3C9), (0x2000, 0x20AF), (0x2190, 0x22FF), (0x2500, 0x27BF))
@@ -32,7 +33,8 @@ def embed_fonts(svg: str) -> str:
         f"src:url(data:font/woff2;base64,{_subset(weight, frozenset(letters))})}}"
         for weight, letters in sorted(used.items())
     )
-    svg = TEXT.sub(_keep_spaces, svg.replace(f"font-family: {DRAWN}", f"font-family: '{FAMILY}'"))
+    svg = svg.replace(f"font-family: {DRAWN}", f"font-family: '{FAMILY}', {ELSE}")
+    svg = TEXT.sub(_keep_spaces, svg)
     start = svg.index(">", svg.index("<svg")) + 1
     return f"{svg[:start]}<style>{faces}</style>{svg[start:]}" if faces else svg
 
