@@ -59,13 +59,6 @@ def set_checkboxes(main: HtmlElement) -> None:
         box.getparent().replace(box, mark)
 
 
-def hush(main: HtmlElement) -> None:
-    """Mark the cells that show nothing but their code: paper leaves them out."""
-    for cell in main.find_class("cell"):
-        if all(child.get("class") == "code" for child in cell):
-            cell.set("class", "cell silent")
-
-
 def number(main: HtmlElement, meta: ReportMeta) -> tuple[int, int]:
     """Number figures and tables in the order of the page; return how many there are of each."""
     figures = main.xpath('.//figure[contains(@class, "eurosat")]')

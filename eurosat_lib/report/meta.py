@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from eurosat_lib.errors import UserError, did_you_mean
 
+Links = dict[str, list[tuple[str, str]]]  # label → (name, address)
 MONTHS = ["janvier", "février", "mars", "avril", "mai", "juin"]
 MONTHS += ["juillet", "août", "septembre", "octobre", "novembre", "décembre"]
 QUICK = (
@@ -33,6 +37,7 @@ class ReportMeta:
         synthetic: True if no real image was used.
         banners: warnings, Markdown (one paragraph each).
         card: label → value, printed as a two-column table.
+        files: label → files and folders that the title page links to.
     """
 
     title: str
@@ -44,6 +49,7 @@ class ReportMeta:
     synthetic: bool = False
     banners: tuple[str, ...] = ()
     card: dict[str, str] = field(default_factory=dict)
+    files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ReportMeta:
@@ -65,6 +71,7 @@ class ReportMeta:
         chosen["banners"] = tuple(chosen["banners"])
         chosen["date"] = french_date(values.get("date") or datetime.date.today())
         chosen["card"] = {str(k): str(v) for k, v in (values.get("card") or {}).items()}
+        chosen["files"] = {k: tuple(map(Path, v)) for k, v in (values.get("files") or {}).items()}
         return cls(**chosen)
 
     @property
@@ -76,6 +83,17 @@ class ReportMeta:
         elif self.profile != "full":
             words.append(f"profil {self.profile}")
         return ", ".join(words)
+
+
+def links_from(folder: Path, files: Mapping[str, Iterable[Path]]) -> Links:
+    """Return name and address of each file that exists, as seen from a page in ``folder``."""
+    links: Links = {}
+    for label, paths in files.items():
+        for path in filter(Path.exists, paths):
+            address = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+            end = "/" if path.is_dir() else ""
+            links.setdefault(label, []).append((path.name + end, quote(address) + end))
+    return links
 
 
 def french_date(value: Any) -> str:

@@ -50,7 +50,7 @@ def fit(holder: HtmlElement, table: HtmlElement) -> None:
     if len(rows) <= SHORT:
         classes.append("short")
     holder.set("class", " ".join(classes))
-    scroll = lxml.html.Element("div", {"class": "scroll", "tabindex": "0"})
+    scroll = lxml.html.Element("div", {"class": "scroll"})
     table.addprevious(scroll)
     scroll.append(table)
 

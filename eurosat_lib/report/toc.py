@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import re
 import unicodedata
+from collections.abc import Mapping
 
 import lxml.html
 from lxml.html import HtmlElement
 
-from eurosat_lib.report.places import words
+from eurosat_lib.report.places import where, words
 
 LEVELS = ("h2", "h3")  # what the contents list
 
@@ -54,13 +55,29 @@ def contents(main: HtmlElement) -> HtmlElement:
     return outer
 
 
-def link_headings(main: HtmlElement) -> None:
-    """Append to each listed heading a link to itself, shown when pointed at."""
+def link_headings(main: HtmlElement, sources: Mapping[str, str]) -> None:
+    """Append to each listed heading a link to itself and one to the notebook it comes from.
+
+    Args:
+        main: the report's text.
+        sources: name of a notebook → address of its executed copy.
+    """
     for heading in main.xpath(".//h2|.//h3"):
         link = lxml.html.Element("a", {"class": "here", "href": f"#{heading.get('id')}"})
-        link.set("aria-label", "Lien vers cette section")
+        link.set("aria-label", f"Lien vers la section {words(heading)}")
         link.text = "#"
+        name = where(heading).partition(",")[0]
         heading.append(link)
+        if heading.tag == "h2" and name in sources:
+            heading.addnext(_source(name, sources[name]))
+
+
+def _source(name: str, address: str) -> HtmlElement:
+    line = lxml.html.Element("p", {"class": "source"})
+    link = lxml.html.Element("a", {"href": address})
+    link.text = f"Carnet {name.removesuffix('.ipynb')}"
+    line.append(link)
+    return line
 
 
 def _entry(target: HtmlElement, heading: HtmlElement) -> HtmlElement:
