@@ -72,6 +72,7 @@ def number(main: HtmlElement, meta: ReportMeta) -> tuple[int, int]:
         if meta.marker:
             marker = lxml.html.Element("span", {"class": "marker"})
             marker.text = meta.marker
+            caption[-1].tail = (caption[-1].tail or "").rstrip() + " "
             caption.append(marker)
         fit(holder, table)
     return len(figures), len(tables)

@@ -92,7 +92,10 @@ class PageExporter(HTMLExporter):
 
     @default("extra_template_basedirs")
     def _default_extra_template_basedirs(self) -> list[str]:
-        return [str(find_folder("reports/template"))]
+        try:
+            return [str(find_folder("reports/template"))]
+        except UserError:  # nbconvert builds every exporter it knows, and skips one without
+            return []
 
     @default("language_code")
     def _language_default(self) -> str:

@@ -31,7 +31,7 @@ class ReportMeta:
     """The title page.
 
     Attributes:
-        title, author, course, repository: from the configuration; repository may be empty.
+        title, author, course, repository: from the configuration; all but the title may be empty.
         date: as it is printed.
         profile: ``full``, ``quick`` …; anything but ``full`` is said beside every table.
         synthetic: True if no real image was used.
@@ -62,9 +62,8 @@ class ReportMeta:
         for key in values:
             if key not in known:
                 raise UserError(f"report: unknown entry {key!r}{did_you_mean(str(key), known)}")
-        for key in ("title", "author"):
-            if not values.get(key):
-                raise UserError(f"report: {key} is missing")
+        if not values.get("title") or "author" not in values:
+            raise UserError("report: title or author is missing")
         chosen = dict(values)
         if chosen.get("banners") is None:
             chosen["banners"] = _default_banners(values)

@@ -27,7 +27,11 @@ def number_headings(main: HtmlElement) -> None:
     for title in main.xpath(".//h1"):
         title.drop_tree()
     taken: set[str] = set()
+    above = 2
     for heading in main.xpath(".//h2|.//h3|.//h4"):
+        above = min(int(heading.tag[1]), above + 1)
+        if heading.tag != f"h{above}":
+            heading.set("aria-level", str(above))  # no level left out for those who listen
         base = name = f"sec-{slug(words(heading)) or 'titre'}"
         count = 1
         while name in taken:

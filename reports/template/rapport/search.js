@@ -1,8 +1,9 @@
-// Search in the text: accents, case and kinds of spaces do not count; folded code is searched too.
+// Search in the text: accents, case and kinds of spaces do not count, nor does folded code.
 (() => {
   const MOST = 60; // hits listed; all are counted and marked
   const BLOCKS = "p, li, td, th, caption, figcaption, h2, h3, h4, pre, summary";
   const main = document.querySelector("main");
+  const contents = document.querySelector(".contents");
   const form = document.querySelector(".search");
   const input = form.querySelector("input");
   const count = form.querySelector("output");
@@ -23,7 +24,7 @@
     const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const node = walker.currentNode;
-      if (node.parentElement.closest("svg, style, .here, .copy, .zoom")) continue;
+      if (node.parentElement.closest("svg, style, .here, .source, .copy, .zoom, .marker")) continue;
       const block = node.parentElement.closest(BLOCKS) ?? node.parentElement;
       if (/^H[23]$/.test(block.tagName) && !found.has(block)) section = heading(block);
       if (!found.has(block)) found.set(block, { block, section, nodes: [], raw: "" });
@@ -43,6 +44,7 @@
   const find = (wanted) => {
     const results = [];
     for (const entry of index) {
+      if (entry.block.closest("details:not([open])")) continue;
       let start = entry.text.indexOf(wanted);
       while (start >= 0) {
         const end = start + wanted.length, range = new Range();
@@ -72,7 +74,6 @@
     if (!hits.length) return;
     at = (number + hits.length) % hits.length;
     const { entry, range } = hits[at];
-    entry.block.closest("details:not([open])")?.setAttribute("open", "");
     paint();
     say();
     if (!CSS.highlights) {
@@ -82,8 +83,13 @@
     const box = range.getBoundingClientRect();
     scrollTo({ top: scrollY + box.top - innerHeight / 3 });
     for (const button of list.querySelectorAll("button")) {
-      button.toggleAttribute("data-current", Number(button.value) === at);
+      const current = Number(button.value) === at;
+      button.toggleAttribute("data-current", current);
+      if (current) list.scrollTop += button.getBoundingClientRect().top - list.getBoundingClientRect().top - 60;
     }
+  };
+  const uncover = () => { // on a small screen the panel lies over the text
+    if (!matchMedia("(min-width: 68rem)").matches) contents.classList.remove("open");
   };
 
   const entryOf = (hit, number) => {
@@ -120,7 +126,6 @@
     index ??= read();
     hits = wanted.length > 1 ? find(wanted) : [];
     at = -1;
-    list.hidden = headings.hidden = false;
     list.hidden = !wanted;
     headings.hidden = Boolean(wanted);
     show();
@@ -129,7 +134,7 @@
   };
 
   input.addEventListener("input", search);
-  form.addEventListener("submit", (event) => { event.preventDefault(); go(at + 1); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); go(at + 1); uncover(); });
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.shiftKey) { event.preventDefault(); go(at - 1); }
     if (event.key === "Escape" && input.value) {
@@ -145,12 +150,19 @@
   }
   list.addEventListener("click", (event) => {
     const button = event.target.closest("button");
-    if (button) go(Number(button.value));
+    if (!button) return;
+    go(Number(button.value));
+    uncover();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target.closest("input, textarea, dialog")) return;
     event.preventDefault();
-    document.querySelector(".contents").classList.add("open");
+    contents.classList.add("open");
     input.focus();
   });
+  addEventListener("toggle", (event) => { // code shown or hidden: other hits
+    if (event.target.matches("details.code") && input.value.trim()) again();
+  }, true);
+  let waiting = 0;
+  const again = () => { clearTimeout(waiting); waiting = setTimeout(search, 50); };
 })();
