@@ -1,11 +1,13 @@
 """``jupyter nbconvert --to rapport X.ipynb`` and ``--to rapport-pdf``: one notebook, our look.
 
-Both are entry points of the project, so that JupyterLab's menu "Save and Export Notebook As"
-offers them too. A notebook alone may be unfinished: what the whole report refuses is only logged.
+They are entry points of the project, so that JupyterLab's menu "Save and Export Notebook As"
+offers them too; there the PDF is called ``rapport_pdf``, because Jupyter's server knows no address
+with a hyphen. A notebook alone may be unfinished: what the report refuses is only logged.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,11 +69,15 @@ class RapportExporter(PageExporter):
         return merge([(path, notebook)], LEFT_OUT), resources
 
 
-class RapportPDFExporter(RapportExporter):
-    """The same page, printed: A4, tagged, fonts embedded."""
+class MenuPDFExporter(RapportExporter):
+    """The same page, printed: A4, tagged, fonts embedded; under the name that a server can take."""
 
     export_from_notebook = "Rapport PDF"
     output_mimetype = "application/pdf"
+
+    @default("enabled")
+    def _enabled_default(self) -> bool:
+        return _in_server()
 
     @default("file_extension")
     def _file_extension_default(self) -> str:
@@ -96,3 +102,17 @@ class RapportPDFExporter(RapportExporter):
             content = target.read_bytes()
         resources["output_extension"] = ".pdf"
         return content, resources
+
+
+class RapportPDFExporter(MenuPDFExporter):
+    """The same for the command line."""
+
+    @default("enabled")
+    def _enabled_default(self) -> bool:
+        return not _in_server()
+
+
+def _in_server() -> bool:
+    """Tell whether this is JupyterLab's server rather than a command."""
+    module = sys.modules.get("jupyter_server.serverapp")
+    return module is not None and module.ServerApp.initialized()
