@@ -70,7 +70,7 @@ class RapportExporter(PageExporter):
 
 
 class MenuPDFExporter(RapportExporter):
-    """The same page, printed: A4, tagged, fonts embedded; under the name that a server can take."""
+    """The same page, printed: A4, tagged, fonts embedded; under a name that a server can take."""
 
     export_from_notebook = "Rapport PDF"
     output_mimetype = "application/pdf"
