@@ -98,6 +98,18 @@ def test_contents_are_nested_and_anchors_ascii_and_unique(build):
     assert page.xpath("//h4/@id") == ["sec-donnees", "sec-donnees-2"]
 
 
+@pytest.mark.parametrize(
+    ("word", "kind"), [("Remarque", "remark"), ("À retenir", "tip"), ("Attention", "warning")]
+)
+def test_callouts_are_told_from_quotations(notebooks, build, word, kind):
+    source = f"> **{word}.** Un mot.\n\nTexte.\n\n> **Ceci** n’en est pas un."
+    edit(notebooks[2], 3, lambda cell: cell.update(source=source))
+    _, page = build()
+    last = page.find_class("callout")[-1]
+    assert last.get("class") == f"callout {kind}" and last.get("role") == "note"
+    assert page.xpath("//blockquote")[-1].text_content().strip() == "Ceci n’en est pas un."
+
+
 def test_the_contents_number_as_the_template_does(build):
     _, page = build()
     listed = [normal(link.text_content()) for link in page.xpath("//*[@id='toc']//a")]

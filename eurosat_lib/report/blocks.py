@@ -12,7 +12,14 @@ from eurosat_lib.report.places import where, words
 from eurosat_lib.report.table_layout import fit
 
 QUESTION = re.compile(r"([DM]\d{1,2})\.")
-CALLOUTS = {"Remarque": "remark", "À retenir": "remark", "Attention": "warning"}
+CALLOUTS = {
+    "Remarque": "remark",
+    "Note": "remark",
+    "À retenir": "tip",
+    "Conseil": "tip",
+    "Attention": "warning",
+    "Important": "warning",
+}
 
 
 def set_quotes(main: HtmlElement) -> None:
