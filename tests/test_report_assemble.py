@@ -160,6 +160,17 @@ def test_an_svg_is_written_short_and_keeps_its_drawing():
     assert used == set(root.xpath("//@id"))
 
 
+def test_the_text_of_an_svg_keeps_its_spaces():
+    words = "1\u202f863\u00a0: #5 % &amp; c'est"
+    head = '<svg xmlns="http://www.w3.org/2000/svg">\n <text style="font: 8px \'A\'">'
+    text = f"{head}{words}</text>\n</svg>"
+    source = f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
+    main = lxml.html.fragment_fromstring(f'<div><img src="{source}"></div>')
+    lighten(main)
+    root = etree.fromstring(unquote(main.find("img").get("src").partition(",")[2]).encode())
+    assert root.findtext("{*}text") == words.replace("&amp;", "&")
+
+
 def test_a_png_loses_bytes_and_no_pixel():
     pixels = np.zeros((90, 90, 4), dtype=np.uint8)
     pixels[..., 3], pixels[:, ::3, 0] = 255, 200

@@ -13,6 +13,7 @@ from lxml.html import HtmlElement
 SVG = "data:image/svg+xml;base64,"
 PNG = "data:image/png;base64,"
 NEEDLESS = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL)
+BLANKS = re.compile(r"[ \t\r\n]+")  # of the markup: the no-break spaces of French stay
 UNUSED_ID = re.compile(r' id="([^"]*)"')
 PATH = re.compile(r'(?<= d=")[^"]*')
 LISTS = re.compile(r'(?<= transform=")[^"]*|(?<= style=")[^"]*')
@@ -36,7 +37,7 @@ def lighten(main: HtmlElement) -> None:
 def _plain_svg(source: str) -> str:
     """Write an SVG as percent-encoded text, of which little has to be encoded."""
     text = base64.b64decode(source[len(SVG) :]).decode()
-    text = re.sub(r"\s+", " ", NEEDLESS.sub("", text)).replace("> <", "><").strip()
+    text = BLANKS.sub(" ", NEEDLESS.sub("", text)).replace("> <", "><").strip()
     used = set(re.findall(r"#([\w.-]+)", text))
     text = UNUSED_ID.sub(lambda found: found[0] if found[1] in used else "", text)
     text = PATH.sub(lambda found: _tight(DECIMALS.sub(r"\1", found[0])), text)
