@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from eurosat_lib.captures import Capture
 from eurosat_lib.errors import UserError, did_you_mean
 
 Links = dict[str, list[tuple[str, str]]]  # label → (name, address)
@@ -38,6 +39,7 @@ class ReportMeta:
         banners: warnings, Markdown (one paragraph each).
         card: label → value, printed as a two-column table.
         files: label → files and folders that the title page links to.
+        captures: TensorBoard's screenshots, by name.
     """
 
     title: str
@@ -50,6 +52,7 @@ class ReportMeta:
     banners: tuple[str, ...] = ()
     card: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    captures: Mapping[str, Capture] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ReportMeta:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lxml import etree
 from lxml.html import HtmlElement
 
-from eurosat_lib.report import blocks, code, images, toc
+from eurosat_lib.report import blocks, code, images, screenshots, toc
 from eurosat_lib.report.maths import typeset
 from eurosat_lib.report.meta import ReportMeta
 from eurosat_lib.report.typography import set_french
@@ -21,6 +21,7 @@ def shape(page: HtmlElement, meta: ReportMeta) -> list[str]:
         nowhere.
     """
     main = page.get_element_by_id("contenu")
+    screenshots.refresh(main, meta.captures)
     blocks.set_quotes(main)
     blocks.set_answers(main)
     blocks.set_checkboxes(main)

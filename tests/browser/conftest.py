@@ -1,32 +1,21 @@
 """A real Chromium, the system's or Playwright's own; without one the tests here are skipped."""
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
-
-
-def _program():
-    wanted = os.environ.get("CHROMIUM")
-    return shutil.which(wanted) if wanted else next(filter(None, map(shutil.which, NAMES)), None)
+from eurosat_lib.captures.browser import chromium
+from eurosat_lib.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def browser():
     """One browser for a module: while it runs, no other event loop can."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
-    with playwright.sync_playwright() as driver:
-        path = _program()
-        if path is None and not Path(driver.chromium.executable_path).exists():
-            pytest.skip(
-                "no Chromium: apt install chromium, playwright install chromium or $CHROMIUM"
-            )
-        started = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
+    running = chromium()
+    try:
+        started = running.__enter__()
+    except UserError as error:
+        pytest.skip(str(error))
+    yield started
+    running.__exit__(None, None, None)
 
 
 @pytest.fixture

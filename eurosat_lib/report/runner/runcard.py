@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from eurosat_lib.captures import find_captures
 from eurosat_lib.config import Config
 from eurosat_lib.french import FIXED, duree
 from eurosat_lib.report.runner.computed import computed_card, result_files
@@ -55,6 +56,7 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "banners": None,
         "card": {label: value for label, value in card.items() if value},
         "files": {"Résultats": result_files(config)},
+        "captures": find_captures(config),
     }
 
 
