@@ -10,6 +10,7 @@ import torch
 from eurosat_lib.config import Config
 from eurosat_lib.data import Split, load_dataset
 from eurosat_lib.data.loaders import BatchLoader
+from eurosat_lib.data.store import Resident
 from eurosat_lib.errors import UserError
 from eurosat_lib.grid import Grid
 from eurosat_lib.model import build_model
@@ -18,7 +19,7 @@ from eurosat_lib.stages import STAGES, files, latest
 from eurosat_lib.stages.cache import NotKept, only_kept
 from eurosat_lib.stages.search import grid_plans, is_kept, refined_plans
 from eurosat_lib.training import Plan
-from eurosat_lib.training.steps import evaluate, make_optimizer, train_epoch
+from eurosat_lib.training.steps import TrainStep, evaluate, make_optimizer, train_epoch
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
 STEPS = 3  # timed, after one step of warm-up
@@ -141,11 +142,11 @@ def seconds_per_image(config: Config, blocks: int) -> tuple[float, float]:
 def _measure(config: Config, runtime: Runtime, blocks: int) -> tuple[float, float]:
     with torch.random.fork_rng(devices=[]):
         model = runtime.place(build_model(config, blocks))
-        optimizer = make_optimizer(model, 1e-4, 0.0)
+        step = TrainStep(model, make_optimizer(model, 1e-4, 0.0), runtime)
         loader = _noise(config, runtime)
-        train_epoch(model, loader.epoch(0), optimizer, runtime, max_steps=1)
+        train_epoch(step, loader.epoch(0), max_steps=1)
         start = time.perf_counter()
-        train_epoch(model, loader.epoch(0), optimizer, runtime, max_steps=STEPS)
+        train_epoch(step, loader.epoch(0), max_steps=STEPS)
         trained = time.perf_counter() - start
         start = time.perf_counter()
         evaluate(model, loader.epoch(0), runtime)
@@ -156,12 +157,12 @@ def _measure(config: Config, runtime: Runtime, blocks: int) -> tuple[float, floa
 
 def _noise(config: Config, runtime: Runtime) -> BatchLoader:
     size, count = config.data.image_size, STEPS * config.data.batch_size
+    images = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
     return BatchLoader(
-        images=torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8),
-        labels=torch.arange(count) % 10,
+        images=Resident(images.to(runtime.device)),
+        labels=(torch.arange(count) % 10).to(runtime.device),
         batch_size=config.data.batch_size,
         preprocess=get_preprocess_transforms(config),
         augment=get_augmentation_transforms(config),
         seed=0,
-        device=runtime.device,
     )

@@ -1,8 +1,8 @@
 """Preprocessing and augmentation: batched, on the device of the images, one draw per image.
 
-Train batches go through ``preprocess(augment(images, generator))``, the others through
-``preprocess(images)``. Random numbers are drawn on the CPU, so that a seed means the same on every
-device.
+Train batches go through ``preprocess(augment(images, draws))``, the others through
+``preprocess(images)``. An epoch's random numbers are drawn at once and on the CPU: a seed means
+the same on every device, and nothing has to be sent to the device between two batches.
 """
 
 from __future__ import annotations
@@ -55,6 +55,31 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """One random transformation per image; row i belongs to image i.
+
+    Attributes:
+        shift: int64 (N, 2), rows and columns, in pixels, by which the crop moves.
+        flip: bool (N,).
+        factors: float32 (N, 3), by kind: brightness, contrast, saturation; 1 changes nothing.
+        order: int64 (N, 3), the kind applied first, second, third.
+    """
+
+    shift: Tensor
+    flip: Tensor
+    factors: Tensor
+    order: Tensor
+
+    def __getitem__(self, rows: slice) -> Draws:
+        """Return the draws of some images."""
+        return Draws(*(value[rows] for value in vars(self).values()))
+
+    def to(self, device: torch.device) -> Draws:
+        """Return the draws on another device."""
+        return Draws(*(value.to(device) for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """RandomCrop with edge padding, then RandomHorizontalFlip, then ColorJitter."""
 
@@ -64,30 +89,28 @@ class Augmentation:
     contrast: float
     saturation: float
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw one transformation per image and apply it.
+    def draw(self, count: int, generator: torch.Generator) -> Draws:
+        """Draw one transformation for each of ``count`` images, on the generator's device."""
+        shift = torch.randint(0, 2 * self.crop_padding + 1, (count, 2), generator=generator)
+        flip = torch.rand(count, generator=generator) < self.flip_probability
+        half_width = torch.tensor([self.brightness, self.contrast, self.saturation])
+        factors = 1 + half_width * (2 * torch.rand(count, 3, generator=generator) - 1)
+        order = torch.rand(count, 3, generator=generator).argsort(dim=1)
+        return Draws(shift - self.crop_padding, flip, factors, order)
+
+    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
+        """Apply one transformation per image.
 
         Args:
             images: uint8 (B, 3, H, W) in 0–255, or float32 in [0, 1].
-            generator: CPU generator; advanced by the call.
+            draws: of B images, on the same device.
 
         Returns:
             float32 (B, 3, H, W) in [0, 1].
         """
-        batch = images.shape[0]
-        shift = torch.randint(0, 2 * self.crop_padding + 1, (batch, 2), generator=generator)
-        flip = torch.rand(batch, generator=generator) < self.flip_probability
-        factors, order = self._draw_color(batch, generator)
-        device = images.device
-        images = crop_and_flip(images, (shift - self.crop_padding).to(device), flip.to(device))
+        images = crop_and_flip(images, draws.shift, draws.flip)
         images = F.to_dtype(images, torch.float32, scale=True)
-        return jitter_color(images, factors.to(device), order.to(device))
-
-    def _draw_color(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        half_width = torch.tensor([self.brightness, self.contrast, self.saturation])
-        factors = 1 + half_width * (2 * torch.rand(batch, 3, generator=generator) - 1)
-        order = torch.rand(batch, 3, generator=generator).argsort(dim=1)
-        return factors, order
+        return jitter_color(images, draws.factors, draws.order)
 
 
 def crop_and_flip(images: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
@@ -101,14 +124,13 @@ def crop_and_flip(images: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
     Returns:
         Same dtype and shape.
     """
-    batch, channels, height, width = images.shape
-    index = torch.arange(batch, device=images.device)[:, None, None, None]
-    channel = torch.arange(channels, device=images.device)[None, :, None, None]
+    channels, height, width = images.shape[1:]
     rows = torch.arange(height, device=images.device) + shift[:, :1]  # (B, H)
     columns = torch.arange(width, device=images.device) + shift[:, 1:]  # (B, W)
-    columns = torch.where(flip[:, None], columns.flip(1), columns)
-    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    return images[index, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    columns = torch.where(flip[:, None], columns.flip(1), columns).clamp(0, width - 1)
+    pixels = rows.clamp(0, height - 1)[:, :, None] * width + columns[:, None, :]  # (B, H, W)
+    index = pixels.flatten(1)[:, None].expand(-1, channels, -1)
+    return images.flatten(2).gather(2, index).view(images.shape)
 
 
 def jitter_color(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
@@ -125,14 +147,16 @@ def jitter_color(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
     Returns:
         float32 (B, 3, H, W) in [0, 1].
     """
-    weights = torch.tensor(GRAY, device=images.device).view(1, 3, 1, 1)
-    for slot in range(order.shape[1]):
-        kind = order[:, slot].view(-1, 1, 1, 1)
-        factor = factors.gather(1, order[:, slot : slot + 1]).view(-1, 1, 1, 1)
-        gray = (images * weights).sum(1, keepdim=True)  # (B, 1, H, W)
-        mean = gray.mean((2, 3), keepdim=True)
-        reference = torch.where(kind == SATURATION, gray, torch.where(kind == CONTRAST, mean, 0.0))
-        images = torch.lerp(reference, images, factor).clamp(0, 1)
+    images = images.clone()  # changed in place below, which is what makes this fast on a CPU
+    red, green, blue = GRAY
+    for kind in order.T:
+        factor = factors.gather(1, kind[:, None])[:, 0]
+        gray = torch.mul(images[:, 0], red)  # (B, H, W)
+        gray.add_(images[:, 1], alpha=green).add_(images[:, 2], alpha=blue)
+        mean = (1 - factor) * (kind == CONTRAST) * gray.mean((1, 2))
+        share = (1 - factor) * (kind == SATURATION)
+        added = gray.mul_(share[:, None, None]).add_(mean[:, None, None])  # (1 - f) r
+        images.mul_(factor[:, None, None, None]).add_(added[:, None]).clamp_(0, 1)
     return images
 
 

@@ -1,4 +1,6 @@
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,6 +59,31 @@ def test_descriptions_name_versions_and_device(tiny):
     environment = describe_environment()
     assert environment["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert describe_device(Runtime.of(tiny)).startswith("CPU ")
+
+
+FAULTS = """
+import resource, sys, torch
+from eurosat_lib.runtime import keep_freed_memory
+print(keep_freed_memory() if sys.argv[1] == "keep" else False)
+for step in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(48 * 2**18)  # 48 MiB, freed at once
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_freed_memory_is_used_again_without_page_faults():
+    """The kernel hands out 48 MiB anew for each tensor, unless the C library keeps them."""
+
+    def faults(how):
+        command = [sys.executable, "-c", FAULTS, how]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        return out[0] == "True", int(out[1])
+
+    known, kept = faults("keep")
+    if not known:
+        pytest.skip("not glibc")
+    assert faults("default")[1] > 10 * max(kept, 1)
 
 
 @pytest.mark.gpu

@@ -103,10 +103,10 @@ def test_diverged_trial_is_recorded_and_the_grid_goes_on(on_blobs, monkeypatch):
 
     real = fit.__globals__["train_epoch"]
 
-    def fragile(model, batches, optimizer, *args, **kwargs):
-        if optimizer.param_groups[0]["lr"] == 2e-3:
+    def fragile(step, *args, **kwargs):
+        if step.lr == 2e-3:
             raise Divergence(3, 2e-3)
-        return real(model, batches, optimizer, *args, **kwargs)
+        return real(step, *args, **kwargs)
 
     monkeypatch.setitem(fit.__globals__, "train_epoch", fragile)
     result = stages.grid_search(on_blobs)

@@ -16,7 +16,7 @@ from eurosat_lib.training import Divergence, Hyperparameters, Plan, evaluate, fi
 from eurosat_lib.training.checkpoint import load_checkpoint, save_checkpoint
 from eurosat_lib.training.final import choose_hyperparameters
 from eurosat_lib.training.records import compact
-from eurosat_lib.training.steps import make_optimizer
+from eurosat_lib.training.steps import TrainStep, make_optimizer
 
 fit_module = importlib.import_module("eurosat_lib.training.fit")
 POINT = Hyperparameters(lr=3e-3, weight_decay=1e-5, blocks_per_stage=2, dilation_stage3=2)
@@ -79,7 +79,7 @@ def test_train_epoch_means_are_weighted_too(tiny, blobs):
         model.train()
         loss = nn.functional.cross_entropy(model(images), labels, reduction="sum")
         seen.append(float(loss.detach()))
-    means = train_epoch(model, loader.epoch(0), optimizer, runtime)
+    means = train_epoch(TrainStep(model, optimizer, runtime), loader.epoch(0))
     assert means.steps == 3
     assert means.loss == pytest.approx(sum(seen) / 96, rel=1e-5)
 
@@ -133,7 +133,7 @@ def test_divergence_names_the_step(tiny, blobs):
     optimizer = make_optimizer(model, 0.5, 0.0)
     batches = make_loader(tiny, blobs.train).epoch(0)
     with pytest.raises(Divergence, match=r"step 1 .* 0\.5"):
-        train_epoch(model, batches, optimizer, Runtime.of(tiny))
+        train_epoch(TrainStep(model, optimizer, Runtime.of(tiny)), batches)
 
 
 def test_validation_that_is_not_finite_is_a_divergence(tiny, blobs, tmp_path, monkeypatch):
@@ -151,7 +151,7 @@ def test_validation_that_is_not_finite_is_a_divergence(tiny, blobs, tmp_path, mo
 def test_sound_weights_with_a_foreign_optimiser_restart_from_scratch(tiny, blobs, tmp_path):
     whole = run(tiny, blobs, tmp_path / "whole")
     best = load_checkpoint(tmp_path / "whole/work/best.ckpt")
-    state = {"model": best["model"], "optimizer": {"state": {}}, "epochs": []}
+    state = {"model": best["model"], "optimizer": {}, "epochs": []}
     save_checkpoint(tmp_path / "cut/work/last.ckpt", state)
     assert history(run(tiny, blobs, tmp_path / "cut")) == history(whole)
 

@@ -74,9 +74,7 @@ def test_color_jitter_equals_torchvision_image_by_image(images):
 def test_augmentation_draws_per_image_and_repeats_with_the_seed(root, images):
     augment = get_augmentation_transforms(load_config(root / "configs/config.yaml", "full"))
     same = images[:1].expand(7, -1, -1, -1)
-    a = augment(same, epoch_generator(42, 3))
-    b = augment(same, epoch_generator(42, 3))
-    c = augment(same, epoch_generator(42, 4))
+    a, b, c = (augment(same, augment.draw(7, epoch_generator(42, e))) for e in (3, 3, 4))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert not torch.equal(a[0], a[1])
@@ -86,6 +84,6 @@ def test_augmentation_draws_per_image_and_repeats_with_the_seed(root, images):
 def test_augmentation_statistics(root):
     augment = get_augmentation_transforms(load_config(root / "configs/config.yaml", "full"))
     ramp = torch.arange(64, dtype=torch.uint8).repeat(4000, 3, 8, 1) * 2
-    out = augment(ramp, epoch_generator(0, 0))
+    out = augment(ramp, augment.draw(4000, epoch_generator(0, 0)))
     flipped = (out[:, 0, 0, 0] > out[:, 0, 0, -1]).float().mean()
     assert flipped.item() == pytest.approx(0.5, abs=0.03)  # 0.5 ± 4 standard errors

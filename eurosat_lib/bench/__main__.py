@@ -1,36 +1,42 @@
-"""Command line of the benchmark: console table and ``artifacts/bench.json``."""
+"""Command line of the benchmark: console table, ``artifacts/bench.json`` and ``bench.svg``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
+from eurosat_lib.bench.figure import bench_figure
 from eurosat_lib.bench.measure import measure
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
+from eurosat_lib.runtime import get_device
 from eurosat_lib.stages.files import write_json
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmark, write ``artifacts/bench.json``; return the exit code."""
+    """Run the benchmark, write its files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m eurosat_lib.bench", description=__doc__)
     parser.add_argument("--config", default="configs/config.yaml", help="YAML file")
-    parser.add_argument("--profile", default="full", help="quick or full")
-    parser.add_argument("--data", default="synthetic", help="source of the images")
+    parser.add_argument("--profile", default="full", help="profile of the loops: quick or full")
+    parser.add_argument("--data", default="auto", help="source of the images")
     parser.add_argument("--steps", type=int, default=6, help="timed batches of each run")
-    parser.add_argument("--rounds", type=int, default=3, help="repetitions")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions")
     options = parser.parse_args(arguments)
     try:
         if min(options.steps, options.rounds) < 1:
             raise UserError("--steps and --rounds must be at least 1")
-        config = load_config(options.config, options.profile, {"data.source": options.data})
-        result = measure(config, options.steps, options.rounds)
+        source = {"data.source": options.data}
+        full = load_config(options.config, options.profile, source)
+        cpu = get_device(full.compute.device).type == "cpu"
+        small = load_config(options.config, "quick" if cpu else options.profile, source)
+        result = measure(full, small, options.steps, options.rounds)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    path = config.paths.artifacts / "bench.json"
-    write_json(path, result)
-    print(f"{result['device']}, {result['precision']}, medians of {options.rounds}: {path}")
+    folder = full.paths.artifacts
+    write_json(folder / "bench.json", result)
+    bench_figure(result).savefig(folder / "bench.svg")
+    print(f"{result['device']}, {result['precision']}: {folder / 'bench.json'}, bench.svg")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import islice
 
@@ -12,12 +11,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from eurosat_lib.bench.rows import clock
 from eurosat_lib.config import Config
 from eurosat_lib.data import Split
 from eurosat_lib.data.loaders import make_loader
 from eurosat_lib.model import build_model
-from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.steps import evaluate, make_optimizer, train_epoch
+from eurosat_lib.runtime import Runtime, keep_freed_memory, set_seed
+from eurosat_lib.training.steps import TrainStep, evaluate, make_optimizer, train_epoch
 
 WARM_UP = 2  # batches before the clock starts
 LR = 1e-4
@@ -64,28 +64,31 @@ def usual_seconds(config: Config, split: Split, blocks: int, steps: int, train: 
     """
     set_seed(config.seed)
     device = Runtime.of(config).device
-    model = build_model(config, blocks).to(device)
+    keep_freed_memory(False)  # as in a program that does not ask for it
+    model = build_model(config, blocks).to(device).train(train)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     criterion = nn.CrossEntropyLoss()
     dataset = PILDataset(split, usual_transform(config, train))
     loader = DataLoader(dataset, config.data.batch_size, shuffle=train, num_workers=2)
-    model.train(train)
-    batches, images, total, start = iter(loader), 0, 0.0, 0.0
-    with torch.set_grad_enabled(train):
-        for step in range(WARM_UP + steps):
-            if step == WARM_UP:
-                images, start = 0, time.perf_counter()
-            inputs, labels = (t.to(device) for t in next(batches))
+    batches, counts = iter(loader), []
+
+    def run(steps: int) -> None:
+        counts.clear()
+        total = 0.0
+        for inputs, labels in islice(batches, steps):
+            inputs, labels = inputs.to(device), labels.to(device)
             loss = criterion(model(inputs), labels)
             if train:
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             total += loss.item()
-            images += len(labels)
-        seconds = time.perf_counter() - start
-    del batches
-    return seconds / images
+            counts.append(len(labels))
+
+    with torch.set_grad_enabled(train):
+        run(WARM_UP)
+        seconds = clock(lambda: run(steps), device)
+    return seconds / sum(counts)
 
 
 def our_seconds(config: Config, split: Split, blocks: int, steps: int, train: bool) -> float:
@@ -93,15 +96,14 @@ def our_seconds(config: Config, split: Split, blocks: int, steps: int, train: bo
     set_seed(config.seed)
     runtime = Runtime.of(config)
     model = runtime.place(build_model(config, blocks))
-    optimizer = make_optimizer(model, LR, 0.0)
+    step = TrainStep(model, make_optimizer(model, LR, 0.0), runtime)
     loader = make_loader(config, split, (WARM_UP + steps) * config.data.batch_size, augment=train)
+    images = []
 
-    seconds = 0.0
-    for epoch, count in enumerate((WARM_UP, steps)):
-        batches, start = islice(loader.epoch(epoch), count), time.perf_counter()
-        if train:
-            images = train_epoch(model, batches, optimizer, runtime).images
-        else:
-            images = evaluate(model, batches, runtime).images
-        seconds = time.perf_counter() - start
-    return seconds / images
+    def run(epoch: int, steps: int) -> None:
+        batches = islice(loader.epoch(epoch), steps)
+        done = train_epoch(step, batches) if train else evaluate(model, batches, runtime)
+        images.append(done.images)
+
+    run(0, WARM_UP)
+    return clock(lambda: run(1, steps), runtime.device) / images[-1]

@@ -1,92 +1,103 @@
-"""Comparisons of the two loops, and the machine's own limit."""
+"""All measurements, in one process, one after the other."""
 
 from __future__ import annotations
 
 import statistics
-import time
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-import torch
-
+from eurosat_lib.bench.augmentations import compare_augmentations
+from eurosat_lib.bench.limits import peak_flops, share_outside_convolutions
 from eurosat_lib.bench.loops import our_seconds, usual_seconds
-from eurosat_lib.config import Config
-from eurosat_lib.data import Split, load_dataset
+from eurosat_lib.bench.pieces import decoding, memory, rendering, scaling, stages
+from eurosat_lib.bench.rows import Row
+from eurosat_lib.config import Config, override
+from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.model import build_model, layer_table
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment
 
-MATRIX = 2048  # side of the matrices of the peak measurement
-LOOPS = (usual_seconds, our_seconds)
 
-
-def peak_flops(config: Config) -> float:
-    """Measure the machine's matrix product, in the precision of the training: operations/s."""
-    runtime = Runtime.of(config)
-    dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
-    a = torch.randn(MATRIX, MATRIX, device=runtime.device, dtype=dtype)
-    times = []
-    for _ in range(6):
-        start = time.perf_counter()
-        float((a @ a)[0, 0])  # waits for the device
-        times.append(time.perf_counter() - start)
-    return 2 * MATRIX**3 / statistics.median(times[1:])
-
-
-def measure(config: Config, steps: int, rounds: int) -> dict[str, Any]:
-    """Run all comparisons; within a round the two loops follow each other.
+def measure(full: Config, small: Config, steps: int, rounds: int) -> dict[str, Any]:
+    """Measure and print, row by row.
 
     Args:
-        config: network, batch size, device.
-        steps: timed batches of each run.
+        full: configuration of the loops: network, batch size, device.
+        small: configuration of the pieces that would take hours on a CPU with the former.
+        steps: timed batches of each loop.
         rounds: repetitions, over which medians are taken.
 
     Returns:
-        Machine, versions, and one row per comparison (see :func:`compare`).
+        Machine, versions, settings, and the rows.
     """
-    runtime, peak = Runtime.of(config), peak_flops(config)
-    split = load_dataset(config).train
+    runtime = Runtime.of(full)
     rows = []
-    for blocks in sorted(set(config.grid.blocks_per_stage)):
-        for train in (True, False):
-            rows.append(compare(config, split, blocks, train, steps, rounds, peak))
-            print(format_row(rows[-1]), flush=True)
+    for row in _rows(full, small, steps, rounds):
+        rows.append(asdict(row))
+        print(row.line(), flush=True)
     return {
         "device": describe_device(runtime),
         "precision": runtime.precision,
         "environment": describe_environment(),
-        "profile": config.profile,
-        "batch_size": config.data.batch_size,
+        "profile": full.profile,
+        "batch_size": full.data.batch_size,
         "steps": steps,
         "rounds": rounds,
-        "peak_gflops": peak / 1e9,
         "rows": rows,
     }
 
 
-def compare(
-    config: Config, split: Split, blocks: int, train: bool, steps: int, rounds: int, peak: float
-) -> dict[str, Any]:
-    """Time both loops in turn: microseconds per image (medians), ratio, share of the peak."""
+def _rows(full: Config, small: Config, steps: int, rounds: int) -> Iterator[Row]:
+    dataset, runtime = load_dataset(full), Runtime.of(full)
+    peak = peak_flops(full)
+    yield Row("limit", f"matrix product, {runtime.precision}", peak / 1e9, "GFLOP/s", 5)
+    blocks = sorted(set(full.grid.blocks_per_stage))
+    for count in blocks:
+        for train in (True, False):
+            yield _loops(full, dataset, count, train, steps, rounds, peak)
+    if runtime.precision != "fp32":
+        single = override(full, {"compute.precision": "fp32"})
+        yield _loops(single, dataset, blocks[0], True, steps, rounds, None)
+    for count in blocks:
+        share = 100 * share_outside_convolutions(full, count, rounds)
+        yield Row("limit", f"step outside the convolutions, {count} blocks", share, "%", rounds)
+    yield memory(runtime.device)
+    yield from compare_augmentations(full, dataset.train, 5 * rounds)
+    yield from decoding(full)
+    yield from stages(small, dataset)
+    yield from scaling(small, dataset, steps)
+    yield from rendering(full)
+
+
+def _loops(
+    config: Config,
+    dataset: EuroSAT,
+    blocks: int,
+    train: bool,
+    steps: int,
+    rounds: int,
+    peak: float | None,
+) -> Row:
+    """Time both loops in turn; within a round they follow each other."""
+    split = dataset.train if train else dataset.validation
     pairs = [
-        tuple(time_loop(config, split, blocks, steps, train) for time_loop in LOOPS)
+        (
+            usual_seconds(config, split, blocks, steps, train),
+            our_seconds(config, split, blocks, steps, train),
+        )
         for _ in range(rounds)
     ]
-    usual, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+    usual, ours = (1e6 * statistics.median(column) for column in zip(*pairs, strict=True))
+    share = _flop(config, blocks, train) / (ours / 1e6) / peak if peak else 0.0
+    verb = "training" if train else "evaluation"
+    what = f"{verb}, {blocks} blocks, {Runtime.of(config).precision}"
+    ratio = statistics.median(a / b for a, b in pairs)
+    note = f"{share:.0%} of the matrix product" if share else ""
+    return Row("loop", what, ours, "µs/image", rounds, usual, ratio, note)
+
+
+def _flop(config: Config, blocks: int, train: bool) -> float:
+    """Operations for one image: two a multiply-accumulate, three passes in training."""
     shape = (3, config.data.image_size, config.data.image_size)
     macs = sum(row.macs for row in layer_table(build_model(config, blocks), shape))
-    return {
-        "what": "train" if train else "evaluate",
-        "blocks": blocks,
-        "usual_us": usual * 1e6,
-        "ours_us": ours * 1e6,
-        "speedup": statistics.median(a / b for a, b in pairs),
-        "peak_share": 2 * macs * (3 if train else 1) / ours / peak,
-    }
-
-
-def format_row(row: dict[str, Any]) -> str:
-    """Write one comparison as a line of the console's table."""
-    return (
-        f"{row['what']:<9} {row['blocks']} blocks   usual {row['usual_us']:9.1f} us/image   "
-        f"ours {row['ours_us']:9.1f} us/image   x {row['speedup']:5.2f}   "
-        f"{row['peak_share']:6.1%} of the matmul peak"
-    )
+    return 2 * macs * (3 if train else 1)

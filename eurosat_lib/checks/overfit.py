@@ -12,7 +12,7 @@ from eurosat_lib.model import build_model, count_parameters
 from eurosat_lib.progress import progress
 from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.steps import Divergence, make_optimizer, train_epoch
+from eurosat_lib.training.steps import Divergence, TrainStep, make_optimizer, train_epoch
 
 
 class Overfit(Record):
@@ -58,13 +58,14 @@ def overfit_small(config: Config, dataset: EuroSAT) -> Overfit:
     set_seed(config.seed)
     model = runtime.place(build_model(config))
     optimizer = make_optimizer(model, settings.lr, settings.weight_decay)
+    step = TrainStep(model, optimizer, runtime)
     loader = make_loader(config, dataset.train, settings.size)  # fixed images, fixed order
     batches = list(loader.epoch(0))
     losses, accuracies = [], []
     with progress("Overfit", total=settings.epochs, unit="epoch") as bar:
         for _ in range(settings.epochs):
             try:
-                means = train_epoch(model, batches, optimizer, runtime)
+                means = train_epoch(step, batches)
             except Divergence as error:
                 raise UserError(f"overfit_small diverged ({error}); lower overfit.lr") from None
             losses.append(means.loss)

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import Split, load_dataset
+from eurosat_lib.data.store import Store, open_store
 from eurosat_lib.runtime import epoch_generator, get_device
 from eurosat_lib.transforms import (
     Augmentation,
+    Draws,
     Preprocessing,
     get_augmentation_transforms,
     get_preprocess_transforms,
 )
-
-RESIZE_BATCH = 1024  # images resized at a time: bounds the memory of an antialiased resize
 
 
 @dataclass
@@ -32,13 +32,12 @@ class BatchLoader:
     Each ``for`` loop over a training loader is the next epoch; ``epoch(e)`` gives any of them.
     """
 
-    images: Tensor  # uint8 (N, 3, S, S)
-    labels: Tensor  # int64 (N,)
+    images: Store
+    labels: Tensor  # int64 (N,), on the device
     batch_size: int
     preprocess: Preprocessing
     augment: Augmentation | None
     seed: int
-    device: torch.device
     _epoch: int = field(default=0, repr=False)
 
     def __len__(self) -> int:
@@ -57,21 +56,24 @@ class BatchLoader:
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Iterate over the batches of epoch number ``epoch``, counted from 0."""
-        generator = epoch_generator(self.seed, epoch)
+        device, count = self.labels.device, self.num_images
         if self.augment:
-            order = torch.randperm(self.num_images, generator=generator)
+            generator = epoch_generator(self.seed, epoch)
+            order = torch.randperm(count, generator=generator)
+            draws = self.augment.draw(count, generator).to(device)
         else:
-            order = torch.arange(self.num_images)
-        for index in order.split(self.batch_size):
-            yield self._batch(index, generator)
+            order, draws = torch.arange(count), None
+        order = order.to(self.images.positions)
+        for start in range(0, count, self.batch_size):
+            batch = slice(start, start + self.batch_size)
+            yield self._batch(order[batch], draws[batch] if draws else None)
 
-    def _batch(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        images = self.images[index].to(self.device, non_blocking=True)
-        labels = self.labels[index].to(self.device, non_blocking=True)
-        if self.augment:
-            images = self.augment(images, generator)
+    def _batch(self, rows: Tensor, draws: Draws | None) -> tuple[Tensor, Tensor]:
+        images = self.images.take(rows)
+        if self.augment and draws:
+            images = self.augment(images, draws)
         images = self.preprocess(images)
-        return images.contiguous(memory_format=torch.channels_last), labels
+        return images.contiguous(memory_format=torch.channels_last), self.labels[rows]
 
 
 def get_dataloaders(
@@ -108,16 +110,15 @@ def make_loader(
         augment: shuffle and augment, as for training.
         seed: of the order and augmentation; ``None``: ``config.seed``.
     """
-    preprocess = get_preprocess_transforms(config)
+    preprocess, device = get_preprocess_transforms(config), get_device(config.compute.device)
     index = subset(len(split.labels), limit)
     return BatchLoader(
-        images=_resized(split.images, index, preprocess),
-        labels=torch.from_numpy(split.labels[index].astype(np.int64)),
+        images=open_store(split, index, preprocess, device),
+        labels=torch.from_numpy(split.labels[index].astype(np.int64)).to(device),
         batch_size=config.data.batch_size,
         preprocess=preprocess,
         augment=get_augmentation_transforms(config) if augment else None,
         seed=config.seed if seed is None else seed,
-        device=get_device(config.compute.device),
     )
 
 
@@ -126,12 +127,3 @@ def subset(total: int, limit: int | None) -> np.ndarray:
     if limit is None or limit >= total:
         return np.arange(total)
     return np.sort(np.random.default_rng(0).permutation(total)[:limit])
-
-
-def _resized(images: np.ndarray, index: np.ndarray, preprocess: Preprocessing) -> Tensor:
-    """Resize is deterministic, so it is done once here and not at every epoch."""
-    parts = [
-        preprocess.resize(torch.from_numpy(images[part]))
-        for part in np.array_split(index, max(1, len(index) // RESIZE_BATCH))
-    ]
-    return torch.cat(parts)

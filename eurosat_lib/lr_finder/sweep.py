@@ -16,7 +16,7 @@ from eurosat_lib.model import build_model
 from eurosat_lib.progress import progress
 from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.steps import make_optimizer, train_step
+from eurosat_lib.training.steps import TrainStep, make_optimizer, set_lr
 
 
 class Sweep(Record):
@@ -121,14 +121,14 @@ def sweep(config: Config, dataset: EuroSAT, seed: int, on_step=lambda: None) -> 
     set_seed(seed)
     model = runtime.place(build_model(config)).train()
     optimizer = make_optimizer(model, settings.min_lr, settings.weight_decay)
+    step = TrainStep(model, optimizer, runtime)
     loader = make_loader(config, dataset.train, config.data.train_limit, augment=True, seed=seed)
     rates = np.geomspace(settings.min_lr, settings.max_lr, settings.iterations)
     losses: list[float] = []
     stopped = "end"
     for lr, (images, labels) in zip(rates, _endless(loader), strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = float(lr)
-        loss = float(train_step(model, optimizer, images, labels, runtime)[0])
+        set_lr(optimizer, float(lr))
+        loss = float(step(images, labels)[0])
         on_step()
         if not math.isfinite(loss):
             stopped = "not finite"

@@ -80,7 +80,8 @@ def _as_seen(config: Config, images: np.ndarray, augmented: bool) -> Tensor:
     preprocess = get_preprocess_transforms(config)
     batch = preprocess.resize(torch.from_numpy(images))
     if augmented:
-        batch = get_augmentation_transforms(config)(batch, epoch_generator(config.seed, 0))
+        augment = get_augmentation_transforms(config)
+        batch = augment(batch, augment.draw(len(batch), epoch_generator(config.seed, 0)))
     return preprocess.invert(preprocess(batch))
 
 

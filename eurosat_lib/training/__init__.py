@@ -4,11 +4,12 @@ from eurosat_lib.training.fit import Plan, fit
 from eurosat_lib.training.records import EpochRecord, Fit, Hyperparameters
 from eurosat_lib.training.steps import (
     Divergence,
+    TrainStep,
     evaluate,
     make_optimizer,
     predict,
+    set_lr,
     train_epoch,
-    train_step,
 )
 
 __all__ = [
@@ -17,10 +18,11 @@ __all__ = [
     "Fit",
     "Hyperparameters",
     "Plan",
+    "TrainStep",
     "evaluate",
     "fit",
     "make_optimizer",
     "predict",
+    "set_lr",
     "train_epoch",
-    "train_step",
 ]

@@ -11,13 +11,20 @@ from pathlib import Path
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import make_loader
-from eurosat_lib.errors import UserError
 from eurosat_lib.model import build_model, count_parameters
+from eurosat_lib.progress import announce
 from eurosat_lib.runtime import Runtime, set_seed
 from eurosat_lib.tracking import LiveRun
-from eurosat_lib.training.checkpoint import describe_task, load_checkpoint, save_checkpoint
+from eurosat_lib.training.checkpoint import describe_task, save_checkpoint
 from eurosat_lib.training.records import EpochRecord, Fit, Hyperparameters
-from eurosat_lib.training.steps import Divergence, evaluate, make_optimizer, train_epoch
+from eurosat_lib.training.resume import forget_states, keep_state, restore_state
+from eurosat_lib.training.steps import (
+    Divergence,
+    TrainStep,
+    evaluate,
+    make_optimizer,
+    train_epoch,
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,8 @@ def fit(
                 run.epoch(record.model_dump())
                 on_epoch(record)
         except Divergence as error:
-            diverged = f"epoch {len(trainer.records) + 1}: {error}"
+            good = len(trainer.records)
+            diverged = f"epoch {good + 1}: {error}; last good epoch: {good or 'none'}"
     return trainer.finish(diverged)
 
 
@@ -85,25 +93,24 @@ class _Trainer:
         hyper = self.plan.hyperparameters
         model = build_model(self.config, hyper.blocks_per_stage, hyper.dilation_stage3)
         self.model = self.runtime.place(model)
-        self.optimizer = make_optimizer(self.model, hyper.lr, hyper.weight_decay)
+        optimizer = make_optimizer(self.model, hyper.lr, hyper.weight_decay)
+        self.step = TrainStep(self.model, optimizer, self.runtime)
         self.records: list[EpochRecord] = []
 
-    @property
-    def _last(self) -> Path:
-        return self.folder / "last.ckpt"
-
     def resume(self) -> None:
-        """Go on from ``last.ckpt``; a damaged or foreign one is dropped, and training restarts."""
-        if not self._last.is_file():
-            return
-        try:
-            content = load_checkpoint(self._last)
-            self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
-            self.records = [EpochRecord(**row) for row in content["epochs"]]
-        except (UserError, RuntimeError, KeyError, ValueError, TypeError):
-            self._last.unlink()
-            self._start()
+        """Go on from the state that a killed training left, if there is one."""
+        if restore_state(self.folder, self._restore, self._start):
+            announce(f"going on after epoch {len(self.records)} of {self.plan.epochs}")
+
+    def _restore(self, content: dict) -> None:
+        self.model.load_state_dict(content["model"])
+        moments, optimizer = content["optimizer"], self.step.optimizer
+        parameters = dict(enumerate(self.model.parameters()))
+        shapes = {i: state["exp_avg"].shape for i, state in moments.items()}
+        if shapes != {i: p.shape for i, p in parameters.items()}:
+            raise ValueError("its optimiser is that of another network")
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+        self.records = [EpochRecord(**row) for row in content["epochs"]]
 
     def goes_on(self) -> bool:
         """Tell whether another epoch is due."""
@@ -118,9 +125,7 @@ class _Trainer:
         """
         start, number = time.perf_counter(), len(self.records)
         batches = self.train.epoch(number)
-        means = train_epoch(
-            self.model, batches, self.optimizer, self.runtime, on_batch, self._steps_left()
-        )
+        means = train_epoch(self.step, batches, on_batch, self._steps_left())
         checked = evaluate(self.model, self.validation, self.runtime)
         if not (math.isfinite(checked.loss) and math.isfinite(means.grad_norm)):
             raise Divergence(means.steps, self.plan.hyperparameters.lr)
@@ -141,7 +146,7 @@ class _Trainer:
 
     def finish(self, diverged: str) -> Fit:
         """Remove the state, no longer needed, and sum up."""
-        self._last.unlink(missing_ok=True)
+        forget_states(self.folder)
         return Fit(
             hyperparameters=self.plan.hyperparameters,
             seed=self.config.seed,
@@ -161,9 +166,12 @@ class _Trainer:
         self.records.append(record)
         if self.plan.keep_best and record.val_accuracy > best:
             save_checkpoint(self.folder / "best.ckpt", self._weights(record))
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        rows = [r.model_dump() for r in self.records]
-        save_checkpoint(self._last, {**state, "epochs": rows})
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.step.optimizer.state_dict()["state"],
+            "epochs": [r.model_dump() for r in self.records],
+        }
+        keep_state(self.folder, state)
 
     def _weights(self, record: EpochRecord) -> dict:
         return {

@@ -1,4 +1,4 @@
-"""The network: three stages of convolution blocks, the last one dilated, and a linear head."""
+"""Count and measure the network: parameters, receptive field, layers."""
 
 from __future__ import annotations
 
@@ -7,69 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from eurosat_lib.config import Config
-
-NUM_CLASSES = 10
-
-
-class DilatedCNN(nn.Module):
-    """Stages of [Conv 3x3 -> BatchNorm -> ReLU], max-pool after two of them, dilation in the last.
-
-    Input float32 (B, 3, H, W), H and W at least 4; output logits (B, num_classes).
-    """
-
-    def __init__(
-        self,
-        channels: tuple[int, int, int] = (64, 128, 256),
-        blocks_per_stage: int = 2,
-        dilation_stage3: int = 2,
-        num_classes: int = NUM_CLASSES,
-    ) -> None:
-        """Build the network with PyTorch's default initialisation."""
-        super().__init__()
-        widths = (3, *channels)
-        dilations = (1, 1, dilation_stage3)
-        self.stages = nn.Sequential(
-            *(
-                _stage(widths[i], widths[i + 1], blocks_per_stage, dilations[i], pool=i < 2)
-                for i in range(3)
-            )
-        )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(channels[-1], num_classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits (B, num_classes) of normalised images (B, 3, H, W)."""
-        features = self.stages(images)  # (B, C3, H / 4, W / 4)
-        return self.head(self.pool(features).flatten(1))  # (B, C3) -> (B, num_classes)
-
-
-def _stage(inputs: int, outputs: int, blocks: int, dilation: int, pool: bool) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for block in range(blocks):
-        layers += [
-            nn.Conv2d(
-                outputs if block else inputs, outputs, 3, padding=dilation, dilation=dilation
-            ),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
-
-
-def build_model(
-    config: Config, blocks_per_stage: int | None = None, dilation_stage3: int | None = None
-) -> DilatedCNN:
-    """Build the network of ``config.model``; two of its values may be given instead.
-
-    Weights depend on PyTorch's global generator: call ``set_seed`` first.
-    """
-    model = config.model
-    return DilatedCNN(
-        model.channels,
-        blocks_per_stage or model.blocks_per_stage,
-        dilation_stage3 or model.dilation_stage3,
-    )
+from eurosat_lib.model.network import NUM_CLASSES
 
 
 def count_parameters(model: nn.Module) -> int:
