@@ -8,6 +8,7 @@ the same on every device, and nothing has to be sent to the device between two b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -37,8 +38,9 @@ class Preprocessing:
         Returns:
             float32 (B, 3, size, size), in units of the channel's standard deviation.
         """
-        images = self.resize(images)
-        return F.normalize(F.to_dtype(images, torch.float32, scale=True), self.mean, self.std)
+        images = F.to_dtype(self.resize(images), torch.float32, scale=True)
+        mean, std = (_per_channel(values, images.device) for values in (self.mean, self.std))
+        return images.sub(mean).div_(std)
 
     def resize(self, images: Tensor) -> Tensor:
         """Resize to (size, size), bilinear with antialiasing; nothing if it is that size."""
@@ -48,10 +50,15 @@ class Preprocessing:
 
     def invert(self, batch: Tensor) -> Tensor:
         """Undo the normalisation, for display: float32 (B, 3, size, size) in [0, 1]."""
-        mean, std = (
-            torch.tensor(v, device=batch.device).view(3, 1, 1) for v in (self.mean, self.std)
-        )
+        mean, std = (_per_channel(values, batch.device) for values in (self.mean, self.std))
         return (batch * std + mean).clamp(0, 1)
+
+
+@cache
+def _per_channel(values: tuple[float, float, float], device: torch.device) -> Tensor:
+    """Keep constants on the device, (3, 1, 1); torchvision's normalize sends them each time."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).view(3, 1, 1)
 
 
 @dataclass(frozen=True)

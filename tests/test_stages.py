@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -211,6 +212,17 @@ def test_all_trials_diverged_is_said(on_blobs, monkeypatch):
     monkeypatch.setitem(fit.__globals__, "train_epoch", diverge)
     with pytest.raises(UserError, match="every trial diverged"):
         stages.grid_search(on_blobs)
+
+
+def test_seconds_count_the_processes_that_were_killed(on_blobs):
+    folder = cache.stage_folder(on_blobs, "killed", "k" * 64)
+    folder.mkdir(parents=True)
+    now = time.time()  # it began 1000 s ago, left its last file 900 s ago, and was killed
+    (folder / ".begun.json").write_text(json.dumps({"seconds": 7.0, "at": now - 1000}))
+    (folder / "last.ckpt").write_text("state")
+    os.utime(folder / "last.ckpt", (now - 900, now - 900))
+    work = (on_blobs, Architecture, "killed", "k" * 64, lambda _: stages.test_model(on_blobs))
+    assert 107 <= cache.cached(*work)[1]["seconds"] < 200
 
 
 def test_two_processes_on_one_stage_wait_for_each_other(on_blobs):

@@ -1,13 +1,16 @@
 import importlib
 import math
+import statistics
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from eurosat_lib.config import override
 from eurosat_lib.data.loaders import make_loader, subset
+from eurosat_lib.data.types import CLASSES, EuroSAT, Source, Split
 from eurosat_lib.errors import UserError
 from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, set_seed
@@ -120,6 +123,29 @@ def test_a_damaged_last_checkpoint_is_not_used(tiny, blobs, tmp_path):
     assert len(run(tiny, blobs, tmp_path).epochs) == 3
 
 
+def test_precision_moves_accuracy_less_than_the_seed(tiny, tmp_path):
+    """Paired over seeds: same weights, batches and augmentation, float32 against bfloat16."""
+    dataset = noisy_colors(train=256, validation=500)
+    accuracies = {}
+    for precision in ("fp32", "bf16"):
+        config = override(tiny, {"compute.precision": precision})
+        fits = [
+            fit(
+                config.model_copy(update={"seed": seed}),
+                dataset,
+                Plan(POINT, 4),
+                tmp_path / f"{precision}{seed}",
+                tmp_path / f"run{precision}{seed}",
+            )
+            for seed in range(5)
+        ]
+        accuracies[precision] = [result.last.val_accuracy for result in fits]
+    assert accuracies["fp32"] != accuracies["bf16"]  # the precision is used
+    pairs = zip(accuracies["bf16"], accuracies["fp32"], strict=True)
+    difference = statistics.fmean(a - b for a, b in pairs)
+    assert abs(difference) < statistics.stdev(accuracies["fp32"])
+
+
 def test_max_steps_stops_inside_an_epoch(tiny, blobs, tmp_path):
     plan = Plan(POINT, 5, max_steps=8)  # 6 steps an epoch
     result = fit(tiny, blobs, plan, tmp_path / "work", tmp_path / "run")
@@ -205,6 +231,21 @@ def test_choice_prefers_configuration_then_best_search(tiny, blobs, tmp_path):
 )
 def test_compact_numbers(value, text):
     assert compact(value) == text
+
+
+def noisy_colors(train, validation):
+    """Ten colours under strong noise: a task with errors left, where precision could show."""
+    generator = np.random.default_rng(5)
+    palette = generator.integers(90, 166, (10, 3, 1, 1))
+
+    def split(count):
+        labels = np.arange(count) % 10
+        values = palette[labels] + generator.normal(0, 60, (count, 3, 16, 16))
+        values += generator.normal(0, 12, (count, 3, 1, 1))
+        return Split(values.clip(0, 255).astype(np.uint8), labels, ("x",) * count)
+
+    splits = {"train": split(train), "validation": split(validation), "test": split(10)}
+    return EuroSAT(**splits, classes=CLASSES, fingerprint="c" * 64, source=Source("folder", "c"))
 
 
 def history(result):

@@ -40,6 +40,15 @@ def test_preprocessing_resizes_and_inverts(root):
     torch.testing.assert_close(preprocess.invert(batch), expected)
 
 
+def test_preprocessing_equals_torchvision(root, images):
+    preprocess = get_preprocess_transforms(load_config(root / "configs/config.yaml", "full"))
+    x = F.resize(images, [64, 64], antialias=True)
+    expected = F.normalize(
+        F.to_dtype(x, torch.float32, scale=True), preprocess.mean, preprocess.std
+    )
+    assert torch.equal(preprocess(images), expected)
+
+
 def test_crop_repeats_the_edge_and_flip_mirrors(images):
     shift = torch.tensor([[0, 0], [2, -3], [-2, 1], [0, 0], [1, 1], [-1, -1], [3, 3]])
     flip = torch.tensor([False, False, False, True, True, False, True])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 

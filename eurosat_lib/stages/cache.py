@@ -116,6 +116,7 @@ def cached(
 def _compute(
     config: Config, kind: type[R], folder: Path, compute: Callable[[Path], R]
 ) -> tuple[R, dict[str, Any]]:
+    before = _begin(folder)
     started, clock = datetime.now(UTC), time.perf_counter()
     result = compute(folder)
     runtime = Runtime.of(config)
@@ -124,12 +125,25 @@ def _compute(
         "device": describe_device(runtime),
         "precision": runtime.precision,
         "started": started.isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - clock, 2),
+        "seconds": round(before + time.perf_counter() - clock, 2),
         **describe_environment(),
     }
     tree = {"provenance": provenance, "result": result.model_dump(mode="json")}
     write_json(folder / "result.json", tree)
     return _load(folder / "result.json", kind) or (result, provenance)
+
+
+def _begin(folder: Path) -> float:
+    """Note that work begins; return the seconds of processes that were killed at the same work.
+
+    A killed process worked from its beginning to the last file it left in the folder.
+    """
+    note = folder / ".begun.json"
+    known = read_json(note) or {"seconds": 0.0, "at": time.time()}
+    left = [path.stat().st_mtime for path in folder.iterdir() if not path.name.startswith(".")]
+    seconds = known["seconds"] + max(0.0, max(left, default=0.0) - known["at"])
+    write_json(note, {"seconds": seconds, "at": time.time()})
+    return seconds
 
 
 def _at(tree: Mapping[str, Any], dotted: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGE = "eurosat_lib"
 # Rooms whose source does not change a number; decoded data are covered by their fingerprint.
 SILENT = ("config", "errors", "progress", "tracking", "synthetic", "data", "stages")
-SPEAKING = ("data.loaders", "data.audit", "data.pipeline")
+SPEAKING = ("data.loaders", "data.store", "data.audit", "data.pipeline")
 
 
 def _read_package() -> dict[str, str]:

@@ -37,7 +37,7 @@ class GraphedStep:
         self.images, self.labels = images.clone(), labels.clone()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with unchanged(model, optimizer), torch.cuda.stream(side):
+        with torch.cuda.stream(side), unchanged(model, optimizer):
             for _ in range(WARM_UP):
                 step(self.images, self.labels)
         torch.cuda.current_stream().wait_stream(side)
