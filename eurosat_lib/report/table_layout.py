@@ -18,7 +18,8 @@ NARROW, DENSE, LANDSCAPE = (
     105,
     160,
 )  # characters across a table: small type, then a page turned
-NAME = re.compile(r"(?=.*_)[\w.-]{8,30}")  # of a run: one word, though it holds hyphens
+# Never broken: the name of a run, though it holds hyphens, and the shape of a tensor.
+NAME = re.compile(r"(?=.*_)[\w.-]{8,30}|\([\d, ]+\)")
 BREAK = 24  # characters of a text cell before it is broken into lines
 SHORT = 34  # rows of a table that is never cut
 
