@@ -42,6 +42,9 @@ def test_bench_writes_its_table(root, tiny, monkeypatch, capsys):
     assert sections == {"loop", "limit", "augmentation", "stage", "memory", "scaling"}
     assert all(row["value"] > 0 for row in result["rows"] if row["unit"] != "%")
     assert len(capsys.readouterr().out.splitlines()) == len(result["rows"]) + 1
+    table = (tiny.paths.artifacts / "bench.md").read_text().splitlines()
+    assert len(table) == len(result["rows"]) + 4
+    assert "| × " in next(line for line in table if line.startswith("| training, 2 blocks"))
     assert "<svg" in (tiny.paths.artifacts / "bench.svg").read_text()
 
 

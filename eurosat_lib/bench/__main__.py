@@ -1,4 +1,4 @@
-"""Command line of the benchmark: console table, ``artifacts/bench.json`` and ``bench.svg``."""
+"""Command line of the benchmark: console table; ``bench.json``, ``.md``, ``.svg`` in artifacts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from eurosat_lib.bench.figure import bench_figure
 from eurosat_lib.bench.measure import measure
+from eurosat_lib.bench.table import bench_table
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
 from eurosat_lib.runtime import get_device
@@ -35,8 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     folder = full.paths.artifacts
     write_json(folder / "bench.json", result)
+    (folder / "bench.md").write_text(bench_table(result), encoding="utf-8")
     bench_figure(result).savefig(folder / "bench.svg")
-    print(f"{result['device']}, {result['precision']}: {folder / 'bench.json'}, bench.svg")
+    print(f"{result['device']}, {result['precision']}: {folder / 'bench.json'}, .md, .svg")
     return 0
 
 

@@ -32,7 +32,7 @@ def bench_figure(result: dict[str, Any]) -> Figure:
         )
     axes.set_yticks(range(len(rows)), [row["what"] for row in rows])
     axes.invert_yaxis()
-    axes.margins(x=0.2)
+    axes.margins(x=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("milliseconds per image (median)")
     axes.legend(frameon=False, loc="lower right")

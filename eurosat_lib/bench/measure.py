@@ -79,12 +79,9 @@ def _loops(
     peak: float | None,
 ) -> Row:
     """Time both loops in turn; within a round they follow each other."""
-    split = dataset.train if train else dataset.validation
+    split, count = (dataset.train, steps) if train else (dataset.validation, 4 * steps)
     pairs = [
-        (
-            usual_seconds(config, split, blocks, steps, train),
-            our_seconds(config, split, blocks, steps, train),
-        )
+        tuple(loop(config, split, blocks, count, train) for loop in (usual_seconds, our_seconds))
         for _ in range(rounds)
     ]
     usual, ours = (1e6 * statistics.median(column) for column in zip(*pairs, strict=True))
