@@ -10,7 +10,7 @@ from PIL import Image
 from eurosat_lib import captures
 from eurosat_lib.captures import browser as browsers
 from eurosat_lib.captures.__main__ import main
-from eurosat_lib.captures.album import INDEX, take_captures
+from eurosat_lib.captures.album import INDEX, describe, take_captures
 from eurosat_lib.captures.camera import compress
 from eurosat_lib.captures.views import list_views
 from eurosat_lib.errors import UserError
@@ -81,6 +81,16 @@ def test_a_picture_of_other_runs_is_not_shown(tiny):
     assert (found.name, found.alt) == ("overfit", "Des courbes")
     write_runs(tiny, key="another result")
     assert captures.find_captures(tiny) == {}
+
+
+def test_a_diverged_run_is_described_as_such(tiny):
+    write_runs(tiny)
+    runs = tiny.paths.runs
+    write_run(runs / "grid_search" / TRIALS[1], "k", {"train/loss": [(1, float("nan"))]})
+    view = next(view for view in list_views(tiny) if view.name == "compare_lr")
+    text = describe(view, runs)
+    assert f"{TRIALS[0]} finit à train/loss 0,667, val/accuracy 0,667" in text
+    assert f"{TRIALS[1]} diverge" in text
 
 
 def test_without_runs_one_is_told_what_to_do(root, monkeypatch, capsys):

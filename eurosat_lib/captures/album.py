@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def take_captures(config: Config) -> Iterator[Capture]:
     index: dict[str, dict[str, str]] = {}
     with chromium() as browser:
         for view in views:
-            path, alt = folder / f"{view.name}.png", _alt(view, config.paths.runs)
+            path, alt = folder / f"{view.name}.png", describe(view, config.paths.runs)
             with tensorboard(config.paths.runs / view.folder) as address:
                 path.write_bytes(photograph(browser, address, view))
             digest = view.digest(config.paths.runs)
@@ -72,8 +73,8 @@ def take_captures(config: Config) -> Iterator[Capture]:
             yield Capture(view.name, path, alt, digest)
 
 
-def _alt(view: View, runs: Path) -> str:
-    """Say which page of TensorBoard it is, and where its curves end."""
+def describe(view: View, runs: Path) -> str:
+    """Say in French which page of TensorBoard a view is, and where its curves end."""
     names = liste([run.partition("/")[2] for run in view.runs])
     stage = view.runs[0].partition("/")[0]
     if not view.tags:
@@ -84,8 +85,10 @@ def _alt(view: View, runs: Path) -> str:
     ends = []
     for run in view.runs:
         series = read_run(runs / run, view.tags)
-        values = (f"{tag} {nombre(float(series[tag].iloc[-1]), 3)}" for tag in view.tags)
-        ends.append(f"{run.partition('/')[2]} finit à {', '.join(values)}")
+        last = {tag: float(series[tag].iloc[-1]) for tag in view.tags if tag in series}
+        values = [f"{tag} {nombre(v, 3)}" for tag, v in last.items() if math.isfinite(v)]
+        end = f"finit à {', '.join(values)}" if values else "diverge"
+        ends.append(f"{run.partition('/')[2]} {end}")
     return f"Onglet Time Series de TensorBoard, {stage} ({names}) : {' ; '.join(ends)}."
 
 

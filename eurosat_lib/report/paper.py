@@ -27,6 +27,8 @@ def prepare(page: str, measure: Callable[[str], dict[int, Block]]) -> str:
     main = root.get_element_by_id("contenu", None)
     if main is None:
         return page
+    for code in main.xpath('.//details[contains(@class, "code")]'):
+        code.drop_tree()  # not printed, and long to style
     keep_words(main)
     for _ in range(PASSES):
         blocks = _flow(main)
@@ -80,6 +82,8 @@ def _draft(root: HtmlElement) -> str:
     draft = lxml.html.document_fromstring(lxml.html.tostring(root, encoding="unicode"))
     for image in draft.xpath("//main//img[@width and @height]"):
         image.set("src", BLANK.format(image.get("width"), image.get("height")))
+    for formula in draft.xpath("//main//*[local-name()='svg']"):
+        formula[:] = []  # its size is written on it
     for contents in draft.xpath("//nav//a"):
         contents.drop_tag()
     return lxml.html.tostring(draft, encoding="unicode", doctype="<!DOCTYPE html>")
