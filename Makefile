@@ -37,7 +37,7 @@ BUILD := "$$PY" -m eurosat_lib.report build --profile "$$PROFILE" --data "$$DATA
 	--name "$$NAME" --params="$$PARAMS"
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
 
-.PHONY: help setup ready report test lint lab tensorboard bench compute clean $(NOTEBOOKS)
+.PHONY: help setup ready report test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -79,6 +79,12 @@ lab: ready # open JupyterLab at notebooks/
 
 tensorboard: ready # open TensorBoard at runs/
 	@"$$PY" -m tensorboard.main --logdir "runs/$$NAME"
+
+captures: ready # photograph TensorBoard for the report (needs a Chromium browser)
+	@"$$PY" -m eurosat_lib.captures --name "$$NAME"
+
+gallery: ready # rebuild docs/FIGURES.md from the executed notebooks
+	@"$$PY" -m eurosat_lib.report.gallery --name "$$NAME" --profile "$$PROFILE"
 
 bench: ready # time training and evaluation against the usual loop
 	@"$$PY" -m eurosat_lib.bench $(if $(filter-out auto,$(PROFILE)),--profile "$$PROFILE") \

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRAINING_TAGS = {
     "train/loss": "train_loss",
@@ -25,6 +31,7 @@ def write_run(
     series: Mapping[str, Iterable[tuple[int, float]]],
     hparams: Mapping[str, float | int | str] | None = None,
     metrics: Mapping[str, float] | None = None,
+    seconds: Mapping[int, float] | None = None,
 ) -> None:
     """Write one finished run, replacing what the folder holds; nothing if it is there already.
 
@@ -34,18 +41,37 @@ def write_run(
         series: tag -> (step, value) pairs.
         hparams: hyperparameters for TensorBoard's HParams tab.
         metrics: tag -> final value shown beside them.
+        seconds: step -> time since the start at which it was done, for TensorBoard's axis of time.
     """
-    marker = folder / MARKER
-    if marker.is_file() and marker.read_text(encoding="utf-8") == key:
+    if run_key(folder) == key:
         return
     shutil.rmtree(folder, ignore_errors=True)
+    seconds = seconds or {}
+    start = time.time() - max(seconds.values(), default=0.0)
     with LiveRun(folder) as run:
         for tag, points in series.items():
             for step, value in points:
-                run.scalar(tag, value, step)
+                run.scalar(tag, value, step, start + seconds.get(step, 0.0))
         if hparams:
             run.hparams(hparams, metrics or {})
-    marker.write_text(key, encoding="utf-8")
+    (folder / MARKER).write_text(key, encoding="utf-8")
+
+
+def write_images(folder: Path, images: Mapping[str, bytes]) -> None:
+    """Write a run of pictures, replacing what the folder holds; nothing if they are there already.
+
+    Args:
+        folder: of the run, below ``runs/``.
+        images: tag -> a PNG file's bytes.
+    """
+    digests = {tag: hashlib.sha256(png).hexdigest() for tag, png in images.items()}
+    key = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    if run_key(folder) == key:
+        return
+    with LiveRun(folder) as run:
+        for tag, png in images.items():
+            run.image(tag, png)
+    (folder / MARKER).write_text(key, encoding="utf-8")
 
 
 def keep_only(folder: Path, names: Iterable[str]) -> None:
@@ -74,9 +100,17 @@ class LiveRun:
         """Flush and close."""
         self._writer.close()
 
-    def scalar(self, tag: str, value: float, step: int) -> None:
-        """Log one value."""
-        self._writer.add_scalar(tag, value, step)
+    def scalar(self, tag: str, value: float, step: int, when: float | None = None) -> None:
+        """Log one value; ``when`` in seconds since 1970, by default now."""
+        self._writer.add_scalar(tag, value, step, walltime=when)
+
+    def image(self, tag: str, png: bytes) -> None:
+        """Log a picture, at step 0."""
+        import numpy as np
+        from PIL import Image
+
+        pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+        self._writer.add_image(tag, pixels, 0, dataformats="HWC")
 
     def epoch(self, record: Mapping[str, float]) -> None:
         """Log one epoch under the tags of ``TRAINING_TAGS``; the step is the epoch, from 1."""
@@ -101,8 +135,15 @@ def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, list[tup
     return {tag: [(int(r["epoch"]), r[name]) for r in rows] for tag, name in TRAINING_TAGS.items()}
 
 
+def run_key(folder: Path) -> str:
+    """Return the key of the result that a finished run shows; empty for any other folder."""
+    marker = folder / MARKER
+    return marker.read_text(encoding="utf-8") if marker.is_file() else ""
+
+
 def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:
     """Read the scalars of one run: tag -> values indexed by step."""
+    import pandas as pd
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})

@@ -104,6 +104,18 @@ def test_all_questions_are_answered_in_order_in_the_html(page):
         assert len(answer[0].text_content().split()) > 15
 
 
+def test_the_page_links_to_files_that_are_there_and_to_places_in_it(project, page):
+    places = set(page.xpath("//@id"))
+    beside = [a for a in page.xpath("//a/@href") if not a.startswith(("http", "#"))]
+    assert {"notebooks/07_eval.ipynb", "../artifacts/best.ckpt", "../runs/"} <= set(beside)
+    assert all((project / "reports" / address).exists() for address in beside)
+    assert {a[1:] for a in page.xpath("//a/@href") if a.startswith("#")} <= places
+
+
+def test_html_is_light(project):
+    assert (project / "reports/rapport.html").stat().st_size < 5e6  # bytes
+
+
 def test_html_is_one_file_that_asks_for_nothing(page):
     for element in page.xpath("//*[@src]"):
         assert element.get("src").startswith("data:")

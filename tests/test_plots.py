@@ -29,6 +29,7 @@ from eurosat_lib.plots import evaluation as evaluation_plots
 from eurosat_lib.plots import field, images
 from eurosat_lib.plots.axes import French, spread
 from eurosat_lib.plots.images import _one_of_each
+from eurosat_lib.plots.style import WIDTH
 from eurosat_lib.stages import publish
 from eurosat_lib.tables.words import power
 from eurosat_lib.transforms import get_preprocess_transforms
@@ -53,12 +54,21 @@ def check(fig: Figure, name: str = "") -> Figure:
     """What holds for every figure."""
     assert isinstance(fig, Figure) and not plt.get_fignums()
     assert fig.get_suptitle() and len(fig.get_label()) > 20 and fig.get_label()[-1] == "."
-    assert fig.get_figwidth() == pytest.approx(6.7)
+    assert fig.get_figwidth() == pytest.approx(WIDTH)
+    words = [t for t in fig.findobj(matplotlib.text.Text) if t.get_visible() and t.get_text()]
+    assert min(t.get_fontsize() for t in words) >= 7  # points, on paper too
     if name not in DRAWINGS:
         assert any(ax.get_xlabel() for ax in fig.axes)
     for text in (texts(fig), fig.get_label()):
         assert "nan" not in text and " :" not in text and " ;" not in text
     return fig
+
+
+def check_apart(ax) -> None:
+    """No label inside an axes touches another."""
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text().strip()]
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
 
 
 def points(ax) -> list[tuple[float, float]]:
@@ -81,6 +91,14 @@ def recorded(tiny):
         publish.fit_run(tiny, "grid_search", fit)
     publish.fit_run(tiny, "train", TRAINING.fit)
     return tiny
+
+
+def test_figures_become_images_of_a_tensorboard_run(tiny):
+    from eurosat_lib.tracking import run_key
+
+    said = plots.log_figures(tiny, "evaluate/test", {"confusion": plots.confusion(EVALUATION)})
+    assert said == "runs/evaluate/test : confusion"
+    assert run_key(tiny.paths.runs / "evaluate" / "test")
 
 
 def test_ticks_are_french():
@@ -291,6 +309,8 @@ def test_training_curves(recorded):
     assert accuracy.lines[1].get_ydata() == pytest.approx([0.5, 0.8, 0.7])
     assert loss.lines[0].get_ydata() == pytest.approx([1, 0.5, 1 / 3])
     assert texts(fig).count("retenue\u00a0: époque 2") == 2
+    check_apart(loss)
+    check_apart(accuracy)
     assert "80,0\u202f% sur validation" in fig.get_suptitle()
 
 
@@ -300,6 +320,8 @@ def test_comparison(recorded, factor):
     fig = check(plots.comparison(comparisons, factor, recorded))
     curves = comparisons.of(factor).curves
     assert len(fig.axes[1].lines) == 2 * len(curves)  # train and validation
+    for ax in fig.axes:
+        check_apart(ax)
     ends = [line.get_ydata()[-1] for line in fig.axes[1].lines[1::2]]
     assert ends == pytest.approx([curve.last_val_accuracy for curve in curves])
 

@@ -1,15 +1,25 @@
 """The assembled page: what is in it, where, and what is not."""
 
+import base64
+import io
+import re
+from urllib.parse import unquote
+
 import lxml.html
 import nbformat
 import numpy as np
 import pytest
+from lxml import etree
+from matplotlib.figure import Figure
+from PIL import Image
 from report_sample import META, WANTED, edit, three_notebooks
 
 from eurosat_lib.errors import UserError
-from eurosat_lib.report.assemble import assemble
+from eurosat_lib.report.assemble import assemble, paper
+from eurosat_lib.report.images import lighten
 from eurosat_lib.report.maths import draw
 from eurosat_lib.report.meta import ReportMeta
+from eurosat_lib.report.pictures import encode
 from eurosat_lib.report.questionnaire import load_questionnaire, normal
 from eurosat_lib.report.toc import slug
 from eurosat_lib.report.typography import french
@@ -42,7 +52,7 @@ def test_the_page_holds_what_it_should(build):
     for left_out in ("01 · Données", "seed: int", "interactif", "slider", "IntSlider"):
         assert left_out not in text
     assert "Données synthétiques de démonstration." in text and "Profil rapide." in text
-    assert page.xpath("//section[@class='card']//td/text()") == ["42"]
+    assert page.xpath("//section[@class='card']//tr[not(@class)]/td/text()") == ["42"]
 
 
 def test_nothing_is_fetched(build):
@@ -50,6 +60,8 @@ def test_nothing_is_fetched(build):
     addresses = page.xpath("//@src | //link/@href | //script/@src | //use/@href")
     assert all(address.startswith("data:") for address in addresses)
     assert "default-src 'none'" in page.xpath("//meta[@http-equiv]/@content")[0]
+    for image in page.iter("img"):
+        assert not re.search(r"url\((?!%23|data:)", image.attrib.pop("src"))  # to itself, a font
     raw = lxml.html.tostring(page, encoding="unicode")
     for word in ("MathJax", "require.min.js", "cdnjs", "unpkg", "@import", "url("):
         assert word not in raw
@@ -84,6 +96,92 @@ def test_contents_are_nested_and_anchors_ascii_and_unique(build):
     identifiers = page.xpath("//@id")
     assert len(identifiers) == len(set(identifiers))
     assert page.xpath("//h4/@id") == ["sec-donnees", "sec-donnees-2"]
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("Remarque", "remark"), ("À retenir", "tip"), ("Attention", "warning")]
+)
+def test_callouts_are_told_from_quotations(notebooks, build, word, kind):
+    source = f"> **{word}.** Un mot.\n\nTexte.\n\n> **Ceci** n’en est pas un."
+    edit(notebooks[2], 3, lambda cell: cell.update(source=source))
+    _, page = build()
+    last = page.find_class("callout")[-1]
+    assert last.get("class") == f"callout {kind}" and last.get("role") == "note"
+    assert page.xpath("//blockquote")[-1].text_content().strip() == "Ceci n’en est pas un."
+
+
+def test_the_contents_number_as_the_template_does(build):
+    _, page = build()
+    listed = [normal(link.text_content()) for link in page.xpath("//*[@id='toc']//a")]
+    assert listed == [normal(title) for _, title in WANTED.sections]
+
+
+def test_notebooks_and_results_are_linked_from_where_the_page_lies(build, tmp_path):
+    result, folder = tmp_path / "artifacts" / "méta.json", tmp_path / "runs"
+    result.parent.mkdir()
+    result.touch()
+    folder.mkdir()
+    missing = tmp_path / "nothing.csv"
+    _, page = build(files={"Résultats": [result, missing, folder]})
+    rows = {row.find("th").text: row for row in page.xpath("//tr[@class='files']")}
+    assert list(rows) == ["Carnets exécutés", "Résultats"]
+    names = [link.text for link in rows["Résultats"].iter("a")]
+    assert names == ["méta.json", "runs/"]
+    for link in page.xpath("//tr[@class='files']//a | //p[@class='source']/a"):
+        assert (tmp_path / "reports" / unquote(link.get("href"))).exists()
+    assert page.xpath("//h2/following-sibling::p[1][@class='source']/a/text()") == [
+        "Carnet 01_data",
+        "Carnet 02_model",
+    ]
+
+
+def test_what_is_printed_names_the_files_without_links(build):
+    _, page = build()
+    targets = paper(page).xpath("//a/@href")
+    assert targets and all(target.startswith("#") for target in targets)
+    assert page.xpath("//tr[@class='files']//a/@href")
+
+
+def test_an_svg_is_written_short_and_keeps_its_drawing():
+    fig = Figure(figsize=(4, 2))
+    fig.subplots().plot([0.123456789, 2], label="l'axe")
+    source, _, _ = encode(fig)
+    main = lxml.html.fragment_fromstring(f'<div><img src="{source}"></div>')
+    lighten(main)
+    image = main.find("img")
+    head, _, body = image.get("src").partition(",")
+    root = etree.fromstring(unquote(body).encode())
+    before = etree.fromstring(base64.b64decode(source.partition(",")[2]))
+    assert head == "data:image/svg+xml" and image.get("class") == "drawing"
+    assert len(image.get("src")) < 0.9 * len(source)
+    for name in ("path", "use", "clipPath"):
+        assert len(root.findall(f".//{{*}}{name}")) == len(before.findall(f".//{{*}}{name}")) > 0
+    used = set(re.findall(r"(?:href=.|url\()#([\w.-]+)", unquote(body)))
+    assert used == set(root.xpath("//@id"))
+
+
+def test_the_text_of_an_svg_keeps_its_spaces():
+    words = "1\u202f863\u00a0: #5 % &amp; c'est"
+    head = '<svg xmlns="http://www.w3.org/2000/svg">\n <text style="font: 8px \'A\'">'
+    text = f"{head}{words}</text>\n</svg>"
+    source = f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
+    main = lxml.html.fragment_fromstring(f'<div><img src="{source}"></div>')
+    lighten(main)
+    root = etree.fromstring(unquote(main.find("img").get("src").partition(",")[2]).encode())
+    assert root.findtext("{*}text") == words.replace("&amp;", "&")
+
+
+def test_a_png_loses_bytes_and_no_pixel():
+    pixels = np.zeros((90, 90, 4), dtype=np.uint8)
+    pixels[..., 3], pixels[:, ::3, 0] = 255, 200
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=0)
+    source = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    main = lxml.html.fragment_fromstring(f'<div><img src="{source}"></div>')
+    lighten(main)
+    small = Image.open(io.BytesIO(base64.b64decode(main.find("img").get("src").split(",")[1])))
+    assert len(main.find("img").get("src")) < len(source) / 5
+    assert small.mode == "RGB" and np.array_equal(np.asarray(small), pixels[..., :3])
 
 
 def test_code_is_folded_and_highlighted(build):

@@ -13,6 +13,7 @@ from report_sample import displayed
 
 from eurosat_lib.errors import UserError
 from eurosat_lib.report import answer, figure, table
+from eurosat_lib.report.table_layout import fit
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -169,3 +170,18 @@ def test_an_answer_carries_its_name(tmp_path, monkeypatch):
     assert output.metadata == {"eurosat": {"answer": "D4"}}
     with pytest.raises(UserError, match=r"answer D4: reports/answers/D4\.md, line 1.*'n'"):
         answer("D4")
+
+
+def test_names_of_runs_and_shapes_are_never_broken():
+    frame = pd.DataFrame(
+        {"run": ["lr7e-4_wd1e-5_D3_B2", "autre"], "sortie": ["(64, 8, 8)", "un mot de plus"]}
+    )
+    holder = shown(displayed(table, frame, "Un tableau"))
+    fit(holder, holder.find("table"))
+    classes = {cell.text: cell.get("class") for cell in holder.iter("td")}
+    assert classes == {
+        "lr7e-4_wd1e-5_D3_B2": "word",
+        "(64, 8, 8)": "word",
+        "autre": None,
+        "un mot de plus": None,
+    }

@@ -399,6 +399,29 @@ def test_meta_of_a_run_without_git(project):
     assert meta["date"].isoformat() == "2026-11-22"
     assert "Version du code" not in meta["card"]
     assert meta["repository"] == ""
+    assert "Durée des calculs" not in meta["card"]  # nothing was computed
+
+
+def test_the_run_card_counts_the_results_of_this_run_alone(project):
+    config = configure(data="synthetic")
+    folder = config.paths.artifacts / "results"
+    folder.mkdir(parents=True)
+    here, there = {"data": "0123456789abcdef01", "profile": "quick"}, {"data": "ff"}
+    for name, scope, seconds in (
+        ("explore_dataset", here, 20.0),
+        ("train", here, 180.0),
+        ("evaluate", there, 999.0),
+    ):
+        provenance = {"device": "CPU", "precision": "bf16", "seconds": seconds}
+        tree = {"scope": scope, "provenance": provenance, "result": {}}
+        (folder / f"{name}.json").write_text(json.dumps(tree), encoding="utf-8")
+    (config.paths.artifacts / "history.csv").touch()
+    meta = runcard.report_meta(config, [{"seconds": 30.0}, {"seconds": 31.0}])
+    assert meta["card"]["Empreinte des images"] == "SHA-256 0123456789abcdef…"
+    assert meta["card"]["Appareil"] == "CPU, bf16"
+    assert meta["card"]["Durée des calculs"] == "3\u00a0min\u00a020\u00a0s (2\u00a0étapes)"
+    assert meta["card"]["Exécution des carnets"] == "1\u00a0min\u00a001\u00a0s"
+    assert meta["files"]["Résultats"][0].name == "history.csv"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
-import pytest
+import io
 
-from eurosat_lib.tracking import keep_only, read_run, training_series, write_run
+import pytest
+from PIL import Image
+
+from eurosat_lib.tracking import keep_only, read_run, training_series, write_images, write_run
 
 SERIES = {"train/loss": [(1, 2.0), (2, 1.5)], "val/loss": [(1, 2.1), (2, 1.7)]}
 
@@ -42,3 +45,33 @@ def test_epoch_records_become_series():
     series = training_series([row])
     assert series["val/accuracy"] == [(3, 0.4)]
     assert series["train/grad_norm"] == [(3, 7.0)]
+
+
+def events(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def test_epochs_carry_the_time_they_were_done_at(tmp_path):
+    write_run(tmp_path / "a", "key", SERIES, seconds={1: 20.0, 2: 50.0})
+    first, second = events(tmp_path / "a").Scalars("train/loss")
+    assert second.wall_time - first.wall_time == pytest.approx(30, abs=0.01)
+
+
+def test_pictures_are_written_once_and_replaced_by_others(tmp_path):
+    def png(color):
+        stream = io.BytesIO()
+        Image.new("RGB", (30, 20), color).save(stream, "PNG")
+        return stream.getvalue()
+
+    write_images(tmp_path / "a", {"examples/train": png("red")})
+    files = sorted(tmp_path.glob("a/*"))
+    write_images(tmp_path / "a", {"examples/train": png("red")})
+    assert sorted(tmp_path.glob("a/*")) == files
+    write_images(tmp_path / "a", {"examples/train": png("blue")})
+    (image,) = events(tmp_path / "a").Images("examples/train")
+    shown = Image.open(io.BytesIO(image.encoded_image_string)).convert("RGB")
+    assert (shown.size, shown.getpixel((3, 3))) == ((30, 20), (0, 0, 255))

@@ -3,6 +3,7 @@
 Each has a title, French labels with units, and an alt text with the numbers (its ``get_label()``).
 """
 
+from eurosat_lib.plots.board import log_figures
 from eurosat_lib.plots.checks import baselines, gradient_norms, initial_losses
 from eurosat_lib.plots.controls import overfit, signals
 from eurosat_lib.plots.data import channel_statistics, class_distribution
@@ -31,6 +32,7 @@ __all__ = [
     "grid_heatmaps",
     "grid_ranking",
     "initial_losses",
+    "log_figures",
     "lr_sweep",
     "overfit",
     "per_class",

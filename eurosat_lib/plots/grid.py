@@ -36,7 +36,7 @@ LINES = ("-", "--", ":", "-.")
 def grid_ranking(grid: GridSearch) -> Figure:
     """Rank the trials by score; a thin line joins the accuracies of their last two epochs."""
     ranking = grid.ranking
-    fig, ax = one_axes(0.175 * len(ranking) + 1.1)
+    fig, ax = one_axes(0.15 * len(ranking) + 1.0)
     scores = [fit.score for fit in ranking if not fit.diverged]
     ends = [e.val_accuracy for fit in ranking for e in fit.epochs[-2:] if not fit.diverged]
     low = min(ends, default=0.0)

@@ -16,7 +16,7 @@ from eurosat_lib.tables.words import typeset
 
 P = ParamSpec("P")
 
-WIDTH = 6.7  # inches: the 17 cm of text of an A4 page
+WIDTH = 6.5  # inches: the 16.5 cm of text of a printed page, so that letters keep their size
 INK, SOFT, RULE, PANEL = "#1f2328", "#57606a", "#d5dae0", "#f1f3f6"
 # Okabe & Ito (2008): told apart under the common colour blindnesses. Orange, green and purple are
 # darker than theirs, so that words written in them can be read on white.

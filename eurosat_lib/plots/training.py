@@ -39,7 +39,7 @@ def training_curves(training: Training, config: Config) -> Figure:
     fit = training.fit
     name = fit.hyperparameters.name
     curve = read_curves(config, training.stage, [name])[name]
-    fig = new_figure(3.0)
+    fig = new_figure(2.5)
     for ax, (kind, label) in zip(fig.subplots(1, 2), PANELS, strict=True):
         for part, _, color, marker in PARTS:
             draw(ax, curve, f"{part}/{kind}", color=color, marker=marker, ms=3)
@@ -90,7 +90,7 @@ def comparison(comparisons: Comparisons, factor: str, config: Config) -> Figure:
     found = comparisons.of(factor).curves
     curves = read_curves(config, comparisons.source, (curve.name for curve in found))
     labels = [_value(factor, curve.value) for curve in found]
-    fig = new_figure(3.0)
+    fig = new_figure(2.4)
     for ax, (kind, label) in zip(fig.subplots(1, 2), PANELS, strict=True):
         _overlay(ax, curves, kind, labels)
         ax.set_ylabel(label)

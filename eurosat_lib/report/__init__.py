@@ -1,8 +1,8 @@
 """The course report: what notebooks display (here), how it is bound (``assemble``), how it runs.
 
-Notebooks need three names: ``figure``, ``table`` and ``answer``.
+Notebooks need four names: ``figure``, ``table``, ``capture`` and ``answer``.
 """
 
-from eurosat_lib.report.cells import answer, figure, table
+from eurosat_lib.report.cells import answer, capture, figure, table
 
-__all__ = ["answer", "figure", "table"]
+__all__ = ["answer", "capture", "figure", "table"]

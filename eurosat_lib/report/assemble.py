@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -12,17 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import lxml.html
-from lxml import etree
 from lxml.html import HtmlElement
 
-from eurosat_lib.report import blocks, toc
 from eurosat_lib.report.checks import notebook_problems, page_problems, refuse
 from eurosat_lib.report.export import export, merge, read_notebook
-from eurosat_lib.report.maths import typeset
-from eurosat_lib.report.meta import ReportMeta
+from eurosat_lib.report.meta import ReportMeta, links_from
+from eurosat_lib.report.page import complete, shape
 from eurosat_lib.report.pdf import PangoMissing, write_pdf
 from eurosat_lib.report.questionnaire import Questionnaire, load_questionnaire
-from eurosat_lib.report.typography import set_french
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,11 @@ def assemble(
     """
     start = time.monotonic()
     meta = meta if isinstance(meta, ReportMeta) else ReportMeta.of(meta)
-    page = build_page([Path(p) for p in notebooks], meta, questionnaire or load_questionnaire())
     html_path = Path(html_path)
     pdf_path = Path(pdf_path) if pdf_path else None
-    pages = _publish(to_text(page), html_path, pdf_path)
+    wanted = questionnaire or load_questionnaire()
+    page = build_page([Path(p) for p in notebooks], meta, wanted, html_path.parent)
+    pages = _publish(page, html_path, pdf_path)
     return ReportInfo(
         html=html_path,
         pdf=pdf_path,
@@ -92,30 +92,38 @@ def assemble(
 
 
 def build_page(
-    notebooks: Sequence[Path], meta: ReportMeta, questionnaire: Questionnaire
+    notebooks: Sequence[Path],
+    meta: ReportMeta,
+    questionnaire: Questionnaire,
+    folder: Path | None = None,
 ) -> HtmlElement:
     """Merge, export and finish the page, and check it.
+
+    Args:
+        notebooks: executed, in the order of the report.
+        meta: the title page.
+        questionnaire: what must be in it.
+        folder: where the page will lie; its links to notebooks and results start there.
 
     Raises:
         ReportError: with every problem found.
     """
     opened = [(path, read_notebook(path)) for path in notebooks]
     refuse(line for path, notebook in opened for line in notebook_problems(path, notebook))
-    page = lxml.html.document_fromstring(export(merge(opened), meta))
-    main = page.get_element_by_id("contenu")
-    blocks.set_quotes(main)
-    blocks.set_answers(main)
-    blocks.set_checkboxes(main)
-    blocks.hush(main)
-    toc.number_headings(main)
-    blocks.number(main, meta)
-    refuse(typeset(page))
-    refuse([*blocks.set_references(main), *page_problems(main, questionnaire)])
-    set_french(page.body)
-    page.get_element_by_id("toc").append(toc.contents(main))
-    toc.link_headings(main)
-    etree.strip_attributes(page, "data-cell")
-    return page
+    links = links_from(folder or Path.cwd(), {"Carnets exécutés": notebooks, **meta.files})
+    page = lxml.html.document_fromstring(export(merge(opened), meta, links))
+    problems = shape(page, meta)
+    refuse([*problems, *page_problems(page.get_element_by_id("contenu"), questionnaire)])
+    return complete(page, dict(links["Carnets exécutés"]))
+
+
+def paper(page: HtmlElement) -> HtmlElement:
+    """Return the page as it is printed: files beside it are named, not linked."""
+    printed = copy.deepcopy(page)
+    for link in printed.xpath("//a[@href and not(starts-with(@href, '#'))]"):
+        if not re.match(r"https?://|mailto:", link.get("href")):
+            del link.attrib["href"]
+    return printed
 
 
 def to_text(page: HtmlElement) -> str:
@@ -124,17 +132,17 @@ def to_text(page: HtmlElement) -> str:
     return text + "\n"
 
 
-def _publish(text: str, html_path: Path, pdf_path: Path | None) -> int:
+def _publish(page: HtmlElement, html_path: Path, pdf_path: Path | None) -> int:
     """Write both files beside their place, then put them in place; return the pages."""
     html_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=html_path.parent, prefix=".report-") as folder:
         html_new, pdf_new = Path(folder) / "new.html", Path(folder) / "new.pdf"
-        html_new.write_text(text, encoding="utf-8", newline="\n")
+        html_new.write_text(to_text(page), encoding="utf-8", newline="\n")
         if pdf_path is None:
             os.replace(html_new, html_path)
             return 0
         try:
-            pages = write_pdf(text, pdf_new)
+            pages = write_pdf(to_text(paper(page)), pdf_new)
         except PangoMissing as error:
             os.replace(html_new, html_path)
             stale = f"; {pdf_path.name} is an older one" if pdf_path.exists() else ""

@@ -12,7 +12,14 @@ from eurosat_lib.report.places import where, words
 from eurosat_lib.report.table_layout import fit
 
 QUESTION = re.compile(r"([DM]\d{1,2})\.")
-CALLOUTS = {"Remarque": "remark", "À retenir": "remark", "Attention": "warning"}
+CALLOUTS = {
+    "Remarque": "remark",
+    "Note": "remark",
+    "À retenir": "tip",
+    "Conseil": "tip",
+    "Attention": "warning",
+    "Important": "warning",
+}
 
 
 def set_quotes(main: HtmlElement) -> None:
@@ -59,13 +66,6 @@ def set_checkboxes(main: HtmlElement) -> None:
         box.getparent().replace(box, mark)
 
 
-def hush(main: HtmlElement) -> None:
-    """Mark the cells that show nothing but their code: paper leaves them out."""
-    for cell in main.find_class("cell"):
-        if all(child.get("class") == "code" for child in cell):
-            cell.set("class", "cell silent")
-
-
 def number(main: HtmlElement, meta: ReportMeta) -> tuple[int, int]:
     """Number figures and tables in the order of the page; return how many there are of each."""
     figures = main.xpath('.//figure[contains(@class, "eurosat")]')
@@ -79,6 +79,7 @@ def number(main: HtmlElement, meta: ReportMeta) -> tuple[int, int]:
         if meta.marker:
             marker = lxml.html.Element("span", {"class": "marker"})
             marker.text = meta.marker
+            caption[-1].tail = (caption[-1].tail or "").rstrip() + " "
             caption.append(marker)
         fit(holder, table)
     return len(figures), len(tables)

@@ -6,7 +6,7 @@ import html
 import sys
 from typing import TYPE_CHECKING, Any
 
-from eurosat_lib.errors import UserError
+from eurosat_lib.errors import UserError, did_you_mean
 from eurosat_lib.report.markup import anchor, caption_html
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
+    from eurosat_lib.config import Config
     from eurosat_lib.report.pictures import Format
 
 
@@ -75,6 +76,25 @@ def table(
         data, caption_html(caption), note=caption_html(note) if note else None, **options
     )
     _publish(f'<div class="table"{anchor("tab", name)}>{text}</div>', caption)
+
+
+def capture(config: Config, name: str, caption: str) -> None:
+    """Display a screenshot of TensorBoard, or how to take it; the report shows the latest.
+
+    Args:
+        config: of the run.
+        name: ``overfit``, ``lr_finder`` …, see `eurosat_lib.captures.VIEWS`.
+        caption: as for `figure`.
+
+    Raises:
+        UserError: there is no such view.
+    """
+    from eurosat_lib.captures import VIEWS, find_captures
+    from eurosat_lib.report.screenshots import markup
+
+    if name not in VIEWS:
+        raise UserError(f"capture {name!r}: no such view{did_you_mean(name, VIEWS)}")
+    _publish(markup(name, caption_html(caption), find_captures(config).get(name)), caption)
 
 
 def answer(name: str, *results: Any, **extra: Any) -> None:

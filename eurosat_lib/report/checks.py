@@ -64,9 +64,13 @@ def page_problems(main: HtmlElement, questionnaire: Questionnaire) -> list[str]:
     return [
         *_heading_problems(main, questionnaire),
         *_question_problems(main, questionnaire),
-        *_image_problems(main),
-        *_text_problems(main),
+        *content_problems(main),
     ]
+
+
+def content_problems(main: HtmlElement) -> list[str]:
+    """Look for what no page may hold: images not embedded or empty, missing values, raw TeX."""
+    return [*_image_problems(main), *_text_problems(main)]
 
 
 def _heading_problems(main: HtmlElement, questionnaire: Questionnaire) -> list[str]:

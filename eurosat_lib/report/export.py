@@ -18,9 +18,9 @@ from traitlets.config import Config
 
 from eurosat_lib.errors import UserError
 from eurosat_lib.report.folders import find_folder
-from eurosat_lib.report.meta import ReportMeta
+from eurosat_lib.report.meta import Links, ReportMeta
 
-LEFT_OUT = {"hide", "exploration", "parameters", "injected-parameters"}
+LEFT_OUT = frozenset({"hide", "exploration", "parameters", "injected-parameters"})
 WIDGET = "application/vnd.jupyter.widget-view+json"  # nothing to see on paper
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
 
@@ -40,7 +40,9 @@ def read_notebook(path: Path) -> NotebookNode:
         raise UserError(f"{path}: not readable as a notebook ({reason})") from None
 
 
-def merge(notebooks: Sequence[tuple[Path, NotebookNode]]) -> NotebookNode:
+def merge(
+    notebooks: Sequence[tuple[Path, NotebookNode]], left_out: frozenset[str] = LEFT_OUT
+) -> NotebookNode:
     """Bind notebooks into one, without the cells tagged to be left out.
 
     Every kept cell knows where it comes from: ``cell.metadata.eurosat`` holds ``where``
@@ -51,7 +53,7 @@ def merge(notebooks: Sequence[tuple[Path, NotebookNode]]) -> NotebookNode:
     bound = nbformat.v4.new_notebook(metadata=kept)  # no widget state
     for path, notebook in notebooks:
         for number, original in enumerate(notebook.cells, start=1):
-            if LEFT_OUT & set(original.metadata.get("tags", [])):
+            if left_out & set(original.metadata.get("tags", [])):
                 continue
             cell = copy.deepcopy(original)
             cell.id = f"c{len(bound.cells)}"
@@ -65,16 +67,24 @@ def merge(notebooks: Sequence[tuple[Path, NotebookNode]]) -> NotebookNode:
     return bound
 
 
-def export(notebook: NotebookNode, meta: ReportMeta) -> str:
-    """Export a merged notebook with the template ``rapport``; formulas are still TeX."""
-    page, _ = RapportExporter().from_notebook_node(notebook, resources={"report": meta})
+def export(notebook: NotebookNode, meta: ReportMeta, links: Links | None = None) -> str:
+    """Export a merged notebook with the template ``rapport``; formulas are still TeX.
+
+    Args:
+        notebook: what `merge` returned.
+        meta: the title page.
+        links: the files that the title page names, see `links_from`.
+    """
+    resources = {"report": meta, "links": links or {}}
+    page, _ = PageExporter().from_notebook_node(notebook, resources=resources)
     return page
 
 
-class RapportExporter(HTMLExporter):
-    """nbconvert's HTML exporter with our template, in French, with nothing fetched from afar."""
+class PageExporter(HTMLExporter):
+    """nbconvert's HTML exporter with our template, in French, with nothing fetched from afar.
 
-    export_from_notebook = None  # not in JupyterLab's menu: a page needs the assembler's work
+    Its page is raw: formulas are TeX, nothing is numbered; ``finish`` does the rest.
+    """
 
     @default("template_name")
     def _template_name_default(self) -> str:
@@ -82,7 +92,10 @@ class RapportExporter(HTMLExporter):
 
     @default("extra_template_basedirs")
     def _default_extra_template_basedirs(self) -> list[str]:
-        return [str(find_folder("reports/template"))]
+        try:
+            return [str(find_folder("reports/template"))]
+        except UserError:  # nbconvert builds every exporter it knows, and skips one without
+            return []
 
     @default("language_code")
     def _language_default(self) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from eurosat_lib.captures import Capture
 from eurosat_lib.errors import UserError, did_you_mean
 
+Links = dict[str, list[tuple[str, str]]]  # label → (name, address)
 MONTHS = ["janvier", "février", "mars", "avril", "mai", "juin"]
 MONTHS += ["juillet", "août", "septembre", "octobre", "novembre", "décembre"]
 QUICK = (
@@ -27,12 +32,14 @@ class ReportMeta:
     """The title page.
 
     Attributes:
-        title, author, course, repository: from the configuration; repository may be empty.
+        title, author, course, repository: from the configuration; all but the title may be empty.
         date: as it is printed.
         profile: ``full``, ``quick`` …; anything but ``full`` is said beside every table.
         synthetic: True if no real image was used.
         banners: warnings, Markdown (one paragraph each).
         card: label → value, printed as a two-column table.
+        files: label → files and folders that the title page links to.
+        captures: TensorBoard's screenshots, by name.
     """
 
     title: str
@@ -44,6 +51,8 @@ class ReportMeta:
     synthetic: bool = False
     banners: tuple[str, ...] = ()
     card: dict[str, str] = field(default_factory=dict)
+    files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    captures: Mapping[str, Capture] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ReportMeta:
@@ -56,15 +65,15 @@ class ReportMeta:
         for key in values:
             if key not in known:
                 raise UserError(f"report: unknown entry {key!r}{did_you_mean(str(key), known)}")
-        for key in ("title", "author"):
-            if not values.get(key):
-                raise UserError(f"report: {key} is missing")
+        if not values.get("title") or "author" not in values:
+            raise UserError("report: title or author is missing")
         chosen = dict(values)
         if chosen.get("banners") is None:
             chosen["banners"] = _default_banners(values)
         chosen["banners"] = tuple(chosen["banners"])
         chosen["date"] = french_date(values.get("date") or datetime.date.today())
         chosen["card"] = {str(k): str(v) for k, v in (values.get("card") or {}).items()}
+        chosen["files"] = {k: tuple(map(Path, v)) for k, v in (values.get("files") or {}).items()}
         return cls(**chosen)
 
     @property
@@ -76,6 +85,17 @@ class ReportMeta:
         elif self.profile != "full":
             words.append(f"profil {self.profile}")
         return ", ".join(words)
+
+
+def links_from(folder: Path, files: Mapping[str, Iterable[Path]]) -> Links:
+    """Return name and address of each file that exists, as seen from a page in ``folder``."""
+    links: Links = {}
+    for label, paths in files.items():
+        for path in filter(Path.exists, paths):
+            address = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+            end = "/" if path.is_dir() else ""
+            links.setdefault(label, []).append((path.name + end, quote(address) + end))
+    return links
 
 
 def french_date(value: Any) -> str:

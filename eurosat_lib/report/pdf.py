@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from eurosat_lib.errors import UserError
+from eurosat_lib.report.boxes import measure, trim
+from eurosat_lib.report.paging import Block
+from eurosat_lib.report.paper import prepare
 
 # Matplotlib brings free fonts; with them the pages break at the same places on every machine.
 FONTS = {
@@ -17,6 +21,10 @@ FONTS = {
         ("normal", "italic"): "STIXGeneralItalic.ttf",
         ("bold", "normal"): "STIXGeneralBol.ttf",
         ("bold", "italic"): "STIXGeneralBolIta.ttf",
+    },
+    "Rapport Sans": {
+        ("normal", "normal"): "DejaVuSans.ttf",
+        ("bold", "normal"): "DejaVuSans-Bold.ttf",
     },
     "Rapport Mono": {
         ("normal", "normal"): "DejaVuSansMono.ttf",
@@ -49,18 +57,27 @@ def write_pdf(page: str, target: Path) -> int:
         UserError: an image cannot be drawn or a link leads nowhere.
     """
     weasyprint = _load()
-    from weasyprint.text.fonts import FontConfiguration
-
-    fonts = FontConfiguration()
-    faces = weasyprint.CSS(string=font_faces(), font_config=fonts)
     with _complaints() as complaints:
-        document = weasyprint.HTML(string=page, media_type="print").render(
-            font_config=fonts, stylesheets=[faces], pdf_tags=True, pdf_variant="pdf/ua-1"
-        )
+        document = _lay_out(weasyprint, prepare(page, lambda draft: _measure(weasyprint, draft)))
+        trim(document.pages)
         document.write_pdf(target, pdf_variant="pdf/ua-1", pdf_tags=True)
     if complaints:
         raise UserError(f"the PDF cannot be printed faithfully: {'; '.join(complaints[:5])}")
     return len(document.pages)
+
+
+def _lay_out(weasyprint: ModuleType, page: str) -> Any:
+    from weasyprint.text.fonts import FontConfiguration
+
+    fonts = FontConfiguration()
+    faces = weasyprint.CSS(string=font_faces(), font_config=fonts)
+    return weasyprint.HTML(string=page, media_type="print").render(
+        font_config=fonts, stylesheets=[faces], pdf_tags=True, pdf_variant="pdf/ua-1"
+    )
+
+
+def _measure(weasyprint: ModuleType, draft: str) -> dict[int, Block]:
+    return measure(_lay_out(weasyprint, draft).pages)
 
 
 def font_faces() -> str:

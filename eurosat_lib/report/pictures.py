@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING, Literal
 
 from eurosat_lib.errors import UserError
+from eurosat_lib.report.lettering import embed_fonts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +43,8 @@ def encode(figure: Figure, form: Format = "auto") -> tuple[str, int, int]:
         form = "png" if _is_picture(figure) else "svg"
     drop = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
     stream = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "eurosat", "svg.fonttype": "path"}):
+    letters = "path" if form == "png" or _has_formulas(figure) else "none"
+    with matplotlib.rc_context({"svg.hashsalt": "eurosat", "svg.fonttype": letters}):
         figure.savefig(
             stream,
             format=form,
@@ -52,9 +54,18 @@ def encode(figure: Figure, form: Format = "auto") -> tuple[str, int, int]:
             metadata=drop,
         )
     data = stream.getvalue()
+    if letters == "none":
+        data = embed_fonts(data.decode()).encode()
     width, height = _png_size(data) if form == "png" else _svg_size(data)
     mime = "image/png" if form == "png" else "image/svg+xml"
     return f"data:{mime};base64,{base64.b64encode(data).decode()}", width, height
+
+
+def _has_formulas(figure: Figure) -> bool:
+    """Tell whether a text is set by Matplotlib's own TeX, whose letters can only be outlines."""
+    from matplotlib.text import Text
+
+    return any("$" in text.get_text() for text in figure.findobj(Text))
 
 
 def _holds_something(axes) -> bool:

@@ -18,6 +18,8 @@ NARROW, DENSE, LANDSCAPE = (
     105,
     160,
 )  # characters across a table: small type, then a page turned
+# Never broken: the name of a run, though it holds hyphens, and the shape of a tensor.
+NAME = re.compile(r"(?=.*_)[\w.-]{8,30}|\([\d, ]+\)")
 BREAK = 24  # characters of a text cell before it is broken into lines
 SHORT = 34  # rows of a table that is never cut
 
@@ -39,6 +41,9 @@ def lay_out(text: str, caption: str, note: str | None, decimal_point: bool) -> s
 
 def fit(holder: HtmlElement, table: HtmlElement) -> None:
     """Let a wide table scroll on screen and be printed small or turned; keep short ones whole."""
+    for cell in table.xpath("./tbody/tr/*[not(@class)]"):
+        if NAME.fullmatch(words(cell)):
+            cell.set("class", "word")
     rows = [[_width(cell) for cell in row] for row in table.xpath("./thead/tr|./tbody/tr")]
     columns = max(len(row) for row in rows)
     width = sum(max(row[i] for row in rows if i < len(row)) for i in range(columns))
@@ -50,7 +55,7 @@ def fit(holder: HtmlElement, table: HtmlElement) -> None:
     if len(rows) <= SHORT:
         classes.append("short")
     holder.set("class", " ".join(classes))
-    scroll = lxml.html.Element("div", {"class": "scroll", "tabindex": "0"})
+    scroll = lxml.html.Element("div", {"class": "scroll"})
     table.addprevious(scroll)
     scroll.append(table)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import re
 import unicodedata
+from collections.abc import Mapping
 
 import lxml.html
 from lxml.html import HtmlElement
 
-from eurosat_lib.report.places import words
+from eurosat_lib.report.places import where, words
 
 LEVELS = ("h2", "h3")  # what the contents list
 
@@ -26,7 +27,11 @@ def number_headings(main: HtmlElement) -> None:
     for title in main.xpath(".//h1"):
         title.drop_tree()
     taken: set[str] = set()
+    above = 2
     for heading in main.xpath(".//h2|.//h3|.//h4"):
+        above = min(int(heading.tag[1]), above + 1)
+        if heading.tag != f"h{above}":
+            heading.set("aria-level", str(above))  # no level left out for those who listen
         base = name = f"sec-{slug(words(heading)) or 'titre'}"
         count = 1
         while name in taken:
@@ -54,13 +59,29 @@ def contents(main: HtmlElement) -> HtmlElement:
     return outer
 
 
-def link_headings(main: HtmlElement) -> None:
-    """Append to each listed heading a link to itself, shown when pointed at."""
+def link_headings(main: HtmlElement, sources: Mapping[str, str]) -> None:
+    """Append to each listed heading a link to itself and one to the notebook it comes from.
+
+    Args:
+        main: the report's text.
+        sources: name of a notebook → address of its executed copy.
+    """
     for heading in main.xpath(".//h2|.//h3"):
         link = lxml.html.Element("a", {"class": "here", "href": f"#{heading.get('id')}"})
-        link.set("aria-label", "Lien vers cette section")
+        link.set("aria-label", f"Lien vers la section {words(heading)}")
         link.text = "#"
+        name = where(heading).partition(",")[0]
         heading.append(link)
+        if heading.tag == "h2" and name in sources:
+            heading.addnext(_source(name, sources[name]))
+
+
+def _source(name: str, address: str) -> HtmlElement:
+    line = lxml.html.Element("p", {"class": "source"})
+    link = lxml.html.Element("a", {"href": address})
+    link.text = f"Carnet {name.removesuffix('.ipynb')}"
+    line.append(link)
+    return line
 
 
 def _entry(target: HtmlElement, heading: HtmlElement) -> HtmlElement:

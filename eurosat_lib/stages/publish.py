@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,6 +82,7 @@ def fit_run(config: Config, stage: str, fit: Fit) -> None:
             "hparam/score": fit.score,
             "hparam/best_val_accuracy": fit.best.val_accuracy if fit.epochs else 0.0,
         },
+        seconds=dict(enumerate(accumulate(record.seconds for record in fit.epochs), start=1)),
     )
 
 

@@ -88,10 +88,14 @@ def _execute(plan: Plan, output: Path, title: str, about: float | None, console:
 
 def _record(plan: Plan, seconds: float) -> dict[str, Any]:
     """Say what an executed notebook was made from, for `Plan.current` and the title page."""
+    from eurosat_lib.data import describe_source
+
     now = datetime.datetime.now().astimezone()
     return {
         "key": plan.key,
         "facts": plan.facts(),
         "seconds": round(seconds, 1),
         "finished": now.isoformat(timespec="seconds"),
+        "profile": plan.config.profile,
+        "synthetic": describe_source(plan.config).synthetic,
     }

@@ -12,8 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from eurosat_lib.captures import find_captures
 from eurosat_lib.config import Config
-from eurosat_lib.french import FIXED
+from eurosat_lib.french import FIXED, duree
+from eurosat_lib.report.runner.computed import computed_card, result_files
 
 SOURCES = ("eurosat_lib", "notebooks", "configs", "reports/answers", "reports/template")
 PACKAGES = {"PyTorch": "torch", "torchvision": "torchvision", "NumPy": "numpy"}
@@ -32,9 +34,12 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
     source = describe_source(config)
     identity = config.identity
     days = [record["finished"][:10] for record in records if "finished" in record]
+    executed = sum(record.get("seconds", 0) for record in records)
     card = {
         "Profil": config.profile,
         "Données": source.location,
+        **computed_card(config),
+        "Exécution des carnets": duree(executed) if executed else "",
         "Graine": str(config.seed),
         "Version du code": code_version(root),
         "Environnement": _environment(),
@@ -50,6 +55,8 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "synthetic": source.synthetic,
         "banners": None,
         "card": {label: value for label, value in card.items() if value},
+        "files": {"Résultats": result_files(config)},
+        "captures": find_captures(config),
     }
 
 

@@ -1,11 +1,17 @@
-// Everything works without this script; it adds the tools and marks where one reads.
+// Everything works without scripts; they add the tools and mark where one reads.
 (() => {
   const page = document.documentElement;
-  const tools = document.querySelector(".tools");
   const blocks = [...document.querySelectorAll("details.code")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (page.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+  const system = () => (dark.matches ? "dark" : "light");
+  const theme = () => page.dataset.theme ?? system();
 
+  const remember = (value) => {
+    try {
+      if (value) localStorage.setItem("rapport-theme", value);
+      else localStorage.removeItem("rapport-theme");
+    } catch { /* no storage: the choice lasts as long as the page */ }
+  };
   const actions = {
     code(button) {
       const open = button.getAttribute("aria-pressed") !== "true";
@@ -14,40 +20,59 @@
       button.textContent = open ? "Masquer le code" : "Afficher le code";
     },
     theme(button) {
-      page.dataset.theme = isDark() ? "light" : "dark";
+      const next = theme() === "dark" ? "light" : "dark";
+      if (next === system()) delete page.dataset.theme;
+      else page.dataset.theme = next;
+      remember(page.dataset.theme);
       name(button);
     },
     print: () => window.print(),
   };
-  const name = (button) => { button.textContent = isDark() ? "Thème clair" : "Thème sombre"; };
+  const name = (button) => {
+    button.textContent = theme() === "dark" ? "Thème clair" : "Thème sombre";
+  };
 
-  for (const button of tools.querySelectorAll("button")) {
-    button.addEventListener("click", () => actions[button.dataset.action](button));
-    if (button.dataset.action === "theme") {
+  for (const button of document.querySelectorAll(".tools button")) {
+    const action = button.dataset.action;
+    button.addEventListener("click", () => actions[action](button));
+    if (action === "theme") {
       name(button);
       dark.addEventListener("change", () => name(button));
     }
-    if (button.dataset.action === "code") button.hidden = blocks.length === 0;
+    if (action === "code") button.hidden = blocks.length === 0;
   }
-  tools.hidden = false;
 
-  const contents = document.querySelector(".contents details");
-  if (!matchMedia("(min-width: 68rem)").matches) contents.open = false;
-
-  const links = new Map(
-    [...document.querySelectorAll("#toc a")].map((a) => [decodeURIComponent(a.hash.slice(1)), a]));
-  const headings = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
-  const mark = () => {
-    const limit = innerHeight * 0.25;
-    const current = headings.filter((h) => h.getBoundingClientRect().top < limit).pop();
-    for (const link of links.values()) link.removeAttribute("aria-current");
-    if (current) links.get(current.id).setAttribute("aria-current", "location");
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { // not allowed here: the old way
+      const area = Object.assign(document.createElement("textarea"), { value: text });
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
   };
-  let waiting = false;
-  addEventListener("scroll", () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; mark(); });
-  }, { passive: true });
-  mark();
+  for (const box of document.querySelectorAll(".highlight")) {
+    const button = Object.assign(document.createElement("button"), {
+      type: "button", className: "copy", textContent: "Copier",
+    });
+    button.addEventListener("click", async () => {
+      await copy(box.querySelector("pre").textContent.trimEnd());
+      button.textContent = "Copié";
+      setTimeout(() => { button.textContent = "Copier"; }, 1500);
+    });
+    box.append(button);
+  }
+
+  // What can be scrolled can be reached by keyboard, and only that.
+  const reach = () => {
+    for (const box of document.querySelectorAll(".scroll, pre, .math.display")) {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  for (const block of blocks) block.addEventListener("toggle", reach);
+  addEventListener("resize", reach);
+  reach();
 })();

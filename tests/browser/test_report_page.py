@@ -1,0 +1,169 @@
+"""The assembled page in a real browser: nothing fetched, nothing broken, usable by everyone."""
+
+import pytest
+from report_sample import META, WANTED, three_notebooks
+
+from eurosat_lib.report.assemble import assemble
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+LOOKS = {"light": {}, "dark": {"color_scheme": "dark"}, "phone": PHONE}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    assemble(three_notebooks(folder), META, folder / "rapport.html", questionnaire=WANTED)
+    return (folder / "rapport.html").as_uri()
+
+
+def colour(page):
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def hits(page):
+    return page.locator(".search output").text_content()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_is_fetched_and_nothing_complains(visit, look):
+    page = visit(**LOOKS[look])
+    for button in page.locator(".tools button:not([data-action=print])").all():
+        button.dispatch_event("click")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator(".zoom").first.dispatch_event("click")
+    assert page.requests == [] and page.errors == []
+    assert page.evaluate("performance.getEntriesByType('resource').length") == 0
+    sizes = "[...document.images].map(i => i.complete && i.naturalWidth > 0)"
+    assert all(page.evaluate(sizes))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_axe_finds_no_violation(visit, look):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="needs: pip install axe-playwright-python"
+    )
+    page = visit(**LOOKS[look])
+    page.locator("[data-action=code]").dispatch_event("click")
+    if look == "phone":
+        page.locator(".menu").tap()
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_phone_needs_no_sideways_scrolling(visit):
+    page = visit(**PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not page.locator("#toc").is_visible()
+    page.locator(".menu").tap()
+    page.locator("#toc a", has_text="2) Modèle").tap()
+    assert not page.locator("#toc").is_visible()
+    assert page.locator(".bar .place").text_content() == "2) Modèle"
+    top, bar = (page.locator(name).bounding_box() for name in ("#sec-2-modele", ".bar"))
+    assert top["y"] > bar["height"]
+
+
+def test_the_theme_follows_the_system_until_it_is_switched(visit):
+    page = visit(color_scheme="dark")
+    dark = colour(page)
+    page.emulate_media(color_scheme="light")
+    light = colour(page)
+    assert dark != light
+    button = page.locator("[data-action=theme]")
+    assert button.text_content() == "Thème sombre"
+    button.click()
+    assert colour(page) == dark and button.text_content() == "Thème clair"
+    drawing = page.locator("img.drawing")
+    assert "invert" in drawing.evaluate("e => getComputedStyle(e).filter")
+    page.reload()
+    assert colour(page) == dark
+    page.emulate_media(media="print")
+    assert colour(page) == "rgb(255, 255, 255)"
+    assert drawing.evaluate("e => getComputedStyle(e).filter") == "none"
+
+
+def test_the_active_section_is_marked(visit):
+    page = visit(viewport={"width": 1400, "height": 300})
+    for name in ("sec-2-modele", "sec-1-donnees"):
+        page.evaluate("id => document.getElementById(id).scrollIntoView()", name)
+        current = page.locator(f"#toc a[href='#{name}'][aria-current=location]")
+        current.wait_for(timeout=3000, state="attached")
+        assert page.locator("#toc a[aria-current]").count() == 1
+
+
+def test_search_ignores_accents_and_folded_code(visit):
+    page = visit()
+    page.keyboard.press("/")
+    page.keyboard.type("DONNEES")
+    listed = page.locator(".hits button mark")
+    assert {mark.lower() for mark in listed.all_text_contents()} == {"données"}
+    assert hits(page) == f"{listed.count()} résultats" and listed.count() == 3
+    assert page.locator("#toc").is_hidden()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+Enter")
+    assert hits(page) == "1 sur 3"
+    assert page.evaluate("[...CSS.highlights.get('current')][0].toString()") == "Données"
+    page.keyboard.press("Escape")
+    assert hits(page) == "" and page.locator("#toc").is_visible()
+    page.locator("#recherche").fill("answer(")
+    assert hits(page) == "aucun résultat"
+    page.locator("[data-action=code]").click()
+    page.locator("output", has_text="2 résultats").wait_for(timeout=3000)
+
+
+def test_search_finds_words_across_tags_and_kinds_of_spaces(visit):
+    page = visit()
+    page.locator("#recherche").fill("quel dataset utilisez-vous ?")
+    assert hits(page) == "1 résultat"
+
+
+def test_the_keyboard_reaches_everything(visit):
+    page = visit()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Aller au contenu"
+    summary = page.locator("details.code summary").first
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details.code").first.evaluate("e => e.open")
+    page.locator(".zoom").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("dialog img").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+    wide = page.locator(".table.landscape .scroll")
+    assert wide.get_attribute("tabindex") == "0"
+    assert page.locator(".table.narrow .scroll").get_attribute("tabindex") is None
+
+
+def test_code_is_shown_by_one_button_and_copied(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    button = page.locator("[data-action=code]")
+    button.click()
+    opened = page.locator("details.code[open]")
+    assert opened.count() == page.locator("details.code").count()
+    assert button.text_content() == "Masquer le code"
+    copy = opened.first.locator(".copy")
+    copy.focus()
+    page.keyboard.press("Enter")
+    page.locator(".copy", has_text="Copié").wait_for(timeout=3000)
+    assert page.evaluate("navigator.clipboard.readText()") == "figure(f)"
+    button.click()
+    assert opened.count() == 0
+
+
+def test_print_and_back_to_top(visit):
+    page = visit()
+    page.evaluate("window.print = () => { window.printed = true; }")
+    page.locator("[data-action=print]").click()
+    assert page.evaluate("window.printed")
+    page.set_viewport_size({"width": 1400, "height": 300})
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator(".up").click()
+    assert page.evaluate("scrollY") == 0
+
+
+def test_without_scripts_the_text_and_the_contents_are_there(visit):
+    page = visit(java_script_enabled=False, **PHONE)
+    assert page.locator("#toc a").first.is_visible()
+    assert page.locator("#D1").is_visible()
+    assert not page.locator(".tools").is_visible()
