@@ -145,6 +145,7 @@ def trial(lr=1e-3, wd=1e-5, d=2, b=2, values=(0.5, 0.6, 0.7), diverged="") -> Fi
         hyperparameters=point,
         seed=42,
         train_images=48,
+        validation_images=40,
         parameters=1234,
         epochs=epochs,
         diverged=diverged,

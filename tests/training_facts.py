@@ -35,6 +35,7 @@ def make_fit(val, train=None, val_loss=None, diverged="", **point) -> Fit:
         hyperparameters=Hyperparameters(**POINT | point),
         seed=42,
         train_images=3000,
+        validation_images=5400,
         parameters=1000,
         epochs=epochs,
         diverged=diverged,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 # Folders below artifacts/, runs/ and reports/ that a run's name must not take.
 RESERVED = {"results", "overfit_small", "lr_finder", "grid_search", "refined_grid_search", "train"}
-RESERVED |= {"answers", "template", "notebooks"}
+RESERVED |= {"compare_finalists", "answers", "template", "notebooks"}
 
 
 class Section(BaseModel):

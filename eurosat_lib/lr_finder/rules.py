@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 FLAT = 0.05  # a smoothed loss that falls by less than this share has nothing to say
+START = 0.1  # first share of the sweep: the plateau that a fall is measured from
 SKIP_END = 5  # points before the stop, already diverging
 
 
@@ -38,15 +39,12 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[st
         ended: the sweep went to its last rate, instead of stopping at a divergence.
 
     Returns:
-        rule -> learning rate; empty if the loss does not fall, or still falls at the end.
+        rule -> learning rate; empty where :func:`fault` has something to say.
     """
-    keep = len(lr) - SKIP_END if len(lr) > 4 * SKIP_END else len(lr)
-    lr, smoothed = lr[:keep], smoothed[:keep]
-    if len(lr) < 3 or smoothed.min() > (1 - FLAT) * smoothed[0]:
+    if fault(lr, smoothed, ended):
         return {}
+    lr, smoothed = _before_the_end(lr), _before_the_end(smoothed)
     bottom = int(smoothed.argmin())
-    if bottom < 2 or (ended and bottom == len(lr) - 1):
-        return {}
     slope = np.gradient(smoothed, np.log10(lr))
     start, end = _longest_fall(smoothed)
     valley = start + 2 * (end - start) // 3
@@ -55,6 +53,34 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[st
         "valley": float(lr[valley]),
         "minimum/10": float(lr[bottom] / 10),
     }
+
+
+def fault(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> str:
+    """Say why a curve supports no suggestion: ``short``, ``flat``, ``start``, ``end``, or empty.
+
+    Args:
+        lr: float64 (n,), increasing geometrically.
+        smoothed: float64 (n,), nats.
+        ended: the sweep went to its last rate, instead of stopping at a divergence.
+
+    Returns:
+        ``short``: fewer than three points. ``flat``: the loss never falls by 5 % below its
+        median over the first tenth of the sweep. ``start``, ``end``: its minimum is at an edge.
+    """
+    smoothed = _before_the_end(smoothed)
+    if len(smoothed) < 3:
+        return "short"
+    bottom = int(smoothed.argmin())
+    plateau = np.median(smoothed[: max(3, round(START * len(smoothed)))])
+    if bottom < 2:
+        return "start"
+    if smoothed[bottom] > (1 - FLAT) * plateau:
+        return "flat"
+    return "end" if ended and bottom == len(smoothed) - 1 else ""
+
+
+def _before_the_end(values: np.ndarray) -> np.ndarray:
+    return values[:-SKIP_END] if len(values) > 4 * SKIP_END else values
 
 
 def _longest_fall(values: np.ndarray) -> tuple[int, int]:

@@ -5,13 +5,15 @@ Each has a title, French labels with units, and an alt text with the numbers (it
 
 from eurosat_lib.plots.checks import baselines, gradient_norms, initial_losses, overfit
 from eurosat_lib.plots.data import channel_statistics, class_distribution
+from eurosat_lib.plots.effects import grid_effects
 from eurosat_lib.plots.evaluation import confusion, per_class, worst_errors
 from eurosat_lib.plots.field import receptive_field
-from eurosat_lib.plots.grid import grid_curves, grid_effects, grid_ranking
+from eurosat_lib.plots.grid import grid_curves, grid_ranking
 from eurosat_lib.plots.heatmaps import grid_heatmaps, refined_heatmap
 from eurosat_lib.plots.images import augmentation_draws, examples
 from eurosat_lib.plots.lr import lr_sweep
 from eurosat_lib.plots.network import architecture
+from eurosat_lib.plots.search import finalists, grid_interactions, grid_parallel
 from eurosat_lib.plots.training import comparison, training_curves
 
 __all__ = [
@@ -23,10 +25,13 @@ __all__ = [
     "comparison",
     "confusion",
     "examples",
+    "finalists",
     "gradient_norms",
     "grid_curves",
     "grid_effects",
     "grid_heatmaps",
+    "grid_interactions",
+    "grid_parallel",
     "grid_ranking",
     "initial_losses",
     "lr_sweep",

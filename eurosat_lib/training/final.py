@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
 from eurosat_lib.training.records import Fit, Hyperparameters
 
 TAIL = 5  # last epochs over which stability is measured
+
+
+class Scored(Protocol):
+    """The best of a search: a trial, or a point with several of them."""
+
+    hyperparameters: Hyperparameters
+
+    @property
+    def score(self) -> float:
+        """Accuracy that ranks it, in [0, 1]."""
+
+    @property
+    def length(self) -> tuple[int, int]:
+        """Epochs and images trained on."""
 
 
 class Training(Record):
@@ -65,14 +80,14 @@ class Training(Record):
 
 
 def choose_hyperparameters(
-    config: Config, fallback: Hyperparameters, searches: list[tuple[str, Fit]]
+    config: Config, fallback: Hyperparameters, searches: Sequence[tuple[str, Scored]]
 ) -> tuple[Hyperparameters, dict[str, str]]:
     """Take what the configuration gives, the best trial for the rest, or else the fallback.
 
     Args:
         config: its ``train`` section; ``None`` there means: from the searches.
         fallback: used for what neither gives.
-        searches: (stage, best trial) of each search done, in order. The best score wins, the
+        searches: (stage, best point) of each search done, in order. The best score wins, the
             later search at equal scores; it wins too if their trials had other lengths, for
             then scores do not compare.
 
@@ -91,8 +106,8 @@ def choose_hyperparameters(
     return Hyperparameters(**values), origin
 
 
-def _best(searches: list[tuple[str, Fit]]) -> tuple[str, Fit]:
-    lengths = {(len(fit.epochs), fit.train_images) for _, fit in searches}
+def _best(searches: Sequence[tuple[str, Scored]]) -> tuple[str, Scored]:
+    lengths = {point.length for _, point in searches}
     if len(lengths) > 1:
         return searches[-1]
     return max(reversed(searches), key=lambda search: search[1].score)
