@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eurosat_lib.config import override
-from eurosat_lib.lr_finder import find_lr, grid_rates, smooth, suggest
+from eurosat_lib.lr_finder import fault, find_lr, grid_rates, smooth, suggest
 from eurosat_lib.lr_finder.rules import round_digits
 
 LR = np.geomspace(1e-6, 1, 100)
@@ -30,6 +30,22 @@ def test_rules_on_a_curve_drawn_by_hand():
 def test_no_suggestion_without_a_fall():
     assert suggest(LR, np.full(100, 2.3)) == {}
     assert suggest(LR, np.linspace(2.3, 4, 100)) == {}
+
+
+def test_a_fault_has_a_name():
+    bowl = 2.3 - 0.3 * np.exp(-((np.log10(LR) + 2) ** 2))
+    assert fault(LR, bowl) == "" and suggest(LR, bowl)
+    assert fault(LR, np.where(bowl < 2.25, 2.25, bowl)) == "flat"  # falls by 2 %
+    assert fault(LR, np.linspace(2.3, 4, 100)) == "start"
+    assert fault(LR, np.linspace(2.3, 0.5, 100)) == "end"
+    assert fault(LR[:2], bowl[:2]) == "short"
+
+
+def test_one_high_first_batch_is_not_a_fall():
+    """The fall is measured from the plateau, not from a single batch."""
+    plateau = np.full(100, 2.3)
+    plateau[0], plateau[50] = 2.5, 2.29
+    assert suggest(LR, plateau) == {}
 
 
 def test_no_suggestion_from_a_loss_that_still_falls_at_the_end():

@@ -144,7 +144,9 @@ def _units(grid: GridSearch) -> str:
     )
     others = [effect(grid.trials, f) for f in FACTORS if f != NEAR_REPLICATES]
     r = twin_correlation(others)
-    return text + (f" ; corrélation de leurs écarts : {nombre(r, 2)} (1 : elles se répètent)." if r is not None else ".")
+    if r is None:
+        return text + "."
+    return text + f" ; corrélation de leurs écarts : {nombre(r, 2)} (1 : elles se répètent)."
 
 
 def comparison(comparisons: Comparisons) -> pd.DataFrame:
