@@ -11,7 +11,7 @@ from eurosat_lib.config import override
 from eurosat_lib.lr_finder import LRFinder, Resets, Sweep, find_lr, losses_at, try_rates
 from eurosat_lib.lr_finder.steps import fresh
 from eurosat_lib.runtime import Runtime
-from eurosat_lib.training.steps import train_step
+from eurosat_lib.training.steps import TrainStep
 
 
 def generators():
@@ -34,10 +34,11 @@ def same(a, b) -> bool:
 def training(tiny, blobs):
     """A network in the middle of its training: moments, BatchNorm buffers, a second epoch."""
     model, optimizer, loader = fresh(tiny, blobs, seed=5)
+    step = TrainStep(model, optimizer, Runtime.of(tiny))
     for _ in range(2):
         for images, labels in loader:
-            train_step(model, optimizer, images, labels, Runtime.of(tiny))
-    model[0].eval() if isinstance(model, torch.nn.Sequential) else next(model.children()).eval()
+            step(images, labels)
+    next(model.children()).eval()
     return model, optimizer, loader
 
 
@@ -58,6 +59,14 @@ def test_steps_at_any_rate_leave_no_trace(tiny, training, steps):
     assert len(losses) == min(steps, 20) and len(set(losses)) == len(losses)
     assert same(before, state_of(*training))
     assert same(batches, [images for images, _ in training[2].epoch(3)])
+
+
+def test_a_new_optimiser_is_new_again(tiny, blobs):
+    model, optimizer, loader = fresh(tiny, blobs, seed=5)
+    places = [p.data_ptr() for p in model.parameters()]
+    list(losses_at(model, optimizer, loader, [1e-3] * 3, Runtime.of(tiny)))
+    assert not optimizer.state and all(p.grad is None for p in model.parameters())
+    assert [p.data_ptr() for p in model.parameters()] == places  # recorded steps stay good
 
 
 def test_a_failing_step_leaves_no_trace_either(tiny, training):

@@ -14,7 +14,7 @@ from eurosat_lib.data.loaders import BatchLoader, make_loader
 from eurosat_lib.lr_finder.untouched import untouched
 from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.steps import make_optimizer, train_step
+from eurosat_lib.training.steps import TrainStep, make_optimizer, set_lr
 
 
 def fresh(
@@ -43,11 +43,10 @@ def losses_at(
     network, its optimiser, the generators and the loader are as they were, to the bit.
     """
     with untouched(model, optimizer):
-        model.train()
+        step = TrainStep(model.train(), optimizer, runtime)
         for lr, (images, labels) in zip(rates, _endless(loader), strict=False):
-            for group in optimizer.param_groups:
-                group["lr"] = float(lr)
-            loss = float(train_step(model, optimizer, images, labels, runtime)[0])
+            set_lr(optimizer, float(lr))
+            loss = float(step(images, labels)[0])
             on_step()
             yield loss
             if not math.isfinite(loss):
