@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from handmade import trial
+from handmade import FINALISTS, finalist, trial
 
 from eurosat_lib import stages
 from eurosat_lib.config import override
@@ -22,23 +22,12 @@ from eurosat_lib.grid import (
 from eurosat_lib.stages import search
 from eurosat_lib.stages.finalists import current_finalists, finalist_trials
 
-
-def finalist(lr, selected, *scores) -> Finalist:
-    fits = tuple(
-        trial(lr=lr, values=(s, s)).model_copy(update={"seed": 43 + k})
-        for k, s in enumerate(scores)
-    )
-    again = Candidate(hyperparameters=fits[0].hyperparameters, fits=fits)
-    return Finalist(origin="grid_search", selected=selected, again=again)
-
-
-FIRST, SECOND = finalist(1e-3, 0.80, 0.70, 0.71, 0.72), finalist(2e-3, 0.79, 0.74, 0.76, 0.78)
-RESULT = Finalists(finalists=(FIRST, SECOND))
+FIRST, SECOND = FINALISTS.finalists
 
 
 def test_leader_is_the_best_mean_over_new_seeds():
-    assert RESULT.leader.hyperparameters.lr == 2e-3
-    facts = RESULT.facts()
+    assert FINALISTS.leader.hyperparameters.lr == 2e-3
+    facts = FINALISTS.facts()
     assert facts["name"] == SECOND.again.name and facts["chosen_first"] == FIRST.again.name
     assert facts["leader_mean"] == pytest.approx(0.76)
     assert facts["leader_sd"] == pytest.approx(0.02)
@@ -46,17 +35,17 @@ def test_leader_is_the_best_mean_over_new_seeds():
 
 
 def test_differences_are_paired_by_seed():
-    lead, interval = RESULT.lead(FIRST)
+    lead, interval = FINALISTS.lead(FIRST)
     assert lead == pytest.approx(0.05)
     # differences 4, 5, 6 points: sd 1, t(2; 0.975) = 4.303
     assert interval == pytest.approx((0.05 - 4.3027 * 0.01 / math.sqrt(3), 0.0748), abs=1e-4)
-    assert RESULT.beaten(FIRST) and RESULT.facts()["n_beaten"] == 1
+    assert FINALISTS.beaten(FIRST) and FINALISTS.facts()["n_beaten"] == 1
     close = Finalists(finalists=(FIRST, finalist(2e-3, 0.79, 0.69, 0.74, 0.71)))
     assert close.facts()["n_beaten"] == 0
 
 
 def test_level_holds_for_all_pairs():
-    assert RESULT.level == pytest.approx(0.95)
+    assert FINALISTS.level == pytest.approx(0.95)
     third = finalist(4e-3, 0.78, 0.70, 0.70, 0.70)
     assert Finalists(finalists=(FIRST, SECOND, third)).level == pytest.approx(1 - 0.05 / 3)
 

@@ -31,7 +31,7 @@ class Sweep(Record):
     smoothed: tuple[float, ...]
     stopped: str  # "end", "diverged" or "not finite"
     suggestions: dict[str, float]  # rule -> learning rate; empty if there is a fault
-    fault: str = ""  # why there is no suggestion: "short", "flat", "start", "end"
+    fault: str  # why there is no suggestion: "short", "flat", "start", "end"
 
 
 class LRFinder(Record):

@@ -38,11 +38,11 @@ def grid_effects(grid: GridSearch) -> Figure:
         ax.set_ylim(len(FACTORS) - 0.5, -0.5)
         ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
         ax.xaxis.set_major_formatter(lambda value, _: _signed(value))
+        ax.set_xlabel("points")
         categories(ax)
     panels[0].set_yticks(range(len(FACTORS)), [_effect_label(found) for found in effects])
-    fig.supxlabel("variation quand seul ce facteur change (points d’exactitude)", fontsize=8.5)
     alt = "Variation moyenne, en points, et intervalle : " + " ; ".join(pieces or ["aucune paire"])
-    return finish(fig, "Effet de chaque facteur, à tout le reste égal", alt + ".")
+    return finish(fig, "Variation de chaque mesure quand un seul facteur change", alt + ".")
 
 
 def _effect_row(ax: Axes, row: int, found: Effect) -> None:

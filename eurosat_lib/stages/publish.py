@@ -72,10 +72,10 @@ def trials(config: Config, stage: str, fits: Sequence[Fit]) -> None:
     write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
 
 
-def fit_run(config: Config, stage: str, fit: Fit, name: str) -> None:
+def fit_run(config: Config, stage: str, fit: Fit, name: str = "") -> None:
     """Write the TensorBoard run of a finished training, with its hyperparameters and metrics."""
     write_run(
-        config.paths.runs / stage / name,
+        config.paths.runs / stage / (name or fit.hyperparameters.name),
         content_key(fit),
         training_series(record.model_dump() for record in fit.epochs),
         hparams=fit.hyperparameters.model_dump() | {"seed": fit.seed},
@@ -126,7 +126,7 @@ def _training(config: Config, result: Training, folder: Path) -> None:
     write_csv(artifacts / "history.csv", [record.model_dump() for record in result.fit.epochs])
     files.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
     keep_only(config.paths.runs / result.stage, [hyper.name])
-    fit_run(config, result.stage, result.fit, hyper.name)
+    fit_run(config, result.stage, result.fit)
     chosen = override(config, {f"train.{k}": v for k, v in hyper.model_dump().items()})
     for place in (artifacts, config.paths.runs / result.stage / hyper.name):
         save_config_snapshot(chosen, place)

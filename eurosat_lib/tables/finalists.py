@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from eurosat_lib.french import liste, nombre
+from eurosat_lib.french import liste, pct
 from eurosat_lib.grid import Finalists
 from eurosat_lib.tables import words
 from eurosat_lib.tables.frame import frame
@@ -32,7 +32,7 @@ def finalists(result: Finalists) -> pd.DataFrame:
     note = (
         f"Graines {liste([fit.seed for fit in result.leader.fits])}, qui n’ont pas servi à "
         f"choisir. Écart au premier en points, apparié par graine, "
-        f"à {nombre(100 * result.level, 1)} %."
+        f"à {pct(result.level)}."
     )
     return frame((*columns, "Écart au premier"), rows, note=note, **options)
 

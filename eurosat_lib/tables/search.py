@@ -45,7 +45,7 @@ def lr_rules(r: LRFinder) -> pd.DataFrame:
     origin = "médiane de toutes" if r.reliable else "protocole du cours" if r.choice else "aucun"
     rows.append((f"choix ({origin})", *blank, _rate(r.choice), _factor(r.window)))
     note = words.faults(r)
-    options = {"note": f"Sans suggestion : {note}."} if note else {}
+    options = {"note": words.typeset(f"Sans suggestion : {note}.")} if note else {}
     return frame(("Règle", *seeds, "Médiane", "Étendue (facteur)"), rows, **options)
 
 
@@ -92,10 +92,10 @@ def _ties(grid: GridSearch) -> str:
         "twins": "runs qui ne diffèrent que par le weight decay",
         "images": "tirage des images de validation seul",
     }[found.source]
-    return (
+    return words.typeset(
         f"≈ : indiscernable du meilleur, à moins de {nombre(100 * grid.margin, 1)} points de lui "
-        f"(sélection de Gupta à 95 %, écart-type d’un score {nombre(100 * found.sd, 1)} point, "
-        f"d’après : {basis}). Étendue : des deux dernières époques."
+        f"(sélection de Gupta à {pct(0.95, 0)} ; écart-type d’un score : "
+        f"{nombre(100 * found.sd, 1)}, d’après : {basis}). Étendue : des deux dernières époques."
     )
 
 
@@ -137,8 +137,8 @@ def _units(grid: GridSearch) -> str:
     """Say what is taken as independent, and what the near-replicates show."""
     seeds = {fit.seed for fit in grid.trials}
     unit = "chaque graine" if len(seeds) >= FEWEST else "chaque bloc"
-    text = (
-        f"Intervalles de Student, ensemble à 95 % ({nombre(100 * LEVEL, 1)} % chacun) ; unité "
+    text = words.typeset(
+        f"Intervalles de Student, ensemble à {pct(0.95, 0)} ({pct(LEVEL)} chacun) ; unité "
         f"indépendante : {unit}. Les paires qui ne diffèrent que par le weight decay, mêmes "
         "graine et lots, sont moyennées en un bloc"
     )
@@ -146,7 +146,8 @@ def _units(grid: GridSearch) -> str:
     r = twin_correlation(others)
     if r is None:
         return text + "."
-    return text + f" ; corrélation de leurs écarts : {nombre(r, 2)} (1 : elles se répètent)."
+    said = f" ; corrélation de leurs écarts : {nombre(r, 2)} (1 : elles se répètent)."
+    return text + words.typeset(said)
 
 
 def comparison(comparisons: Comparisons) -> pd.DataFrame:
