@@ -29,7 +29,8 @@ def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
 def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[str, float]:
     """Read a curve by three rules.
 
-    - ``steepest``: where the smoothed loss falls fastest per decade of learning rate.
+    - ``steepest``: where the smoothed loss falls fastest per decade of learning rate; the first
+      tenth of the sweep, whose average is that of few batches, is left out.
     - ``valley``: two thirds of the way, in log-lr, along the longest fall, small rises skipped.
     - ``minimum/10``: a tenth of the learning rate at the lowest loss.
 
@@ -41,18 +42,7 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[st
     Returns:
         rule -> learning rate; empty where :func:`fault` has something to say.
     """
-    if fault(lr, smoothed, ended):
-        return {}
-    lr, smoothed = _before_the_end(lr), _before_the_end(smoothed)
-    bottom = int(smoothed.argmin())
-    slope = np.gradient(smoothed, np.log10(lr))
-    start, end = _longest_fall(smoothed)
-    valley = start + 2 * (end - start) // 3
-    return {
-        "steepest": float(lr[int(slope[: bottom + 1].argmin())]),
-        "valley": float(lr[valley]),
-        "minimum/10": float(lr[bottom] / 10),
-    }
+    return {} if fault(lr, smoothed, ended) else _read(lr, smoothed)
 
 
 def fault(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> str:
@@ -65,18 +55,38 @@ def fault(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> str:
 
     Returns:
         ``short``: fewer than three points. ``flat``: the loss never falls by 5 % below its
-        median over the first tenth of the sweep. ``start``, ``end``: its minimum is at an edge.
+        median over the first tenth of the sweep. ``start``, ``end``: its minimum, or what a rule
+        reads, is at that edge of the sweep.
     """
-    smoothed = _before_the_end(smoothed)
+    whole, smoothed = smoothed, _before_the_end(smoothed)
     if len(smoothed) < 3:
         return "short"
-    bottom = int(smoothed.argmin())
-    plateau = np.median(smoothed[: max(3, round(START * len(smoothed)))])
-    if bottom < 2:
-        return "start"
-    if smoothed[bottom] > (1 - FLAT) * plateau:
+    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
+    if smoothed[bottom] > (1 - FLAT) * np.median(smoothed[: first + 1]):
         return "flat"
-    return "end" if ended and bottom == len(smoothed) - 1 else ""
+    if bottom <= first:
+        return "start"
+    if ended and bottom == len(smoothed) - 1:
+        return "end"
+    return "start" if min(_read(lr, whole).values()) <= lr[first] else ""
+
+
+def _plateau(smoothed: np.ndarray) -> int:
+    """Count the points at the start whose average is still that of few batches."""
+    return max(2, round(START * len(smoothed)))
+
+
+def _read(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
+    lr, smoothed = _before_the_end(lr), _before_the_end(smoothed)
+    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
+    slope = np.gradient(smoothed, np.log10(lr))
+    start, end = _longest_fall(smoothed)
+    valley = start + 2 * (end - start) // 3
+    return {
+        "steepest": float(lr[first + int(slope[first : bottom + 1].argmin())]),
+        "valley": float(lr[valley]),
+        "minimum/10": float(lr[bottom] / 10),
+    }
 
 
 def _before_the_end(values: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ MEASURES = {
 FAULTS = {
     "short": "trop peu de pas avant la divergence",
     "flat": "la perte ne descend pas assez",
-    "start": "la perte est minimale dès le début",
+    "start": "une lecture tombe au début du balayage",
     "end": "la perte descend encore au dernier pas",
 }
 PARTS = ("convolution", "BatchNorm", "ReLU")  # of a block, in order

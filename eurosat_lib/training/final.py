@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar, Protocol
 
+from scipy.stats import binomtest
+
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
 from eurosat_lib.training.records import Fit, Hyperparameters
@@ -44,6 +46,7 @@ class Training(Record):
         fit, best, last = self.fit, self.fit.best, self.fit.last
         tail = [record.val_accuracy for record in fit.epochs[-TAIL:]]
         lowest = min(fit.epochs, key=lambda record: record.val_loss)
+        low, high = _wilson(best.val_accuracy, fit.validation_images)
         return {
             **fit.hyperparameters.model_dump(),
             "name": fit.hyperparameters.name,
@@ -58,6 +61,9 @@ class Training(Record):
             "diverged": fit.diverged,
             "best_epoch": best.epoch,
             "best_val_accuracy": best.val_accuracy,
+            "best_val_low": low,
+            "best_val_high": high,
+            "validation_images": fit.validation_images,
             "best_val_loss": best.val_loss,
             "best_train_accuracy": best.train_accuracy,
             "first_train_loss": fit.epochs[0].train_loss,
@@ -117,3 +123,9 @@ def _largest_drop(fit: Fit) -> float:
     """Return the largest fall of validation accuracy from one epoch to the next; 0 if none."""
     values = [record.val_accuracy for record in fit.epochs]
     return max([0.0, *(a - b for a, b in pairwise(values))])
+
+
+def _wilson(share: float, images: int) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of an accuracy on so many images, by SciPy."""
+    interval = binomtest(round(share * images), images).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
