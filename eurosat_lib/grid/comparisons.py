@@ -42,6 +42,7 @@ class Comparisons(Record):
     best: str
     epochs: int
     train_images: int
+    seeds: int  # trainings per point
     comparisons: tuple[Comparison, ...]
     statements: tuple[dict[str, Any], ...]  # expectation, effect and verdict, in order
 
@@ -56,6 +57,7 @@ class Comparisons(Record):
             "best": self.best,
             "epochs": self.epochs,
             "train_images": self.train_images,
+            "n_seeds": self.seeds,
             "statements": [dict(statement) for statement in self.statements],
             **{
                 c.factor: {"curves": [curve.model_dump() for curve in c.curves], **c.effects}
@@ -72,6 +74,7 @@ def compare(search: GridSearch) -> Comparisons:
         best=best.name,
         epochs=search.epochs,
         train_images=best.fits[0].train_images,
+        seeds=search.seeds,
         comparisons=tuple(
             Comparison(
                 factor=factor,
