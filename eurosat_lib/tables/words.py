@@ -28,10 +28,10 @@ RULES = {
     "minimum/10": "minimum / 10",
 }
 MEASURES = {
-    "speed": "vitesse (val, époque 1)",
+    "speed": "vitesse (époque 1)",
     "score": "score",
     "gap": "écart train − val",
-    "spread": "étendue, deux dernières",
+    "spread": "étendue",
 }
 FAULTS = {
     "short": "trop peu de pas avant la divergence",
