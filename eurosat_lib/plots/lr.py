@@ -82,10 +82,11 @@ def _resets(ax: Axes, resets: Resets) -> None:
         ax.errorbar(lr, mean, error, color=INK, marker="o", ms=3.5, lw=1.1, capsize=2)
         ax.set_ylim(0.9 * min(mean), min(max(mean), HEADROOM * mean[0]) * 1.05)
     if resets.window:
-        ax.axvspan(*resets.window, color=SKY, alpha=0.2, lw=0)
+        inside = [(x, y) for x, y, _ in found if resets.window[0] <= x <= resets.window[1]]
+        ax.plot(*zip(*inside, strict=True), "o", color=SKY, ms=8, zorder=1)
     ax.set_title(
         f"protocole du cours : perte moyenne des {resets.tail} derniers pas sur {resets.steps}, "
-        "± une erreur type ; bande : à 5 % du minimum"
+        "± erreur type\n(halo : fenêtre, à 5 % du minimum)"
     )
     ax.set_ylabel("perte (nats)")
     decimal(ax.yaxis)
