@@ -44,7 +44,6 @@ class Training(Record):
     def facts(self) -> dict:
         """Return the configuration, the best and last epochs, and the stability."""
         fit, best, last = self.fit, self.fit.best, self.fit.last
-        tail = [record.val_accuracy for record in fit.epochs[-TAIL:]]
         lowest = min(fit.epochs, key=lambda record: record.val_loss)
         low, high = _wilson(best.val_accuracy, fit.validation_images)
         return {
@@ -75,12 +74,7 @@ class Training(Record):
             "lowest_val_loss": lowest.val_loss,
             "lowest_val_loss_epoch": lowest.epoch,
             "gap": last.train_accuracy - last.val_accuracy,
-            "tail": len(tail),
-            "tail_mean": statistics.fmean(tail),
-            "tail_sd": statistics.stdev(tail) if len(tail) > 1 else 0.0,
-            "tail_min": min(tail),
-            "tail_max": max(tail),
-            "largest_drop": _largest_drop(fit),
+            **_stability(fit),
             "seconds": fit.seconds,
         }
 
@@ -117,6 +111,19 @@ def _best(searches: Sequence[tuple[str, Scored]]) -> tuple[str, Scored]:
     if len(lengths) > 1:
         return searches[-1]
     return max(reversed(searches), key=lambda search: search[1].score)
+
+
+def _stability(fit: Fit) -> dict[str, float]:
+    """Return how the validation accuracy moves over the last epochs, and its largest fall."""
+    tail = [record.val_accuracy for record in fit.epochs[-TAIL:]]
+    return {
+        "tail": len(tail),
+        "tail_mean": statistics.fmean(tail),
+        "tail_sd": statistics.stdev(tail) if len(tail) > 1 else 0.0,
+        "tail_min": min(tail),
+        "tail_max": max(tail),
+        "largest_drop": _largest_drop(fit),
+    }
 
 
 def _largest_drop(fit: Fit) -> float:
