@@ -25,6 +25,7 @@ FLAGS: dict[str, dict[str, str]] = {
     },
     "grid_search": {"epochs": "grid.epochs"},
     "refined_grid_search": {"epochs": "refined_grid.epochs"},
+    "compare_finalists": {"seeds": "finalists.seeds"},
     "train": {
         "max_epochs": "train.max_epochs",
         "max_steps": "train.max_steps",
@@ -35,7 +36,7 @@ FLAGS: dict[str, dict[str, str]] = {
     },
     "evaluate": {"checkpoint": "evaluate.checkpoint"},
 }
-INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps"} | {
+INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps", "seeds"} | {
     "blocks_per_stage",
     "dilation_stage3",
 }
@@ -52,6 +53,7 @@ STAGE_NAMES = (
     "lr_finder",
     "grid_search",
     "refined_grid_search",
+    "compare_finalists",
     "train",
     "compare_curves",
     "evaluate",

@@ -17,7 +17,8 @@ from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, describe_device
 from eurosat_lib.stages import STAGES, files, latest
 from eurosat_lib.stages.cache import NotKept, only_kept
-from eurosat_lib.stages.search import grid_plans, is_kept, refined_plans
+from eurosat_lib.stages.finalists import finalist_trials
+from eurosat_lib.stages.search import grid_plans, is_kept, refined_plans, seeded
 from eurosat_lib.training import Plan
 from eurosat_lib.training.steps import TrainStep, evaluate, make_optimizer, train_epoch
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
@@ -35,7 +36,7 @@ NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     ),
     "04_lr_finder": ("lr_finder",),
     "05_grid": ("grid_search",),
-    "06_train": ("refined_grid_search", "train"),
+    "06_train": ("refined_grid_search", "compare_finalists", "train"),
     "07_eval": ("evaluate",),
 }
 TRAINING = tuple(name for names in NOTEBOOK_STAGES.values() for name in names)
@@ -100,13 +101,16 @@ class _Work:
                 images = controls.steps * batch
                 return 3 * (images * own[0] + controls.validation_images * own[1])
             case "lr_finder":
-                return len(finder.seeds) * finder.iterations * batch * own[0]
+                resets = finder.reset_rates * finder.reset_steps
+                return len(finder.seeds) * (finder.iterations + resets) * batch * own[0]
             case "grid_search":
                 return self._trials(grid_plans(config)[0])
             case "refined_grid_search":
                 plans = refined_plans(config)[0]
                 known = 0 if latest(config, Grid) else 1  # its center is a trial of the grid
                 return self._trials(plans[known:])
+            case "compare_finalists":
+                return self._finalists()
             case "train":
                 return self._training(config.train.max_epochs, self.train, self._blocks)
             case _:
@@ -117,7 +121,19 @@ class _Work:
         return self.config.train.blocks_per_stage or max(self.config.grid.blocks_per_stage)
 
     def _trials(self, plans: Sequence[Plan]) -> float:
-        missing = [plan for plan in plans if not is_kept(self.config, plan)]
+        own = seeded(self.config)
+        return self._seconds([plan for plan in plans for c in own if not is_kept(c, plan)])
+
+    def _finalists(self) -> float:
+        """Estimate the finalists; before a search, as many trials of the refined grid."""
+        settings = self.config.finalists
+        trials = finalist_trials(self.config)
+        if trials:
+            return self._seconds([plan for c, plan in trials if not is_kept(c, plan)])
+        plan = refined_plans(self.config)[0][0]
+        return self._seconds([plan] * settings.count * settings.seeds)
+
+    def _seconds(self, missing: Sequence[Plan]) -> float:
         return sum(
             self._training(p.epochs, p.train_limit, p.hyperparameters.blocks_per_stage)
             for p in missing

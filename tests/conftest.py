@@ -40,6 +40,8 @@ TINY = {
     "refined_grid.weight_decay_factors": [1.0],
     "refined_grid.epochs": 2,
     "refined_grid.train_limit": 48,
+    "finalists.count": 2,
+    "finalists.seeds": 2,
     "train.max_epochs": 2,
     "compute.device": "cpu",
     "compute.precision": "fp32",

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from handmade import FINALISTS, finalist
 from training_facts import (
     POINT,
     make_evaluation,
@@ -19,7 +20,8 @@ from training_facts import (
 
 from eurosat_lib.config import PARAMETERS, configure
 from eurosat_lib.data import Source
-from eurosat_lib.grid import Grid, RefinedGrid, compare
+from eurosat_lib.grid import Finalists, Grid, RefinedGrid, compare
+from eurosat_lib.lr_finder import Resets
 from eurosat_lib.report.answers import context_of, render
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,27 +65,53 @@ def test_origin_of_the_grid(origin, words):
     assert words in say("S5", make_grid(origin=origin), config=SETTINGS)
 
 
+UNDECIDED = "ces essais ne permettent pas d’en décider"
+
+
+def test_lr_finder_asks_the_protocol_of_the_course():
+    extra = {"config": SETTINGS, "rates": (2e-4, 5e-4, 1e-3)}
+    scores = {"lr": (1e-5, 1e-4, 1e-3, 1e-2), "steps": 40, "tail": 10, "within": ((0.01,) * 4,)}
+    resets = Resets(scores=((2.3, 1.0, 1.0, 2.0),), **scores)
+    helped = FLAT.model_copy(update={"resets": resets})
+    text = say("M4", helped, **extra)
+    assert "milieu de la fenêtre" in text and "graine 1 : la perte ne descend pas assez" in text
+    assert "celle du protocole du cours" in say("S4", helped, config=SETTINGS)
+    assert "vient du protocole" in say("L04", helped, **extra)
+    agreed = NARROW.model_copy(update={"resets": resets})
+    assert "qui contient ce choix" in say("M4", agreed, **extra)
+    far = Resets(scores=((2.3, 2.0, 1.0, 2.0),), **scores)
+    other = NARROW.model_copy(update={"resets": far})
+    assert "qui ne contient pas ce choix" in say("M4", other, **extra)
+    none = FLAT.model_copy(update={"resets": Resets(scores=((2.3,) * 4,), **scores)})
+    assert "ni le protocole du cours" in say("M4", none, **extra)
+
+
 def test_effect_decided_or_not():
     plain, strong = make_grid(), make_grid(blocks_per_stage=0.05, dilation_stage3=-0.05)
-    first, second = (
-        say("M5", grid, compare(grid), speed=grid.facts()["effects"]) for grid in (plain, strong)
-    )
-    assert "**avantage à" not in first and first.count("ces essais ne tranchent pas") == 4
-    assert "**avantage à B = 3**" in second and "**avantage à D = 2**" in second
-    assert "ne tranchent pas" not in second
+    first, second = say("M5", plain), say("M5", strong)
+    assert first.count(UNDECIDED) == 2 and "**plus" not in first
+    lines = {line[4]: line for line in second.splitlines() if line.startswith("- **")}
+    assert "*niveau* : **plus bas**, −5,1 points [" in lines["A"]
+    assert "*niveau* : **plus haut**, +4,9" in lines["B"]
+    assert "*vitesse* : **plus lent**" in lines["A"] and "overfit et stabilité" in lines["B"]
     assert "Pour aucun des quatre" in say("L05", plain)
     assert "`dilation_stage3` et `blocks_per_stage`" in say("L05", strong)
 
 
+def test_ties_of_the_best_are_counted():
+    flat, single = say("M5", make_grid()), make_grid(lr=0.2)
+    assert "**23 autres points sur 23 sont indiscernables d’elle**" in flat
+    rest = [fit for fit in single.trials if fit.score < 0.8]
+    alone = Grid(trials=(single.best.fits[0], *rest), epochs=3, origin="config")
+    assert "elle se détache" in say("M5", alone)
+
+
 def test_best_by_epoch_agrees_or_not():
     grid = make_grid(lr=0.05)
-    lucky = make_fit([0.9, 0.3, 0.3], lr=5e-4, weight_decay=1e-5)
+    lucky = make_fit([0.95, 0.3, 0.3], lr=5e-4, weight_decay=1e-5, blocks_per_stage=2)
     other = grid.model_copy(update={"trials": (lucky, *grid.trials[1:])})
-    tied = Grid(trials=(grid.best, *grid.trials[:2], grid.best), epochs=3, origin="config")
-    speed = grid.facts()["effects"]
-    assert "à égalité avec la deuxième" in say("M5", tied, compare(tied), speed=speed)
-    assert "même combinaison" in say("M5", grid, compare(grid), speed=speed)
-    assert "n’est pas tranché" in say("M5", other, compare(other), speed=speed)
+    assert "désigne la même" in say("M5", grid)
+    assert "en désigne une autre, `lr5e-4_wd1e-5_D2_B2` (95,0 %)" in say("M5", other)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +120,7 @@ def test_best_by_epoch_agrees_or_not():
         ("refined_grid_search", "grille resserrée, section 8) :"),
         ("fallback", "`05_grid`"),
         (dict.fromkeys(POINT, "grid_search") | {"lr": "config"}, "donné par la configuration)"),
+        ("compare_finalists", "finalistes sur des graines nouvelles"),
     ],
 )
 def test_origin_of_the_final_configuration(origin, words):
@@ -137,26 +166,52 @@ def test_reading_of_the_curves(name):
     assert not any(verdict in text for verdict in verdicts)
 
 
+def observed(result) -> list[str]:
+    return [line for line in say("M7", result).splitlines() if line[:2] in ("1.", "2.", "3.")]
+
+
 def test_expected_against_observed():
     plain, up, down = (compare(make_grid(lr=gain)) for gain in (0, 0.05, -0.05))
-    texts = [say("M7", result) for result in (plain, up, down)]
-    lr = [next(line for line in t.splitlines() if line.startswith("1.")) for t in texts]
-    assert "ne tranchent pas" in lr[0]
-    assert "**conforme** à l’attente" in lr[1] and "**contraire**" in lr[2]
-    assert "ne prouve pas l’absence d’effet" in texts[0]
-    assert "contraire" in say("M7", compare(make_grid(weight_decay=0.05)))
+    lr = [observed(result)[0] for result in (plain, up, down)]
+    assert lr[0].count(UNDECIDED) == 2
+    assert lr[1].count("**conforme**") == 2 and lr[2].count("**contraire à l’attente**") == 2
+    decay = observed(compare(make_grid(weight_decay=0.05)))[1]
+    assert "niveau +4,9 points" in decay and "**contraire à l’attente**" in decay
+    model = observed(compare(make_grid(blocks_per_stage=0.05, dilation_stage3=-0.05)))[2]
+    assert model.index("**contraire à l’attente**") < model.index("**conforme**")
     assert "LR = $5 \\times 10^{-4}$ : 60" in say("S7", plain)
     training = make_training([0.5, 0.6])
-    assert "Aucune des quatre" in say("L06", training, plain)
+    assert "Aucun des quatre" in say("L06", training, plain)
     assert "pour le LR ;" in say("L06", training, up)
 
 
-@pytest.mark.parametrize(("p_value", "decided"), [(0.02, False), (0.01, True)])
-def test_four_factors_share_the_five_percent(p_value, decided):
+def test_no_change_within_a_point_is_what_was_expected_of_weight_decay():
+    """The alternating thousandths of the made-up grid stay well within a point."""
+    assert "niveau −0,1 point [−0,2 ; 0,0], **conforme**" in observed(compare(make_grid()))[1]
+
+
+@pytest.mark.parametrize("verdict", ["supported", "refuted", "undecided"])
+def test_a_verdict_follows_its_test_alone(verdict):
     context = context_of((compare(make_grid(lr=0.05)),), {})
-    context["compare_curves"]["lr"]["p_value"] = p_value
+    for statement in context["statements"]:
+        statement["verdict"] = verdict
     text = render("M7", context, ANSWERS)
-    assert ("conforme" in text) is decided
+    words = {"supported": "**conforme**", "refuted": "**contraire", "undecided": UNDECIDED}
+    found = {name: text.count(word) for name, word in words.items()}
+    assert found == dict.fromkeys(words, 0) | {verdict: 6}
+
+
+def test_finalists_decide_or_not():
+    plain, grid = compare(make_grid()), make_grid(lr=0.05)
+    close = Finalists(finalists=(FINALISTS.finalists[0], finalist(2e-3, 0.8, 0.69, 0.74, 0.71)))
+    decided, open_ = say("S7", plain, FINALISTS), say("S7", plain, close)
+    assert "le premier se détache" in decided and "76,0 % ± 2,0 points" in decided
+    assert "ne permettent pas de les départager" in open_ and "se détache" not in open_
+    refined = make_grid(RefinedGrid, "grid_search", lr=0.06)
+    assert "`lr2e-3_wd1e-5_D2_B2` se détache" in say("M8", refined, FINALISTS, grid)
+    assert "aucun ne se distingue du premier" in say("M8", refined, close, grid)
+    assert "points de moins que le score qui les a choisis" in say("M8", refined, FINALISTS, grid)
+    assert "faute de mieux" not in say("M8", refined, FINALISTS, grid)
 
 
 def test_refined_grid_better_equal_or_alone():

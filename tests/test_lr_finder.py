@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eurosat_lib.config import override
-from eurosat_lib.lr_finder import find_lr, grid_rates, smooth, suggest
+from eurosat_lib.lr_finder import fault, find_lr, grid_rates, smooth, suggest
 from eurosat_lib.lr_finder.rules import round_digits
 
 LR = np.geomspace(1e-6, 1, 100)
@@ -32,18 +32,42 @@ def test_no_suggestion_without_a_fall():
     assert suggest(LR, np.linspace(2.3, 4, 100)) == {}
 
 
+def test_a_fault_has_a_name():
+    bowl = 2.3 - 0.3 * np.exp(-((np.log10(LR) + 2) ** 2))
+    assert fault(LR, bowl) == "" and suggest(LR, bowl)
+    assert fault(LR, np.where(bowl < 2.25, 2.25, bowl)) == "flat"  # falls by 2 %
+    assert fault(LR, np.linspace(2.3, 4, 100)) == "flat"
+    assert fault(LR, np.where(LR < 3e-6, 2.3, 0.5 + LR)) == "start"  # falls at once, then rises
+    late = np.concatenate([np.full(40, 2.3), np.linspace(2.3, 0.5, 60)])
+    assert fault(LR, late) == "end" and fault(LR, late, ended=False) == ""
+    assert fault(LR[:2], bowl[:2]) == "short"
+
+
+def test_a_reading_at_the_edge_of_the_sweep_is_a_fault():
+    """A sweep that starts in the middle of the fall: its minimum over ten is below its start."""
+    rates = np.geomspace(1e-3, 1, 100)
+    bowl = 2.3 - 1.5 * np.exp(-((np.log10(rates) + 2.3) ** 2))
+    assert fault(rates, bowl) == "start" and suggest(rates, bowl) == {}
+
+
+def test_one_high_first_batch_is_not_a_fall():
+    """The fall is measured from the plateau, not from a single batch."""
+    plateau = np.full(100, 2.3)
+    plateau[0], plateau[50] = 2.5, 2.29
+    assert suggest(LR, plateau) == {}
+
+
 def test_no_suggestion_from_a_loss_that_still_falls_at_the_end():
-    falling = np.linspace(2.3, 0.5, 100)
+    falling = np.concatenate([np.full(30, 2.3), np.linspace(2.3, 0.5, 70)])
     assert suggest(LR, falling, ended=True) == {}
     assert suggest(LR, falling, ended=False)  # cut by a divergence that came after
 
 
 def test_valley_skips_small_rises():
-    falling = np.linspace(2.3, 0.5, 90)
-    falling[40] += 0.05  # one bump
-    curve = np.concatenate([falling, np.linspace(0.6, 3, 10)])
-    smooth_curve = np.concatenate([np.linspace(2.3, 0.5, 90), np.linspace(0.6, 3, 10)])
-    assert suggest(LR, curve)["valley"] == pytest.approx(suggest(LR, smooth_curve)["valley"])
+    plain = np.concatenate([np.full(20, 2.3), np.linspace(2.3, 0.5, 70), np.linspace(0.6, 3, 10)])
+    bump = plain.copy()
+    bump[60] += 0.05
+    assert suggest(LR, bump)["valley"] == pytest.approx(suggest(LR, plain)["valley"])
 
 
 def test_sweep_is_geometric_repeatable_and_seeded(tiny, blobs):

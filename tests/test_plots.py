@@ -9,6 +9,7 @@ from handmade import (
     BASELINES,
     CLASSES,
     EVALUATION,
+    FINALISTS,
     GRID,
     INITIAL_LOSS,
     LR_FINDER,
@@ -25,6 +26,7 @@ from eurosat_lib import plots
 from eurosat_lib.checks import test_model as architecture_of
 from eurosat_lib.errors import UserError
 from eurosat_lib.grid import Grid, RefinedGrid, compare
+from eurosat_lib.lr_finder import Resets
 from eurosat_lib.plots import evaluation as evaluation_plots
 from eurosat_lib.plots import field, images
 from eurosat_lib.plots.axes import French, spread
@@ -42,6 +44,7 @@ DRAWINGS = (
     "augmentation_draws",
     "worst_errors",
 )
+DRAWINGS += ("grid_parallel",)
 
 
 def texts(fig: Figure) -> str:
@@ -254,6 +257,21 @@ def test_lr_sweep():
     assert rows == pytest.approx({0: 1e-3, 1: 4e-4, 2: 2e-3})
 
 
+def test_lr_sweep_with_band_and_protocol_of_the_course():
+    resets = Resets(
+        lr=(1e-5, 1e-4, 1e-3, 1e-2),
+        steps=9,
+        tail=3,
+        scores=((2.3, 1, 1, None),),
+        within=((0.1,) * 4,),
+    )
+    fig = check(plots.lr_sweep(LR_FINDER.model_copy(update={"resets": resets})))
+    assert len(fig.axes) == 3 and "protocole du cours" in texts(fig)
+    assert "étendue des graines" in texts(fig) and "médiane" in texts(fig)
+    median = next(line for line in fig.axes[0].lines if line.get_label() == "médiane")
+    assert list(median.get_ydata()) == list(LR_FINDER.sweeps[0].smoothed)
+
+
 def test_lr_sweep_without_a_reliable_curve():
     fig = check(plots.lr_sweep(finder(sweep(0, steepest=1e-3), sweep(1))))
     assert "aucun pas retenu" in fig.get_label()
@@ -264,7 +282,7 @@ def test_grid_ranking():
     fig = check(plots.grid_ranking(GRID))
     ax = fig.axes[0]
     names = [label.get_text() for label in ax.get_yticklabels()]
-    assert names == [fit.hyperparameters.name for fit in GRID.ranking]
+    assert names == [point.name for point in GRID.ranking]
     scores = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1]
     assert scores == pytest.approx([0.75, 0.65, 0.4])
     assert "75,0\u202f%" in texts(fig) and "× diverge à l’époque 1" in texts(fig)
@@ -279,12 +297,54 @@ def test_grid_heatmaps():
     assert [len(ax.patches) for ax in fig.axes] == [0, 1]  # the best is framed
 
 
+def test_ranking_shades_what_cannot_be_told_from_the_best():
+    ax = check(plots.grid_ranking(GRID)).axes[0]
+    low, high = ax.patches[0].get_x(), ax.patches[0].get_x() + ax.patches[0].get_width()
+    assert (low, high) == pytest.approx((0.75 - GRID.margin, 0.75))
+    assert "2\u00a0runs indiscernables" in texts(ax.figure)
+
+
 def test_grid_effects():
     fig = check(plots.grid_effects(GRID))
-    changes = sorted(x for x, _ in points(fig.axes[0]))
+    panel = fig.axes[1]  # score
+    changes = sorted(
+        x for line in panel.lines if line.get_marker() == "o" for x in line.get_xdata()
+    )
     assert changes == pytest.approx([-0.25, 0.10])
-    assert "−25,0\u00a0points en moyenne\n0\u00a0hausse sur 1" in texts(fig)
-    assert texts(fig).count("une seule valeur") == 2
+    assert "−25,0 (sans intervalle)" in fig.get_label()
+    assert texts(fig).count("une seule valeur") == 2 * 4
+
+
+def test_grid_parallel():
+    fig = check(plots.grid_parallel(GRID), "grid_parallel")
+    ends = sorted(
+        line.get_ydata()[-1] for line in fig.axes[0].lines if len(line.get_xdata()) == 20
+    )
+    # the highest segment of the best ends at 1, of the worst at 0; the diverged run has no line
+    assert ends[0] == pytest.approx(0) and ends[-1] == pytest.approx(1)
+    assert "40,0\u202f%" in texts(fig) and "75,0\u202f%" in texts(fig)
+
+
+def test_grid_interactions():
+    values = [(d, b, lr) for d in (2, 3) for b in (2, 3) for lr in (1e-3, 2e-3, 4e-3)]
+    fits = [trial(lr=lr, d=d, b=b, values=(0.5 + 0.1 * (d > 2 and b > 2),)) for d, b, lr in values]
+    fig = check(plots.grid_interactions(Grid(trials=tuple(fits), epochs=1, origin="config")))
+    assert len(fig.axes) == 3
+    found = sorted(y for line in fig.axes[2].lines for y in line.get_ydata())
+    assert found == pytest.approx([0.5, 0.5, 0.5, 0.6])
+    assert "D × B" in texts(fig) and "+10,0" in fig.get_label()
+    assert "un seul facteur varie" in texts(plots.grid_interactions(RefinedGrid(
+        trials=fits[:3], epochs=1, origin="config")))  # fmt: skip
+
+
+def test_finalists():
+    fig = check(plots.finalists(FINALISTS))
+    ax = fig.axes[0]
+    assert ax.get_yticklabels()[0].get_text() == "lr2e-3_wd1e-5_D2_B2"
+    seeds = [line.get_xdata().tolist() if hasattr(line.get_xdata(), "tolist") else
+             list(line.get_xdata()) for line in ax.lines[:3]]  # fmt: skip
+    assert seeds == [[0.74, 0.70], [0.76, 0.71], [0.78, 0.72]]
+    assert "graine 45" in texts(fig) and "76,0\u202f% ± 2,0" in fig.get_label()
 
 
 def test_grid_curves_are_read_from_runs(recorded):
@@ -346,6 +406,8 @@ def test_degenerate_grids(recorded):
     for grid in (single, bad):
         for plot in (plots.grid_ranking, plots.grid_heatmaps, plots.grid_effects):
             check(plot(grid))
+        check(plots.grid_parallel(grid), "grid_parallel")
+        assert plots.grid_interactions(grid).get_label()
         check(plots.grid_curves(grid, recorded))
     check(plots.comparison(compare(single), "lr", recorded))
 

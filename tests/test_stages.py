@@ -158,7 +158,7 @@ def test_refined_grid_reuses_the_trials_of_the_grid(on_blobs, monkeypatch):
     refined = stages.refined_grid_search(on_blobs)
     assert refined.origin == "grid_search"
     assert best.hyperparameters not in calls
-    assert best in refined.trials
+    assert best.fits[0] in refined.trials
     assert stages.train(on_blobs).origin["lr"] in {"grid_search", "refined_grid_search"}
 
 

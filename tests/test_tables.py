@@ -4,6 +4,7 @@ from handmade import (
     AUDIT,
     BASELINES,
     EVALUATION,
+    FINALISTS,
     GRID,
     INITIAL_LOSS,
     LR_FINDER,
@@ -13,6 +14,7 @@ from handmade import (
     finder,
     perfect,
     sweep,
+    trial,
 )
 
 from eurosat_lib import tables
@@ -20,6 +22,7 @@ from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import summarise_checks
 from eurosat_lib.checks import test_model as architecture_of
 from eurosat_lib.grid import RefinedGrid, compare
+from eurosat_lib.lr_finder import Resets
 from eurosat_lib.report.tables import to_html
 from eurosat_lib.stages import cache, publish
 from eurosat_lib.tables.words import layer_place, plural, power, typeset
@@ -148,15 +151,31 @@ def test_overfit_shows_first_and_last_epoch():
 
 def test_lr_rules():
     frame = tables.lr_rules(LR_FINDER)
-    assert list(frame.columns) == ["Règle", "Graine 0", "Graine 1", "Médiane"]
-    assert row(frame, "vallée") == [power(4e-4), power(6e-4), power(5e-4)]
-    assert row(frame, "choix (médiane de toutes)")[-1] == power(1e-3)
+    columns = ["Règle", "Graine 0", "Graine 1", "Médiane", "Étendue (facteur)"]
+    assert list(frame.columns) == columns
+    assert row(frame, "vallée") == [power(4e-4), power(6e-4), power(5e-4), "1,5"]
+    assert row(frame, "choix (médiane de toutes)")[-2:] == [power(1e-3), "4,0"]
 
 
 def test_lr_rules_without_a_reliable_curve():
     frame = tables.lr_rules(finder(sweep(0, steepest=1e-3), sweep(1)))
-    assert row(frame, "plus forte pente") == ["10⁻³", "—", "—"]
-    assert row(frame, "choix (médiane de toutes)")[-1] == "—"
+    assert row(frame, "plus forte pente") == ["10⁻³", "—", "—", "—"]
+    assert row(frame, "choix (aucun)")[-2:] == ["—", "—"]
+    assert "graine 1\u00a0: la perte ne descend pas assez" in written(frame)
+
+
+def test_lr_rules_with_the_protocol_of_the_course():
+    resets = Resets(
+        lr=(1e-5, 1e-4, 1e-3, 1e-2),
+        steps=9,
+        tail=3,
+        scores=((2.3, 1, 1, 2),),
+        within=((0.01,) * 4,),
+    )
+    helped = finder(sweep(0)).model_copy(update={"resets": resets})
+    frame = tables.lr_rules(helped)
+    assert row(frame, "protocole du cours")[-2:] == [power(3.2e-4), "10,0"]
+    assert row(frame, "choix (protocole du cours)")[-2] == power(3.2e-4)
 
 
 def test_grid_is_ranked():
@@ -168,8 +187,10 @@ def test_grid_is_ranked():
     assert frame.iloc[0][["LR", "WD", "Hyp-A (dilatation)"]].tolist() == ["10⁻³", "10⁻⁵", 3]
     assert frame["Perte val (nats)"].iloc[0] == pytest.approx(0.2)
     assert frame["Notes"].tolist()[0] == "retenue, meilleure époque (80,0\u202f%)"
-    assert frame["Notes"].tolist()[3] == "diverge à l’époque 1"
-    assert "—" in written(frame)
+    assert frame["Notes"].tolist()[1:] == ["≈", "", "diverge à l’époque 1"]
+    assert frame["Étendue (points)"].iloc[2] == pytest.approx(20)
+    text = written(frame)
+    assert "—" in text and "Gupta" in text and "tirage des images de validation seul" in text
 
 
 def test_refined_has_the_columns_of_the_grid():
@@ -179,12 +200,36 @@ def test_refined_has_the_columns_of_the_grid():
 
 def test_effects():
     frame = tables.effects(GRID)
-    lr = row(frame, "pas d’apprentissage (LR)")
-    assert lr[0] == f"10⁻³ → {power(2e-3)}"
-    assert lr[1:3] == [1, "−25,0\u00a0points"]  # 0.40 - 0.65: the diverged pair is left out
-    assert lr[4] == "0 – 1"
-    assert row(frame, "dilatation de l’étage 3")[2] == "+10,0\u00a0points"
-    assert row(frame, "weight decay")[1] == 0
+    assert len(frame) == 4 * 4
+    lr = frame[frame["Facteur"] == f"pas d’apprentissage (LR), 10⁻³ → {power(2e-3)}"]
+    # 0.40 - 0.65: the diverged pair is left out; one pair supports no interval
+    assert lr.iloc[1].tolist()[1:] == ["score", "−25,0 (sans intervalle)", "1 (1)", "non décidé"]
+    assert lr.iloc[0, 2] == "−30,0 (sans intervalle)"
+    decay = frame[frame["Facteur"] == "weight decay, 10⁻⁵"].iloc[0].tolist()
+    assert decay[2:] == ["—", "0 (0)", "une seule valeur"]
+    assert "99,4\u202f%" in written(frame)
+
+
+def test_effects_with_an_interval():
+    values = [(d, b, lr) for d in (2, 3) for b in (2, 3) for lr in (1e-3, 2e-3)]
+    fits = [
+        trial(lr=lr, d=d, b=b, values=(0.4 + 0.1 * d + (0.02 + lr) * b,) * 2)
+        for d, b, lr in values
+    ]
+    frame = tables.effects(GRID.model_copy(update={"trials": tuple(fits)}))
+    score = frame[frame["Facteur"] == "blocs par étage, 2 → 3"].iloc[1].tolist()
+    assert score[3:] == ["4 (4)", "hausse"] and score[2].startswith("+2,")
+    frame = frame[frame["Facteur"] == "dilatation de l’étage 3, 2 → 3"].iloc[1]
+    assert frame["Effet (points)"] == "+10,0 (sans intervalle)"  # no spread at all
+
+
+def test_finalists():
+    frame = tables.finalists(FINALISTS)
+    assert frame["Finaliste"].tolist() == ["lr2e-3_wd1e-5_D2_B2", "lr1e-3_wd1e-5_D2_B2"]
+    assert frame["Moyenne"].tolist() == pytest.approx([0.76, 0.71])
+    assert frame["Écart-type (points)"].tolist() == pytest.approx([2, 1])
+    assert frame["Écart au premier"].tolist() == ["retenu", "−5,0 [−7,5\u202f;\u00a0−2,5]"]
+    assert "43, 44 et 45" in written(frame)
 
 
 def test_comparison():

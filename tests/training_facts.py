@@ -35,6 +35,7 @@ def make_fit(val, train=None, val_loss=None, diverged="", **point) -> Fit:
         hyperparameters=Hyperparameters(**POINT | point),
         seed=42,
         train_images=3000,
+        validation_images=5400,
         parameters=1000,
         epochs=epochs,
         diverged=diverged,
@@ -95,10 +96,9 @@ def make_evaluation(correct=900, correct_validation=900, n=1000, epoch=4) -> Eva
 
 
 def make_finder(*suggestions: dict) -> LRFinder:
+    curve = {"lr": (1e-6, 1.0), "loss": (2.3, 1), "smoothed": (2.3, 1), "stopped": "end"}
     sweeps = tuple(
-        Sweep(
-            seed=s, lr=(1e-6, 1.0), loss=(2.3, 1), smoothed=(2.3, 1), stopped="end", suggestions=r
-        )
+        Sweep(seed=s, suggestions=r, fault="" if r else "flat", **curve)
         for s, r in enumerate(suggestions)
     )
     return LRFinder(sweeps=sweeps, weight_decay=1e-4, batch_size=64, smoothing=0.9, iterations=100)

@@ -91,7 +91,7 @@ class Controls(Section):
 
 
 class LRFinder(Section):
-    """Geometric learning-rate sweep."""
+    """Geometric learning-rate sweep, and the course's protocol as a second opinion."""
 
     min_lr: LearningRate
     max_lr: LearningRate
@@ -100,11 +100,22 @@ class LRFinder(Section):
     smoothing: Annotated[float, Field(ge=0, lt=1)]
     stop_factor: Annotated[float, Field(gt=1)]
     weight_decay: NonNegative
+    reset_rates: Annotated[int, Field(ge=0)]
+    reset_min_lr: LearningRate
+    reset_max_lr: LearningRate
+    reset_steps: Count
+    reset_tail: Annotated[int, Field(ge=2)]
 
     @model_validator(mode="after")
     def _ordered(self) -> LRFinder:
         if self.min_lr >= self.max_lr:
             raise ValueError(f"min_lr ({self.min_lr:g}) must be below max_lr ({self.max_lr:g})")
+        if self.reset_min_lr >= self.reset_max_lr:
+            raise ValueError("reset_min_lr must be below reset_max_lr")
+        if 0 < self.reset_rates < 3:
+            raise ValueError("reset_rates: 0, or at least 3")
+        if self.reset_tail > self.reset_steps:
+            raise ValueError("reset_tail must not be above reset_steps")
         return self
 
 
@@ -116,6 +127,7 @@ class Grid(Section):
     weight_decay: Annotated[tuple[NonNegative, ...], Field(min_length=1)]
     dilation_stage3: Annotated[tuple[Dilation, ...], Field(min_length=1)]
     blocks_per_stage: Annotated[tuple[Blocks, ...], Field(min_length=1)]
+    seeds: Count  # trainings per point
     epochs: Count
     train_limit: Count | None
 
@@ -127,6 +139,13 @@ class RefinedGrid(Section):
     weight_decay_factors: Annotated[tuple[Positive, ...], Field(min_length=1)]
     epochs: Count
     train_limit: Count | None
+
+
+class Finalists(Section):
+    """The best points of the searches, trained again with seeds that did not choose them."""
+
+    count: Annotated[int, Field(ge=2)]
+    seeds: Annotated[int, Field(ge=2)]
 
 
 class Train(Section):
@@ -173,6 +192,7 @@ class Config(Section):
     lr_finder: LRFinder
     grid: Grid
     refined_grid: RefinedGrid
+    finalists: Finalists
     train: Train
     evaluate: Evaluate
     compute: Compute

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 
 from eurosat_lib.config import Config
 from eurosat_lib.lr_finder.rules import round_digits
-from eurosat_lib.training.fit import Plan
-from eurosat_lib.training.records import Fit, Hyperparameters
+from eurosat_lib.training.records import Hyperparameters
 
 
 def grid_points(config: Config, rates: Sequence[float]) -> list[Hyperparameters]:
@@ -36,16 +35,3 @@ def refined_points(config: Config, center: Hyperparameters) -> list[Hyperparamet
         for f, g in product(grid.lr_factors, grid.weight_decay_factors)
     ]
     return list(dict.fromkeys(points))
-
-
-def run_trials(
-    plans: Sequence[Plan],
-    run_one: Callable[[Plan], Fit],
-    on_trial: Callable[[list[Fit]], None],
-) -> tuple[Fit, ...]:
-    """Run every trial; ``on_trial`` sees the finished ones after each."""
-    fits: list[Fit] = []
-    for plan in plans:
-        fits.append(run_one(plan))
-        on_trial(fits)
-    return tuple(fits)

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from eurosat_lib.config import Config
-from eurosat_lib.lr_finder.rules import round_digits, smooth, suggest
+from eurosat_lib.lr_finder.resets import Resets, try_rates
+from eurosat_lib.lr_finder.rules import fault, round_digits, smooth, suggest
+from eurosat_lib.lr_finder.steps import losses_at
 from eurosat_lib.lr_finder.sweep import LRFinder, Sweep, find_lr, sweep
+from eurosat_lib.lr_finder.untouched import kept_random_state, untouched
 
-__all__ = ["LRFinder", "Sweep", "find_lr", "grid_rates", "smooth", "suggest", "sweep"]
+__all__ = [
+    "LRFinder",
+    "Resets",
+    "Sweep",
+    "fault",
+    "find_lr",
+    "grid_rates",
+    "kept_random_state",
+    "losses_at",
+    "smooth",
+    "suggest",
+    "sweep",
+    "try_rates",
+    "untouched",
+]
 
 
 def grid_rates(config: Config, choice: float | None) -> tuple[float, ...]:

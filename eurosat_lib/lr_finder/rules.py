@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 FLAT = 0.05  # a smoothed loss that falls by less than this share has nothing to say
+START = 0.1  # first share of the sweep: the plateau that a fall is measured from
 SKIP_END = 5  # points before the stop, already diverging
 
 
@@ -28,7 +29,8 @@ def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
 def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[str, float]:
     """Read a curve by three rules.
 
-    - ``steepest``: where the smoothed loss falls fastest per decade of learning rate.
+    - ``steepest``: where the smoothed loss falls fastest per decade of learning rate; the first
+      tenth of the sweep, whose average is that of few batches, is left out.
     - ``valley``: two thirds of the way, in log-lr, along the longest fall, small rises skipped.
     - ``minimum/10``: a tenth of the learning rate at the lowest loss.
 
@@ -38,23 +40,57 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[st
         ended: the sweep went to its last rate, instead of stopping at a divergence.
 
     Returns:
-        rule -> learning rate; empty if the loss does not fall, or still falls at the end.
+        rule -> learning rate; empty where :func:`fault` has something to say.
     """
-    keep = len(lr) - SKIP_END if len(lr) > 4 * SKIP_END else len(lr)
-    lr, smoothed = lr[:keep], smoothed[:keep]
-    if len(lr) < 3 or smoothed.min() > (1 - FLAT) * smoothed[0]:
-        return {}
-    bottom = int(smoothed.argmin())
-    if bottom < 2 or (ended and bottom == len(lr) - 1):
-        return {}
+    return {} if fault(lr, smoothed, ended) else _read(lr, smoothed)
+
+
+def fault(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> str:
+    """Say why a curve supports no suggestion: ``short``, ``flat``, ``start``, ``end``, or empty.
+
+    Args:
+        lr: float64 (n,), increasing geometrically.
+        smoothed: float64 (n,), nats.
+        ended: the sweep went to its last rate, instead of stopping at a divergence.
+
+    Returns:
+        ``short``: fewer than three points. ``flat``: the loss never falls by 5 % below its
+        median over the first tenth of the sweep. ``start``, ``end``: its minimum, or what a rule
+        reads, is at that edge of the sweep.
+    """
+    whole, smoothed = smoothed, _before_the_end(smoothed)
+    if len(smoothed) < 3:
+        return "short"
+    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
+    if smoothed[bottom] > (1 - FLAT) * np.median(smoothed[: first + 1]):
+        return "flat"
+    if bottom <= first:
+        return "start"
+    if ended and bottom == len(smoothed) - 1:
+        return "end"
+    return "start" if min(_read(lr, whole).values()) <= lr[first] else ""
+
+
+def _plateau(smoothed: np.ndarray) -> int:
+    """Count the points at the start whose average is still that of few batches."""
+    return max(2, round(START * len(smoothed)))
+
+
+def _read(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
+    lr, smoothed = _before_the_end(lr), _before_the_end(smoothed)
+    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
     slope = np.gradient(smoothed, np.log10(lr))
     start, end = _longest_fall(smoothed)
     valley = start + 2 * (end - start) // 3
     return {
-        "steepest": float(lr[int(slope[: bottom + 1].argmin())]),
+        "steepest": float(lr[first + int(slope[first : bottom + 1].argmin())]),
         "valley": float(lr[valley]),
         "minimum/10": float(lr[bottom] / 10),
     }
+
+
+def _before_the_end(values: np.ndarray) -> np.ndarray:
+    return values[:-SKIP_END] if len(values) > 4 * SKIP_END else values
 
 
 def _longest_fall(values: np.ndarray) -> tuple[int, int]:

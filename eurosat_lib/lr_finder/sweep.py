@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import ClassVar
 
 import numpy as np
 
 from eurosat_lib.config import Config
+from eurosat_lib.config.schema import LRFinder as Settings
 from eurosat_lib.data import EuroSAT
-from eurosat_lib.data.loaders import BatchLoader, make_loader
-from eurosat_lib.lr_finder.rules import round_digits, smooth, suggest
-from eurosat_lib.model import build_model
+from eurosat_lib.lr_finder.resets import Resets, try_rates
+from eurosat_lib.lr_finder.rules import fault, round_digits, smooth, suggest
+from eurosat_lib.lr_finder.steps import fresh, losses_at
+from eurosat_lib.lr_finder.untouched import kept_random_state
 from eurosat_lib.progress import progress
 from eurosat_lib.record import Record
-from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.training.steps import TrainStep, make_optimizer, set_lr
+from eurosat_lib.runtime import Runtime
 
 
 class Sweep(Record):
@@ -27,7 +30,8 @@ class Sweep(Record):
     loss: tuple[float, ...]
     smoothed: tuple[float, ...]
     stopped: str  # "end", "diverged" or "not finite"
-    suggestions: dict[str, float]  # rule -> learning rate; empty for a curve without a fall
+    suggestions: dict[str, float]  # rule -> learning rate; empty if there is a fault
+    fault: str  # why there is no suggestion: "short", "flat", "start", "end"
 
 
 class LRFinder(Record):
@@ -36,6 +40,7 @@ class LRFinder(Record):
     stage: ClassVar[str] = "lr_finder"
 
     sweeps: tuple[Sweep, ...]
+    resets: Resets | None = None  # the course's protocol, if asked for
     weight_decay: float
     batch_size: int
     smoothing: float
@@ -53,8 +58,13 @@ class LRFinder(Record):
 
     @property
     def choice(self) -> float | None:
-        """Median of all suggestions, to two digits; ``None`` if the curves say nothing."""
-        return round_digits(statistics.median(self.suggestions)) if self.reliable else None
+        """Median of all suggestions, to two digits.
+
+        If a curve supports none, the choice of the course's protocol; ``None`` without either.
+        """
+        if self.reliable:
+            return round_digits(statistics.median(self.suggestions))
+        return self.resets.choice if self.resets else None
 
     @property
     def by_rule(self) -> dict[str, float]:
@@ -65,10 +75,21 @@ class LRFinder(Record):
         return {r: statistics.median(s.suggestions[r] for s in self.sweeps) for r in rules}
 
     @property
+    def spread(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest suggestion of each rule over the seeds."""
+        if not self.reliable:
+            return {}
+        found = {r: [s.suggestions[r] for s in self.sweeps] for r in self.sweeps[0].suggestions}
+        return {rule: (min(rates), max(rates)) for rule, rates in found.items()}
+
+    @property
     def window(self) -> tuple[float, float] | None:
-        """Return the lowest and highest of the rules' medians: the range they agree on."""
+        """Lowest and highest of the rules' medians, or else the course's protocol's window."""
         rules = self.by_rule.values()
-        return (round_digits(min(rules)), round_digits(max(rules))) if rules else None
+        if rules:
+            return round_digits(min(rules)), round_digits(max(rules))
+        found = self.resets and self.resets.window
+        return (round_digits(found[0]), round_digits(found[1])) if found else None
 
     def facts(self) -> dict:
         """Return the choice and what it rests on; the curves stay out."""
@@ -76,6 +97,9 @@ class LRFinder(Record):
         return {
             "choice": self.choice,
             "reliable": self.reliable,
+            "faults": {s.seed: s.fault for s in self.sweeps if not s.suggestions},
+            "resets": self.resets.facts() if self.resets else None,
+            "spread": max((high / low for low, high in self.spread.values()), default=None),
             "window_low": low,
             "window_high": high,
             "by_rule": self.by_rule,
@@ -94,15 +118,21 @@ class LRFinder(Record):
 
 
 def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
-    """Sweep the learning rate once per seed, on the training path of the final network."""
+    """Sweep the learning rate once per seed, on the training path of the final network.
+
+    With ``lr_finder.reset_rates`` the course's protocol follows. Nothing outside changes, the
+    random generators included.
+    """
     settings = config.lr_finder
-    total = len(settings.seeds) * settings.iterations
-    with progress("LR finder", total=total, unit="step") as bar:
+    per_seed = settings.iterations + settings.reset_rates * settings.reset_steps
+    with progress("LR finder", total=len(settings.seeds) * per_seed, unit="step") as bar:
         sweeps = tuple(
             sweep(config, dataset, seed, on_step=bar.advance) for seed in settings.seeds
         )
+        resets = try_rates(config, dataset, bar.advance) if settings.reset_rates else None
     return LRFinder(
         sweeps=sweeps,
+        resets=resets,
         weight_decay=settings.weight_decay,
         batch_size=config.data.batch_size,
         smoothing=settings.smoothing,
@@ -110,48 +140,42 @@ def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
     )
 
 
-def sweep(config: Config, dataset: EuroSAT, seed: int, on_step=lambda: None) -> Sweep:
+def sweep(
+    config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], None] = lambda: None
+) -> Sweep:
     """Train a fresh network while the learning rate grows geometrically at each step.
 
-    The network, optimiser and loader are made here and thrown away: nothing outside changes but
-    the global random state, which every training sets for itself. Stops where the smoothed loss
-    passes ``stop_factor`` times its best, or where the loss is not finite.
+    Stops where the smoothed loss passes ``stop_factor`` times its best, or where the loss is not
+    finite.
     """
-    settings, runtime = config.lr_finder, Runtime.of(config)
-    set_seed(seed)
-    model = runtime.place(build_model(config)).train()
-    optimizer = make_optimizer(model, settings.min_lr, settings.weight_decay)
-    step = TrainStep(model, optimizer, runtime)
-    loader = make_loader(config, dataset.train, config.data.train_limit, augment=True, seed=seed)
+    settings = config.lr_finder
     rates = np.geomspace(settings.min_lr, settings.max_lr, settings.iterations)
-    losses: list[float] = []
-    stopped = "end"
-    for lr, (images, labels) in zip(rates, _endless(loader), strict=False):
-        set_lr(optimizer, float(lr))
-        loss = float(step(images, labels)[0])
-        on_step()
-        if not math.isfinite(loss):
-            stopped = "not finite"
-            break
-        losses.append(loss)
-        smoothed = smooth(np.array(losses), settings.smoothing)
-        if smoothed[-1] > settings.stop_factor * smoothed.min():
-            stopped = "diverged"
-            break
+    with kept_random_state():
+        parts = fresh(config, dataset, seed)
+        losses, stopped = _descend(losses_at(*parts, rates, Runtime.of(config), on_step), settings)
     done = rates[: len(losses)]
     smoothed = smooth(np.array(losses), settings.smoothing)
+    ended = stopped == "end"
     return Sweep(
         seed=seed,
         lr=tuple(done.tolist()),
         loss=tuple(losses),
         smoothed=tuple(smoothed.tolist()),
         stopped=stopped,
-        suggestions=suggest(done, smoothed, ended=stopped == "end"),
+        suggestions=suggest(done, smoothed, ended),
+        fault=fault(done, smoothed, ended),
     )
 
 
-def _endless(loader: BatchLoader):
-    epoch = 0
-    while True:
-        yield from loader.epoch(epoch)
-        epoch += 1
+def _descend(steps: Iterator[float], settings: Settings) -> tuple[list[float], str]:
+    """Collect the losses until they diverge; closing the iterator restores the network."""
+    losses: list[float] = []
+    with closing(steps):
+        for loss in steps:
+            if not math.isfinite(loss):
+                return losses, "not finite"
+            losses.append(loss)
+            smoothed = smooth(np.array(losses), settings.smoothing)
+            if smoothed[-1] > settings.stop_factor * smoothed.min():
+                return losses, "diverged"
+    return losses, "end"

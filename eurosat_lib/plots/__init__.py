@@ -7,13 +7,15 @@ from eurosat_lib.plots.board import log_figures
 from eurosat_lib.plots.checks import baselines, gradient_norms, initial_losses
 from eurosat_lib.plots.controls import overfit, signals
 from eurosat_lib.plots.data import channel_statistics, class_distribution
+from eurosat_lib.plots.effects import grid_effects
 from eurosat_lib.plots.evaluation import confusion, per_class, worst_errors
 from eurosat_lib.plots.field import footprints, receptive_field
-from eurosat_lib.plots.grid import grid_curves, grid_effects, grid_ranking
+from eurosat_lib.plots.grid import grid_curves, grid_ranking
 from eurosat_lib.plots.heatmaps import grid_heatmaps, refined_heatmap
 from eurosat_lib.plots.images import augmentation_draws, examples
 from eurosat_lib.plots.lr import lr_sweep
 from eurosat_lib.plots.network import architecture
+from eurosat_lib.plots.search import finalists, grid_interactions, grid_parallel
 from eurosat_lib.plots.training import comparison, training_curves
 
 __all__ = [
@@ -25,11 +27,14 @@ __all__ = [
     "comparison",
     "confusion",
     "examples",
+    "finalists",
     "footprints",
     "gradient_norms",
     "grid_curves",
     "grid_effects",
     "grid_heatmaps",
+    "grid_interactions",
+    "grid_parallel",
     "grid_ranking",
     "initial_losses",
     "log_figures",

@@ -1,16 +1,14 @@
-"""Charts of notebook 05: ranking of the trials, effects of the factors, curves."""
+"""Charts of notebook 05: ranking of the trials, and their curves."""
 
 from __future__ import annotations
 
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from eurosat_lib.config import Config
-from eurosat_lib.french import nombre, pct, signe
-from eurosat_lib.grid import FACTORS, GridSearch, effect
+from eurosat_lib.french import pct
+from eurosat_lib.grid import Candidate, GridSearch, run_name
 from eurosat_lib.plots.axes import decimal, epochs, percent
 from eurosat_lib.plots.curves import Curves, draw, read_curves
 from eurosat_lib.plots.style import (
@@ -18,7 +16,6 @@ from eurosat_lib.plots.style import (
     MARKERS,
     ORANGE,
     SERIES,
-    SMALL,
     SOFT,
     categories,
     finish,
@@ -27,92 +24,74 @@ from eurosat_lib.plots.style import (
     styled,
 )
 from eurosat_lib.tables import words
-from eurosat_lib.training import Fit
 
 LINES = ("-", "--", ":", "-.")
 
 
 @styled
 def grid_ranking(grid: GridSearch) -> Figure:
-    """Rank the trials by score; a thin line joins the accuracies of their last two epochs."""
-    ranking = grid.ranking
-    fig, ax = one_axes(0.15 * len(ranking) + 1.0)
-    scores = [fit.score for fit in ranking if not fit.diverged]
-    ends = [e.val_accuracy for fit in ranking for e in fit.epochs[-2:] if not fit.diverged]
-    low = min(ends, default=0.0)
-    for row, fit in enumerate(ranking):
-        color = ORANGE if row == 0 and scores else BLUE
-        if fit.diverged:
-            ax.text(low, row, f"× {words.trial_note(fit)}", va="center", fontsize=7, color=SOFT)
+    """Rank the points by score, and shade what cannot be told from the best.
+
+    A thin line joins the accuracies of their last two epochs, over all their trainings.
+    """
+    ranking, tied = grid.ranking, {point.name for point in grid.tied}
+    fig, ax = one_axes(0.15 * len(ranking) + 1.15)
+    ends = [_ends(point) for point in ranking if not point.diverged]
+    low = min((min(end) for end in ends), default=0.0)
+    for row, point in enumerate(ranking):
+        if point.diverged:
+            note = f"× {words.trial_note(point)}"
+            ax.text(low, row, note, va="center", fontsize=7, color=SOFT)
             continue
-        tail = [e.val_accuracy for e in fit.epochs[-2:]]
+        color = ORANGE if row == 0 else BLUE if point.name in tied else SOFT
+        tail = _ends(point)
         ax.plot([min(tail), max(tail)], [row, row], color=color, lw=1.2, alpha=0.5)
-        ax.plot(fit.score, row, "o", color=color, ms=5 if row else 7)
-    if scores:
-        ax.annotate(
-            pct(scores[0]),
-            (scores[0], 0),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            color=ORANGE,
-            weight="bold",
-        )
-    ax.set_yticks(range(len(ranking)), [fit.hyperparameters.name for fit in ranking])
+        face = color if point.name in tied else "white"
+        ax.plot(point.score, row, "o", color=color, mfc=face, ms=5 if row else 7)
+    if tied:
+        _shade_ties(ax, grid)
+    ax.set_yticks(range(len(ranking)), [point.name for point in ranking])
     ax.tick_params(axis="y", labelsize=7)
-    ax.set_ylim(len(ranking) - 0.4, -1.3)
+    ax.set_ylim(len(ranking) - 0.4, -1.4)
     ax.set_xlabel("exactitude sur validation (%) : point, score ; trait, deux dernières époques")
     ax.set_ylabel("run")
     percent(ax.xaxis)
     categories(ax)
     alt = (
-        f"{words.plural(len(ranking), 'run')} par score décroissant : "
-        f"{ranking[0].hyperparameters.name} en tête ({_score(ranking[0])}), "
-        f"{ranking[-1].hyperparameters.name} dernier ({_score(ranking[-1])})."
+        f"{words.plural(len(ranking), 'run')} par score décroissant : {ranking[0].name} en tête "
+        f"({_score(ranking[0])}), {ranking[-1].name} dernier ({_score(ranking[-1])}) ; "
+        f"{len(tied)} dans la marge d’indiscernabilité, {words.points(grid.margin)} points."
     )
     return finish(fig, "Classement des runs de la grille", alt)
 
 
-@styled
-def grid_effects(grid: GridSearch) -> Figure:
-    """Show, per factor, the change of score of each matched pair and their mean."""
-    effects = [effect(grid.trials, factor) for factor in FACTORS]
-    labels = [_effect_label(e.factor, e.low, e.high) for e in effects]
-    rows = [(label, d) for label, e in zip(labels, effects, strict=True) for d in e.differences]
-    fig, ax = one_axes(0.62 * len(effects) + 0.9)
-    ax.axvline(0, color=SOFT, lw=1)
-    if rows:
-        table = pd.DataFrame(rows, columns=["factor", "change"])
-        sns.swarmplot(
-            table, x="change", y="factor", order=labels, ax=ax, color=BLUE, size=4.5, alpha=0.8
-        )
-    else:
-        ax.set_xlim(-0.05, 0.05)
-    notes = []
-    for row, e in enumerate(effects):
-        facts = e.facts()
-        notes.append(_effect_note(facts))
-        if facts["pairs"]:
-            ax.plot([facts["mean"]] * 2, [row - 0.3, row + 0.3], color=ORANGE, lw=2.2, zorder=5)
-        place = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": SMALL}
-        ax.text(1.01, row, notes[-1], color=ORANGE if facts["pairs"] else SOFT, **place)
-    ax.set_yticks(range(len(effects)), labels)
-    ax.set_ylim(len(effects) - 0.5, -0.5)
-    ax.set_xlabel("variation du score quand seul ce facteur change (points d’exactitude)")
-    ax.set_ylabel("")
-    ax.xaxis.set_major_formatter(lambda value, _: _signed(value))
-    categories(ax)
-    pieces = (
-        f"{words.FACTORS[e.factor]} : {note}" for e, note in zip(effects, notes, strict=True)
+def _ends(point: Candidate) -> list[float]:
+    return [record.val_accuracy for fit in point.fits for record in fit.epochs[-2:]]
+
+
+def _shade_ties(ax: Axes, grid: GridSearch) -> None:
+    top = grid.best.score
+    ax.axvspan(top - grid.margin, top, color=ORANGE, alpha=0.08, lw=0)
+    ax.annotate(
+        pct(top),
+        (top, 0),
+        xytext=(0, 6),
+        textcoords="offset points",
+        ha="center",
+        color=ORANGE,
+        weight="bold",
     )
-    alt = "Différences entre runs appariés. " + " ; ".join(p.replace("\n", ", ") for p in pieces)
-    return finish(fig, "Effet de chaque facteur, à tout le reste égal", alt + ".")
+    ax.set_title(
+        f"bande : {words.plural(len(grid.tied), 'run')} "
+        f"indiscernable{'s' if len(grid.tied) > 1 else ''} du meilleur (points pleins)"
+    )
 
 
 @styled
 def grid_curves(grid: GridSearch, config: Config) -> Figure:
     """Show validation accuracy and loss of all trials: a column per network."""
-    curves = read_curves(config, grid.stage, (f.hyperparameters.name for f in grid.trials))
+    seeds = grid.seeds
+    curves = read_curves(config, grid.stage, (run_name(f, seeds) for f in grid.trials))
     networks = [
         (int(d), int(b))
         for b in grid.values("blocks_per_stage")
@@ -130,7 +109,7 @@ def grid_curves(grid: GridSearch, config: Config) -> Figure:
     percent(axes[0, 0].yaxis)
     decimal(axes[1, 0].yaxis)
     fig.legend(handles=_keys(grid), loc="outside lower center", ncols=5)
-    done = [fit for fit in grid.ranking if fit.epochs]
+    done = [fit for fit in grid.trials if fit.epochs]
     alt = (
         f"Courbes de validation de {words.plural(len(done), 'run')} sur "
         f"{words.plural(grid.epochs, 'époque')}, une colonne par réseau. Exactitude finale de "
@@ -153,7 +132,7 @@ def _all_trials(
                 "marker": MARKERS[rank % len(MARKERS)],
                 "ls": LINES[decays.index(hyper.weight_decay) % len(LINES)],
             }
-            draw(ax, curves[hyper.name], tag, ms=3.5, lw=1.3, **style)
+            draw(ax, curves[run_name(fit, grid.seeds)], tag, ms=3.5, lw=1.3, **style)
 
 
 def _keys(grid: GridSearch) -> list[Line2D]:
@@ -168,22 +147,5 @@ def _keys(grid: GridSearch) -> list[Line2D]:
     return rates + decays
 
 
-def _score(fit: Fit) -> str:
-    return words.trial_note(fit) or pct(fit.score)
-
-
-def _effect_label(factor: str, low: float, high: float) -> str:
-    values = dict.fromkeys(words.factor_value(factor, value) for value in (low, high))
-    return f"{words.FACTORS[factor]}\n{' → '.join(values)}"
-
-
-def _effect_note(facts: dict) -> str:
-    if not facts["pairs"]:
-        return "une seule valeur"
-    ups = f"{words.plural(facts['wins_high'], 'hausse')} sur {facts['pairs']}"
-    return f"{signe(facts['mean'])} en moyenne\n{ups}, p = {nombre(facts['p_value'], 3)}"
-
-
-def _signed(value: float) -> str:
-    text = nombre(round(100 * value, 6))
-    return f"+{text}" if value > 0 else text
+def _score(point: Candidate) -> str:
+    return words.trial_note(point) or pct(point.score)

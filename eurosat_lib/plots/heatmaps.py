@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from eurosat_lib.french import pct, signe
-from eurosat_lib.grid import Grid, GridSearch, RefinedGrid
+from eurosat_lib.grid import Candidate, Grid, GridSearch, RefinedGrid
 from eurosat_lib.plots.style import INK, ORANGE, SMALL, finish, new_figure, one_axes, styled
 from eurosat_lib.tables.words import FACTORS, capital, plural, power
 from eurosat_lib.training import Fit, Hyperparameters
@@ -32,10 +32,10 @@ def grid_heatmaps(grid: GridSearch) -> Figure:
     for ax_row, dilation in zip(axes, dilations, strict=True):
         for ax, depth in zip(ax_row, blocks, strict=True):
             inside = [
-                fit
-                for fit in grid.trials
-                if fit.hyperparameters.dilation_stage3 == dilation
-                and fit.hyperparameters.blocks_per_stage == depth
+                point
+                for point in grid.ranking
+                if point.hyperparameters.dilation_stage3 == dilation
+                and point.hyperparameters.blocks_per_stage == depth
             ]
             _map(ax, grid, inside, grid.best.hyperparameters)
             ax.set_title(f"{plural(int(depth), 'bloc')} par étage, dilatation {int(dilation)}")
@@ -45,7 +45,7 @@ def grid_heatmaps(grid: GridSearch) -> Figure:
         ax.set_ylabel(FACTORS["weight_decay"])
     alt = (
         f"Une carte par réseau, un score par case ({LEGEND}), {_extent(grid)} ; le meilleur, "
-        f"{grid.best.hyperparameters.name}, est encadré."
+        f"{grid.best.name}, est encadré."
     )
     return finish(fig, "Score de chaque run de la grille (%), le meilleur encadré", alt)
 
@@ -59,31 +59,34 @@ def refined_heatmap(refined: RefinedGrid, reference: Training | Grid) -> Figure:
         reference: the first grid (its best point is dashed and compared), or the final training
             (its hyperparameters are dashed).
     """
-    fit = reference.best if isinstance(reference, GridSearch) else reference.fit
+    known = reference.best if isinstance(reference, GridSearch) else reference.fit
     fig, ax = one_axes(len(refined.values("weight_decay")) * 0.5 + 1.1)
     best = refined.best
-    _map(ax, refined, refined.trials, best.hyperparameters)
+    _map(ax, refined, refined.ranking, best.hyperparameters)
     ax.set_xlabel(FACTORS["lr"])
     ax.set_ylabel(FACTORS["weight_decay"])
     alt = (
-        f"Carte de {plural(len(refined.trials), 'score')}, {_extent(refined)} ; le meilleur, "
-        f"{best.hyperparameters.name}, est encadré."
+        f"Carte de {plural(len(refined.ranking), 'score')}, {_extent(refined)} ; le meilleur, "
+        f"{best.name}, est encadré."
     )
-    note = _compare(ax, refined, fit, isinstance(reference, GridSearch))
+    note = _compare(ax, refined, known, isinstance(reference, GridSearch))
     if note:
         ax.set_title(note)
         alt += f" {capital(note)}."
     return finish(fig, "Score de la grille resserrée (%)", alt)
 
 
-def _map(ax: Axes, search: GridSearch, fits: Sequence[Fit], framed: Hyperparameters) -> None:
+def _map(
+    ax: Axes, search: GridSearch, points: Sequence[Candidate], framed: Hyperparameters
+) -> None:
     """Draw one map; all maps of a search share their colours, rows and columns."""
     rates, decays = search.values("lr"), search.values("weight_decay")
     table = pd.DataFrame(index=decays[::-1], columns=rates, dtype=float)
-    for fit in fits:
-        if not fit.diverged:
-            table.loc[fit.hyperparameters.weight_decay, fit.hyperparameters.lr] = fit.score
-    scores = [fit.score for fit in search.trials if not fit.diverged] or [0.0]
+    for point in points:
+        if not point.diverged:
+            place = point.hyperparameters
+            table.loc[place.weight_decay, place.lr] = point.score
+    scores = [point.score for point in search.ranking if not point.diverged] or [0.0]
     sns.heatmap(
         table,
         ax=ax,
@@ -98,32 +101,32 @@ def _map(ax: Axes, search: GridSearch, fits: Sequence[Fit], framed: Hyperparamet
         xticklabels=[power(rate) for rate in rates],
         yticklabels=[power(decay) for decay in decays[::-1]],
     )
-    for fit in fits:
-        if fit.diverged:
-            x, y = _cell(search, fit.hyperparameters)
+    for point in points:
+        if point.diverged:
+            x, y = _cell(search, point.hyperparameters)
             ax.text(x + 0.5, y + 0.5, "diverge", ha="center", va="center", fontsize=SMALL)
     ax.tick_params(length=0, rotation=0)
     ax.grid(False)
-    if any(fit.hyperparameters == framed and not fit.diverged for fit in fits):
+    if any(p.hyperparameters == framed and not p.diverged for p in points):
         _frame(ax, search, framed, ORANGE, "-")
 
 
-def _compare(ax: Axes, refined: RefinedGrid, fit: Fit, searched: bool) -> str:
+def _compare(ax: Axes, refined: RefinedGrid, known: Fit | Candidate, searched: bool) -> str:
     """Frame the reference by dashes and say what it is; nothing if it is not on the map."""
     name = "celui de la première grille" if searched else "retenu pour l’entraînement complet"
     best = refined.best
-    if fit.hyperparameters == best.hyperparameters:
+    if known.hyperparameters == best.hyperparameters:
         return f"encadré : le meilleur run, {'déjà ' if searched else ''}{name}"
-    if not _frame(ax, refined, fit.hyperparameters, INK, "--"):
+    if not _frame(ax, refined, known.hyperparameters, INK, "--"):
         return ""
-    gap = f" (écart {signe(best.score - fit.score)})" if searched else ""
+    gap = f" (écart {signe(best.score - known.score)})" if searched else ""
     return f"trait plein : le meilleur run ; tirets : {name}{gap}"
 
 
 def _extent(search: GridSearch) -> str:
-    done = [fit.score for fit in search.trials if not fit.diverged]
+    done = [point.score for point in search.ranking if not point.diverged]
     text = f"de {pct(min(done))} à {pct(max(done))}" if done else "sans score"
-    bad = len(search.trials) - len(done)
+    bad = len(search.ranking) - len(done)
     return text + (f", {plural(bad, 'run')} en divergence" if bad else "")
 
 

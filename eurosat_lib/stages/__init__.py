@@ -10,6 +10,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.record import Record
 from eurosat_lib.stages.core import latest, provenance, scope
 from eurosat_lib.stages.final import evaluate, train
+from eurosat_lib.stages.finalists import compare_finalists
 from eurosat_lib.stages.preparation import (
     check_initial_loss,
     check_training,
@@ -36,6 +37,7 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "lr_finder": lr_finder,
     "grid_search": grid_search,
     "refined_grid_search": refined_grid_search,
+    "compare_finalists": compare_finalists,
     "train": train,
     "compare_curves": compare_curves,
     "evaluate": evaluate,

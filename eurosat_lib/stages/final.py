@@ -11,6 +11,7 @@ from eurosat_lib.evaluation import Evaluation, evaluate_checkpoint
 from eurosat_lib.grid import Grid, RefinedGrid
 from eurosat_lib.progress import progress
 from eurosat_lib.stages.core import FITTING, IMAGES, fallback_point, latest, run_stage
+from eurosat_lib.stages.finalists import current_finalists
 from eurosat_lib.training import Plan, fit
 from eurosat_lib.training.checkpoint import load_checkpoint, sha256
 from eurosat_lib.training.final import Training, choose_hyperparameters
@@ -24,7 +25,10 @@ def train(config: Config) -> Training:
     """
     dataset = load_dataset(config)
     found = (latest(config, Grid), latest(config, RefinedGrid))
+    finalists = current_finalists(config)
     searches = [(search.stage, search.best) for search in found if search]
+    if finalists:
+        searches = [(finalists.stage, finalists.leader)]
     hyper, origin = choose_hyperparameters(config, fallback_point(config), searches)
     settings, total = config.train, len(dataset.train.labels)
     images = min(config.data.train_limit or total, total)

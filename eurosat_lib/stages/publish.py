@@ -26,6 +26,7 @@ R = TypeVar("R", bound=Record)
 TRIALS_CSV = {
     "grid_search": "grid_search_results.csv",
     "refined_grid_search": "refined_grid_search_results.csv",
+    "compare_finalists": "finalists.csv",
 }
 
 
@@ -39,7 +40,10 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
     if isinstance(result, lr_finder.LRFinder):
         _lr_finder(config, result)
     elif isinstance(result, grid.GridSearch):
-        _grid(config, result)
+        _trials(config, result.stage, result.trials, result.seeds)
+    elif isinstance(result, grid.Finalists):
+        fits = [fit for finalist in result.finalists for fit in finalist.again.fits]
+        _trials(config, result.stage, fits, len(result.leader.fits))
     elif isinstance(result, Training):
         _training(config, result, config.paths.stages / provenance["folder"])
     elif isinstance(result, Evaluation):
@@ -71,10 +75,10 @@ def trials(config: Config, stage: str, fits: Sequence[Fit]) -> None:
     write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
 
 
-def fit_run(config: Config, stage: str, fit: Fit) -> None:
+def fit_run(config: Config, stage: str, fit: Fit, name: str = "") -> None:
     """Write the TensorBoard run of a finished training, with its hyperparameters and metrics."""
     write_run(
-        config.paths.runs / stage / fit.hyperparameters.name,
+        config.paths.runs / stage / (name or fit.hyperparameters.name),
         content_key(fit),
         training_series(record.model_dump() for record in fit.epochs),
         hparams=fit.hyperparameters.model_dump() | {"seed": fit.seed},
@@ -113,12 +117,12 @@ def _lr_finder(config: Config, result: lr_finder.LRFinder) -> None:
         write_run(folder, content_key(sweep), series)
 
 
-def _grid(config: Config, result: grid.GridSearch) -> None:
-    trials(config, result.stage, result.trials)
-    names = [fit.hyperparameters.name for fit in result.trials]
-    keep_only(config.paths.runs / result.stage, names)
-    for fit in result.trials:
-        fit_run(config, result.stage, fit)
+def _trials(config: Config, stage: str, fits: Sequence[Fit], seeds: int) -> None:
+    trials(config, stage, fits)
+    named = {grid.run_name(fit, seeds): fit for fit in fits}
+    keep_only(config.paths.runs / stage, named)
+    for name, fit in named.items():
+        fit_run(config, stage, fit, name)
 
 
 def _training(config: Config, result: Training, folder: Path) -> None:

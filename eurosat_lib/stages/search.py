@@ -57,6 +57,18 @@ def is_kept(config: Config, plan: Plan) -> bool:
     return (cache.stage_folder(config, "trial", key) / "result.json").is_file()
 
 
+def seeded(config: Config, first: int = 0, count: int | None = None) -> list[Config]:
+    """Return copies of a configuration with the run's seed plus ``first``, and the next ones.
+
+    Args:
+        config: whose ``seed`` is counted from.
+        first: offset of the first seed.
+        count: how many; ``grid.seeds`` if not given.
+    """
+    seeds = range(config.seed + first, config.seed + first + (count or config.grid.seeds))
+    return [config.model_copy(update={"seed": seed}) for seed in seeds]
+
+
 def _plans(
     config: Config,
     points: Sequence[Hyperparameters],
@@ -90,31 +102,47 @@ def compare_curves(config: Config) -> grid.Comparisons:
 
 
 def _search(config: Config, kind: type[S], plans: Sequence[Plan], origin: str) -> S:
-    dataset = load_dataset(config)
-    epochs = plans[0].epochs
+    trials = [(own, plan) for plan in plans for own in seeded(config)]
 
     def compute(_: Path) -> S:
-        label = kind.stage.replace("_", " ").capitalize()
-        total = sum(plan.epochs * (plan.train_limit or 0) for plan in plans)
-        with progress(label, total=total, unit="images") as bar:
-            fits = grid.run_trials(
-                plans,
-                lambda plan: run_trial(config, dataset, plan, kind.stage, bar),
-                lambda done: publish.trials(config, kind.stage, done),
-            )
+        fits = run_trials(kind.stage, trials, config.grid.seeds)
         if not any(fit.epochs for fit in fits):
             raise UserError(f"{kind.stage}: every trial diverged; lower the learning rates")
-        return kind(trials=fits, epochs=epochs, origin=origin)
+        return kind(trials=fits, epochs=plans[0].epochs, origin=origin)
 
-    keys = [_trial_key(config, dataset, plan) for plan in plans]
-    labels = {"origin": origin}
-    return run_stage(config, kind, "training.fit", FITTING, compute, labels, trials=keys)
+    return run_stage(
+        config,
+        kind,
+        "training.fit",
+        FITTING,
+        compute,
+        {"origin": origin},
+        trials=trial_keys(trials),
+    )
 
 
-def run_trial(config: Config, dataset: EuroSAT, plan: Plan, stage: str, bar: Bar) -> Fit:
+def run_trials(stage: str, trials: Sequence[tuple[Config, Plan]], seeds: int) -> tuple[Fit, ...]:
+    """Train points with the seeds of their configurations; what was trained before is loaded.
+
+    Args:
+        stage: name of the folder below ``runs/`` and of the table of trials.
+        trials: configuration, with the seed of the trial, and plan; at least one.
+        seeds: per point; among several, runs are named by their seed too.
+    """
+    config, fits = trials[0][0], []
+    total = sum(plan.epochs * (plan.train_limit or 0) for _, plan in trials)
+    label = stage.replace("_", " ").capitalize()
+    with progress(label, total=total, unit="images") as bar:
+        for own, plan in trials:
+            fits.append(run_trial(own, plan, stage, bar, seeds))
+            publish.trials(config, stage, fits)
+    return tuple(fits)
+
+
+def run_trial(config: Config, plan: Plan, stage: str, bar: Bar, seeds: int = 1) -> Fit:
     """Train one point, or load it if it was trained before, in this grid or another."""
-    start, name = bar.done, plan.hyperparameters.name
-    run_folder = config.paths.runs / stage / name
+    dataset, start, point = load_dataset(config), bar.done, plan.hyperparameters.name
+    name = point + (f"_seed{config.seed}" if seeds > 1 else "")
     count = f"trial {start // (plan.epochs * (plan.train_limit or 1)) + 1}"
 
     def compute(folder: Path) -> Fit:
@@ -123,16 +151,20 @@ def run_trial(config: Config, dataset: EuroSAT, plan: Plan, stage: str, bar: Bar
             dataset,
             plan,
             folder,
-            run_folder,
+            config.paths.runs / stage / name,
             on_batch=lambda images: bar.advance(images, note=f"{count}, {name}"),
         )
 
-    key = _trial_key(config, dataset, plan)
-    result, _ = cache.cached(config, Fit, "trial", key, compute)
+    result, _ = cache.cached(config, Fit, "trial", _trial_key(config, dataset, plan), compute)
     expected = plan.epochs * result.train_images
     bar.advance(start + expected - bar.done, note=f"{count}, val {result.score:.1%}")
-    publish.fit_run(config, stage, result)
+    publish.fit_run(config, stage, result, name)
     return result
+
+
+def trial_keys(trials: Sequence[tuple[Config, Plan]]) -> list[str]:
+    """Return the key of each trial, for the key of a stage made of them."""
+    return [_trial_key(own, load_dataset(own), plan) for own, plan in trials]
 
 
 def _trial_key(config: Config, dataset: EuroSAT, plan: Plan) -> str:

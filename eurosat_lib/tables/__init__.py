@@ -14,6 +14,7 @@ from eurosat_lib.tables.data import (
     splits,
 )
 from eurosat_lib.tables.evaluation import confusions, metrics, per_class
+from eurosat_lib.tables.finalists import finalists
 from eurosat_lib.tables.run import artifacts, environment
 from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
 from eurosat_lib.tables.theory import theory
@@ -29,6 +30,7 @@ __all__ = [
     "confusions",
     "effects",
     "environment",
+    "finalists",
     "findings",
     "grid",
     "history",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from eurosat_lib.french import FIXED, THIN, nombre, split_exponent
-from eurosat_lib.training.records import Fit
+from eurosat_lib.french import FIXED, THIN, nombre, signe, split_exponent
+from eurosat_lib.grid import Candidate
+from eurosat_lib.lr_finder import LRFinder
 
 SPLITS = {"train": "entraînement", "validation": "validation", "test": "test"}
 FACTORS = {
@@ -12,17 +13,31 @@ FACTORS = {
     "dilation_stage3": "dilatation de l’étage 3",
     "blocks_per_stage": "blocs par étage",
 }
+SHORT = {"lr": "LR", "weight_decay": "WD", "dilation_stage3": "D", "blocks_per_stage": "B"}
 ORIGINS = {
     "config": "configuration",
     "lr_finder": "LR finder",
     "grid_search": "grille",
     "refined_grid_search": "grille resserrée",
+    "compare_finalists": "finalistes",
     "fallback": "valeur de repli",
 }
 RULES = {
     "steepest": "plus forte pente",
     "valley": "vallée",
     "minimum/10": "minimum / 10",
+}
+MEASURES = {
+    "speed": "vitesse (époque 1)",
+    "score": "score",
+    "gap": "écart train − val",
+    "spread": "étendue",
+}
+FAULTS = {
+    "short": "trop peu de pas avant la divergence",
+    "flat": "la perte ne descend pas assez",
+    "start": "une lecture tombe au début du balayage",
+    "end": "la perte descend encore au dernier pas",
 }
 PARTS = ("convolution", "BatchNorm", "ReLU")  # of a block, in order
 SUPERSCRIPT = str.maketrans("0123456789\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -81,8 +96,26 @@ def plural(count: int, word: str) -> str:
     return f"{nombre(count)}{FIXED}{word}" + ("s" if abs(count) >= 2 else "")
 
 
-def trial_note(fit: Fit) -> str:
-    """Say that a trial diverged, and when; empty if it did not."""
-    if not fit.diverged:
-        return ""
-    return f"diverge à l’époque {len(fit.epochs) + 1}"
+def trial_note(point: Candidate) -> str:
+    """Say that a training of a point diverged, and when; empty if none did."""
+    fit = next((fit for fit in point.fits if fit.diverged), None)
+    return f"diverge à l’époque {len(fit.epochs) + 1}" if fit else ""
+
+
+def faults(r: LRFinder) -> str:
+    """Say, seed by seed, why the sweeps support no suggestion; empty if all do."""
+    found = [(s.seed, FAULTS[s.fault]) for s in r.sweeps if s.fault]
+    return ", ".join(f"graine {seed} : {reason}" for seed, reason in found)
+
+
+def interval(mean: float, bounds: tuple[float, float] | None) -> str:
+    """Write a difference in points and its interval: ``+1,2 [−0,5 ; +2,9]``."""
+    if bounds is None:
+        return f"{points(mean)} (sans intervalle)"
+    low, high = map(points, bounds)
+    return f"{points(mean)} [{low}{THIN};{FIXED}{high}]"
+
+
+def points(fraction: float) -> str:
+    """Write a difference in points of accuracy, with its sign and without the unit."""
+    return signe(fraction, unite="points").split(FIXED)[0]

@@ -151,6 +151,7 @@ class _Trainer:
             hyperparameters=self.plan.hyperparameters,
             seed=self.config.seed,
             train_images=self.train.num_images,
+            validation_images=self.validation.num_images,
             parameters=count_parameters(self.model),
             epochs=tuple(self.records),
             diverged=diverged,

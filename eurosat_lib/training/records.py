@@ -41,6 +41,7 @@ class Fit(Record):
     hyperparameters: Hyperparameters
     seed: int
     train_images: int
+    validation_images: int  # judged on after each epoch
     parameters: int
     epochs: tuple[EpochRecord, ...]
     diverged: str = ""  # why it stopped; empty if it did not diverge
@@ -54,6 +55,11 @@ class Fit(Record):
     def last(self) -> EpochRecord:
         """Return the last epoch."""
         return self.epochs[-1]
+
+    @property
+    def length(self) -> tuple[int, int]:
+        """Epochs and images trained on: what two scores must share to compare."""
+        return len(self.epochs), self.train_images
 
     @property
     def seconds(self) -> float:
