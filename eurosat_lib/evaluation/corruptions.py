@@ -1,0 +1,60 @@
+"""Light faults of an image, at three strengths: blur, noise, JPEG, haze; and the eight views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+SEED = 0  # of the noise
+VEIL = 255 * np.array([0.75, 0.80, 0.85], np.float32)  # colour of haze: bright, a little blue
+
+
+def blur(images: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur by a Gaussian of standard deviation ``sigma`` pixels; uint8 (N, 3, H, W) in and out."""
+    values = gaussian_filter(images, (0, 0, sigma, sigma), output=np.float32, mode="nearest")
+    return _quantise(values)
+
+
+def noise(images: np.ndarray, sigma: float) -> np.ndarray:
+    """Add independent Gaussian noise of standard deviation ``sigma`` (of 255)."""
+    drawn = np.random.default_rng(SEED).standard_normal(images.shape, np.float32)
+    return _quantise(images + sigma * drawn)
+
+
+def jpeg(images: np.ndarray, quality: int) -> np.ndarray:
+    """Compress to JPEG of a quality in 1-100, and back."""
+    return np.stack([F.jpeg(torch.from_numpy(image), quality).numpy() for image in images])
+
+
+def haze(images: np.ndarray, share: float) -> np.ndarray:
+    """Mix with a uniform veil: (1 - share) image + share veil (Koschmieder's law, one depth)."""
+    return _quantise((1 - share) * images + share * VEIL[:, None, None])
+
+
+# Our choice of light faults for tiles of 64 pixels, each from hardly seen to plain.
+CORRUPTIONS: dict[str, tuple[Callable[..., np.ndarray], tuple[float, ...], str]] = {
+    "blur": (blur, (0.5, 1.0, 1.5), "pixels"),
+    "noise": (noise, (4.0, 8.0, 16.0), "sur 255"),
+    "jpeg": (jpeg, (80, 50, 25), "qualité"),
+    "haze": (haze, (0.1, 0.2, 0.3), "part du voile"),
+}
+
+
+def views(images: Tensor) -> list[Tensor]:
+    """Give the eight images of the square's symmetries, (N, C, S, S) each; the first is itself."""
+    turned = [torch.rot90(images, turns, (2, 3)) for turns in range(4)]
+    return turned + [image.flip(3) for image in turned]
+
+
+VIEWS = tuple(
+    f"{90 * turns}°{', miroir' if flipped else ''}" for flipped in (0, 1) for turns in range(4)
+)
+
+
+def _quantise(values: np.ndarray) -> np.ndarray:
+    return values.round().clip(0, 255).astype(np.uint8)

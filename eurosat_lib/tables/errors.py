@@ -1,0 +1,79 @@
+"""Tables of notebook 07: calibration, look-alikes, robustness."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from eurosat_lib.evaluation import Errors, Robustness, wilson
+from eurosat_lib.evaluation.corruptions import CORRUPTIONS, VIEWS
+from eurosat_lib.french import intervalle, nombre, pct, signe
+from eurosat_lib.tables.frame import frame
+from eurosat_lib.tables.words import CORRUPTION_NAMES
+
+STRENGTHS = ("faible", "moyen", "fort")
+
+
+def calibration(errors: Errors) -> pd.DataFrame:
+    """Lay the calibration before and after temperature scaling side by side; cells are text."""
+    before, after = errors.before, errors.after
+    pairs = (
+        ("Température", "1", nombre(errors.temperature, 3)),
+        ("Perte, NLL (nats)", nombre(before.nll, 4), nombre(after.nll, 4)),
+        ("Score de Brier", nombre(before.brier, 4), nombre(after.brier, 4)),
+        ("ECE (15 tranches)", pct(before.ece, 2), pct(after.ece, 2)),
+        (
+            f"ECE d’un réseau calibré, quantile {pct(errors.level, 0)}",
+            pct(before.ece_calibrated, 2),
+            pct(after.ece_calibrated, 2),
+        ),
+        ("Confiance moyenne − exactitude", signe(before.excess, 2), signe(after.excess, 2)),
+        (
+            f"Son intervalle à {pct(errors.level, 0)}",
+            _points(before.excess_interval),
+            _points(after.excess_interval),
+        ),
+    )
+    return frame(("Mesure sur le test", "Avant", "Après"), pairs)
+
+
+def look_alikes(errors: Errors) -> pd.DataFrame:
+    """Count the errors within each family of look-alikes, against chance; cells are text."""
+    found = errors.look_alikes
+    rows = [
+        (family.name, ", ".join(family.classes), nombre(family.errors), nombre(family.expected, 1))
+        for family in found.families
+    ]
+    share = f"{nombre(found.within)} sur {nombre(found.errors)}"
+    if found.errors:
+        share += f" : {pct(found.within / found.errors)} {intervalle(found.interval)}"
+    chance = f"{nombre(found.chance * found.errors, 1)} : {pct(found.chance)}"
+    rows.append(("TOTAL", "—", share, chance))
+    return frame(("Famille", "Classes", "Erreurs internes", "Attendues au hasard"), rows)
+
+
+def robustness(found: Robustness) -> pd.DataFrame:
+    """List accuracy and its paired change under views and corruptions; cells are text."""
+    rows = [("telles quelles", "—", *_accuracy(found, found.correct), "—", "—")]
+    turned = min(found.of("view")[1:], key=lambda trial: trial.correct)
+    rows.append(("vue la moins favorable", VIEWS[int(turned.strength)], *_cells(found, turned)))
+    rows.append(("moyenne des huit vues", "—", *_cells(found, found.of("average")[0])))
+    for kind, (_, _, unit) in CORRUPTIONS.items():
+        for name, trial in zip(STRENGTHS, found.of(kind), strict=True):
+            strength = f"{name} ({nombre(trial.strength)} {unit})"
+            rows.append((CORRUPTION_NAMES[kind], strength, *_cells(found, trial)))
+    level = pct(found.level, 0)
+    columns = ("Images", "Force", "Exactitude", f"Intervalle à {level}")
+    return frame((*columns, "Changement", "Intervalle apparié"), rows)
+
+
+def _cells(found: Robustness, trial) -> tuple[str, ...]:
+    change, low, high = found.change(trial)
+    return *_accuracy(found, trial.correct), signe(change), _points((low, high), 1)
+
+
+def _accuracy(found: Robustness, correct: int) -> tuple[str, str]:
+    return pct(correct / found.n), intervalle(wilson(correct, found.n, found.level))
+
+
+def _points(bounds: tuple[float, float], digits: int = 2) -> str:
+    return intervalle([100 * bound for bound in bounds], digits, "points")
