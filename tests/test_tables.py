@@ -2,6 +2,7 @@ import pytest
 from handmade import (
     AUDIT,
     BASELINES,
+    ERRORS,
     EVALUATION,
     FINALISTS,
     GRID,
@@ -9,9 +10,11 @@ from handmade import (
     LR_FINDER,
     OVERFIT,
     PIPELINE,
+    ROBUSTNESS,
     TRAINING,
     finder,
     perfect,
+    seeds,
     sweep,
     trial,
 )
@@ -19,6 +22,8 @@ from handmade import (
 from eurosat_lib import tables
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import test_model as architecture_of
+from eurosat_lib.evaluation import FinalistsOnTest, paired_difference, wilson
+from eurosat_lib.french import intervalle, nombre
 from eurosat_lib.grid import RefinedGrid, compare
 from eurosat_lib.lr_finder import Resets
 from eurosat_lib.report.tables import to_html
@@ -244,9 +249,13 @@ def test_metrics():
 
 def test_per_class_adds_up():
     frame = tables.per_class(EVALUATION)
-    assert frame["Erreurs"].tolist() == [0, 2, 1, 3]
-    assert frame["Images"].tolist() == [4, 3, 3, 10]
-    assert frame["Rappel"].iloc[-1] == pytest.approx(2 / 3)
+    assert frame["Erreurs"].tolist() == ["0", "2", "1", "3"]
+    assert frame["Images"].tolist() == ["4", "3", "3", "10"]
+    assert frame["Rappel"].iloc[-1] == "66,7\u202f%"
+    low, high = wilson(2, 4, 0.95)  # River: two hits among four images involved
+    bounds = intervalle((2 * low / (1 + low), 2 * high / (1 + high)))
+    assert row(frame, "River")[2] == f"66,7\u202f% {bounds}"
+    assert row(frame, "MOYENNE (macro), TOTAL")[2] == f"65,2\u202f% {intervalle((0.5, 0.9))}"
 
 
 def test_confusions():
@@ -255,6 +264,58 @@ def test_confusions():
     assert frame["Part de la classe"].tolist() == pytest.approx([1 / 3] * 3)
     assert frame["Part des erreurs"].sum() == pytest.approx(1)
     assert tables.confusions(perfect())["Images"].tolist() == [0]
+
+
+def test_look_alikes():
+    frame = tables.look_alikes(ERRORS)
+    share = f"0,0\u202f% {intervalle(wilson(0, 3, 0.95))}"  # no two classes are of one family
+    assert row(frame, "ENSEMBLE")[1:] == ["0", share, "0,0\u202f%"]
+
+
+def test_calibration():
+    frame = tables.calibration(ERRORS)
+    assert row(frame, "Perte, NLL (nats)")[0] == nombre(ERRORS.before.nll, 4)
+    assert row(frame, "Température")[1] == nombre(ERRORS.temperature, 3)
+
+
+def test_robustness():
+    frame = tables.robustness(ROBUSTNESS)
+    assert frame["Exactitude"].iloc[0] == "90,0\u202f%"
+    assert row(frame, "vue la moins favorable")[:2] == ["270°, miroir", "69,0\u202f%"]
+    noise = frame[frame["Images"] == "bruit"]
+    assert noise["Changement"].tolist() == [
+        "−9,0\u00a0points",
+        "−19,0\u00a0points",
+        "−29,0\u00a0points",
+    ]
+    low, high = paired_difference(1, 10, 100, 0.95)
+    assert noise["Intervalle apparié"].iloc[0] == intervalle((100 * low, 100 * high), 1, "points")
+
+
+def test_finalists():
+    frame = tables.finalists(FINALISTS)
+    assert frame["Juste seul"].tolist() == ["5", "1", "p = 0,219"]  # 2 (1 + 6) / 64
+    assert frame["Test"].tolist() == ["84,00\u202f%", "80,00\u202f%", "+4,00\u00a0points"]
+    assert len(tables.finalists(FinalistsOnTest(level=0.95))) == 1
+
+
+def test_seeds():
+    frame = tables.seeds(seeds(7, 8, 9))
+    assert row(frame, "moyenne ± écart-type (n = 3)")[2] == "80,00\u202f% ± 10,00"
+    assert len(tables.seeds(seeds(7))) == 1
+
+
+def test_openings(tiny):
+    publish.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    publish.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    frame = tables.openings(tiny)
+    assert frame.iloc[0].tolist()[:4] == [
+        "2026-01-02 03:04:05 UTC",
+        "lr1e-3_wd1e-5_D2_B2",
+        "42",
+        "2",
+    ]
+    assert len(frame) == 1
 
 
 def test_environment_lists_finished_stages(tiny):
@@ -296,6 +357,11 @@ def test_artifacts_are_hashed(tiny):
         tables.metrics(EVALUATION),
         tables.per_class(EVALUATION),
         tables.confusions(EVALUATION),
+        tables.look_alikes(ERRORS),
+        tables.calibration(ERRORS),
+        tables.robustness(ROBUSTNESS),
+        tables.finalists(FINALISTS),
+        tables.seeds(seeds(7, 8)),
     ],
     ids=lambda frame: frame.columns[0],
 )

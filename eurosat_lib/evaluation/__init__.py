@@ -5,7 +5,7 @@ from eurosat_lib.evaluation.errors import ErrorCase, Errors, analyse
 from eurosat_lib.evaluation.gradcam import Explanation, Explanations, explain
 from eurosat_lib.evaluation.intervals import mcnemar, newcombe, paired_difference, wilson
 from eurosat_lib.evaluation.predictions import Predictions
-from eurosat_lib.evaluation.repeats import Finalist, FinalistsOnTest, Seeds, discordant
+from eurosat_lib.evaluation.repeats import FinalistScore, FinalistsOnTest, Seeds, discordant
 from eurosat_lib.evaluation.result import Evaluation
 from eurosat_lib.evaluation.robustness import Robustness, measure
 from eurosat_lib.evaluation.scores import ClassScore, class_scores
@@ -17,7 +17,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "Explanations",
-    "Finalist",
+    "FinalistScore",
     "FinalistsOnTest",
     "Predictions",
     "Robustness",

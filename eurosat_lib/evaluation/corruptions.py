@@ -38,10 +38,10 @@ def haze(images: np.ndarray, share: float) -> np.ndarray:
 
 # Our choice of light faults for tiles of 64 pixels, each from hardly seen to plain.
 CORRUPTIONS: dict[str, tuple[Callable[..., np.ndarray], tuple[float, ...], str]] = {
-    "blur": (blur, (0.5, 1.0, 1.5), "pixels"),
-    "noise": (noise, (4.0, 8.0, 16.0), "sur 255"),
-    "jpeg": (jpeg, (80, 50, 25), "qualité"),
-    "haze": (haze, (0.1, 0.2, 0.3), "part du voile"),
+    "blur": (blur, (0.4, 0.7, 1.0), "pixel"),
+    "noise": (noise, (2.0, 4.0, 8.0), "sur 255"),
+    "jpeg": (jpeg, (90, 70, 50), "de qualité"),
+    "haze": (haze, (0.05, 0.1, 0.2), "de voile"),
 }
 
 

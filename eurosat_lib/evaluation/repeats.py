@@ -46,7 +46,7 @@ class Seeds(Record):
         }
 
 
-class Finalist(Record):
+class FinalistScore(Record):
     """One of the two best points of a search, as it was trained there."""
 
     hyperparameters: Hyperparameters
@@ -67,7 +67,9 @@ class FinalistsOnTest(Record):
     train_images: int = 0
     seed: int = 0
     n: int = 0  # test images
-    pair: tuple[Finalist, ...] = ()  # two, or none: there is no search, or no checkpoint of it
+    pair: tuple[
+        FinalistScore, ...
+    ] = ()  # two, or none: there is no search, or no checkpoint of it
     only_first: int = 0  # test images that only the first gets right
     only_second: int = 0
 

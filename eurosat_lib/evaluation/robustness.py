@@ -14,7 +14,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import subset
 from eurosat_lib.evaluation.corruptions import CORRUPTIONS, VIEWS, views
-from eurosat_lib.evaluation.intervals import mcnemar, paired_difference, wilson
+from eurosat_lib.evaluation.intervals import paired_difference, wilson
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.record import Record
 from eurosat_lib.runtime import Runtime
@@ -49,9 +49,13 @@ class Robustness(Record):
         """Accuracy of a trial, and its Wilson interval."""
         return trial.correct / self.n, *wilson(trial.correct, self.n, self.level)
 
-    def change(self, trial: Trial) -> tuple[float, float, float]:
-        """Change of accuracy against the plain images, and its paired interval."""
-        bounds = paired_difference(trial.gained, trial.lost, self.n, self.level)
+    def change(self, trial: Trial, comparisons: int = 1) -> tuple[float, float, float]:
+        """Change of accuracy against the plain images, and its paired interval.
+
+        Among several comparisons, their intervals hold together (Bonferroni).
+        """
+        level = 1 - (1 - self.level) / comparisons
+        bounds = paired_difference(trial.gained, trial.lost, self.n, level)
         return (trial.gained - trial.lost) / self.n, *bounds
 
     def of(self, kind: str) -> tuple[Trial, ...]:
@@ -59,34 +63,25 @@ class Robustness(Record):
         return tuple(trial for trial in self.trials if trial.kind == kind)
 
     def facts(self) -> dict:
-        """Return the stability over views and the change of accuracy per corruption."""
-        strongest = {kind: self.of(kind)[-1] for kind in CORRUPTIONS}
-        worst = min(strongest, key=lambda kind: strongest[kind].correct)
-        low, high = wilson(self.stable, self.n, self.level)
-        views = self.of("view")[1:]
-        turned = min(views, key=lambda trial: trial.correct)
-        average = self.of("average")[0]
+        """Return the stability over views and the largest falls of accuracy."""
+        turned = min(self.of("view")[1:], key=lambda trial: trial.correct)
+        faults = [trial for kind in CORRUPTIONS for trial in self.of(kind)]
+        worst = min(faults, key=lambda trial: trial.correct)
+        light = [trial for kind in CORRUPTIONS for trial in self.of(kind)[:1]]
         return {
             "n": self.n,
             "accuracy": self.correct / self.n,
             "stable": self.stable / self.n,
-            "stable_interval": (low, high),
+            "stable_interval": wilson(self.stable, self.n, self.level),
             "worst_view": VIEWS[int(turned.strength)],
-            "worst_view_change": self.change(turned),
-            "worst_view_decided": mcnemar(turned.gained, turned.lost) < self._share(len(views)),
-            "average_change": self.change(average),
-            "changes": {
-                f"{t.kind}_{t.strength:g}": self.change(t) for t in self.trials if t.kind != "view"
-            },
-            "worst_corruption": worst,
-            "worst_strength": strongest[worst].strength,
-            "worst_change": self.change(strongest[worst]),
-            "undecided": [kind for kind, t in strongest.items() if self.change(t)[2] >= 0],
+            "worst_view_change": self.change(turned, len(VIEWS) - 1),
+            "average_change": self.change(self.of("average")[0]),
+            "faults": len(faults),
+            "worst_fault": worst.kind,
+            "worst_strength": self.of(worst.kind).index(worst),
+            "worst_change": self.change(worst, len(faults)),
+            "light_harmful": [t.kind for t in light if self.change(t, len(faults))[2] < 0],
         }
-
-    def _share(self, comparisons: int) -> float:
-        """Threshold of one of several comparisons (Bonferroni)."""
-        return (1 - self.level) / comparisons
 
 
 def measure(

@@ -35,7 +35,7 @@ def reliability(errors: Errors) -> Figure:
         top, bottom = axes[:, column]
         _diagonal(top, found, errors.level, color)
         top.set_title(
-            f"{name} : ECE {pct(found.ece)}, au plus {pct(found.ece_calibrated)} si calibré"
+            f"{name} : ECE {pct(found.ece)} (si calibré : ≤ {pct(found.ece_calibrated)})"
         )
         shares = [b.n / errors.n for b in found.bins]
         bottom.bar(_centers(found), shares, width=_width(found), color=color, alpha=0.35)

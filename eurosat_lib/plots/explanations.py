@@ -50,19 +50,25 @@ def worst_errors(config: Config, errors: Errors) -> Figure:
     images = from_numpy(test.images[[place[case.name] for case in errors.worst]]) / 255
     fig, axes = gallery(COLUMNS, -(-len(errors.worst) // COLUMNS), title_lines=2)
     titles = [_error(errors, case) for case in errors.worst]
+    marked = sum(case.doubtful for case in errors.worst)
     fill(axes, list(images), titles)
     for ax, case in zip(axes.flat, errors.worst, strict=False):
-        if case.doubtful:
+        if case.doubtful and marked < len(errors.worst):
             ax.title.set_color(ORANGE)
             _frame(ax)
-    marked = sum(case.doubtful for case in errors.worst)
     alt = (
         f"{plural(len(errors.worst), 'image')} de test mal classées avec la plus grande "
         f"confiance, dont {plural(marked, 'étiquette')} à vérifier : "
         + " ; ".join(text.replace("\n", " ") for text in titles)
     )
-    note = "\nencadré : étiquette à vérifier (cleanlab)" if marked else ""
-    return finish(fig, title + note, alt + ".")
+    return finish(fig, title + _note(marked, len(errors.worst)), alt + ".")
+
+
+def _note(marked: int, shown: int) -> str:
+    if not marked:
+        return ""
+    which = "toutes" if marked == shown else "encadré"
+    return f"\n{which} : étiquette à vérifier à l’œil (cleanlab)"
 
 
 def _frame(ax: Axes) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
-from eurosat_lib.evaluation import Evaluation, Finalist, FinalistsOnTest, Seeds, discordant
+from eurosat_lib.evaluation import Evaluation, FinalistScore, FinalistsOnTest, Seeds, discordant
 from eurosat_lib.grid import Grid, GridSearch, RefinedGrid
 from eurosat_lib.progress import Bar, progress
 from eurosat_lib.stages import cache
@@ -118,7 +118,7 @@ def _compared(config: Config, search: GridSearch, tested: list[Evaluation]) -> F
         seed=search.best.seed,
         n=tested[0].n,
         pair=tuple(
-            Finalist(
+            FinalistScore(
                 hyperparameters=run.hyperparameters,
                 score=scores[run.hyperparameters].score,
                 checkpoint_sha256=run.checkpoint_sha256,

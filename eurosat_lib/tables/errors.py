@@ -37,18 +37,22 @@ def calibration(errors: Errors) -> pd.DataFrame:
 
 
 def look_alikes(errors: Errors) -> pd.DataFrame:
-    """Count the errors within each family of look-alikes, against chance; cells are text."""
-    found = errors.look_alikes
+    """Count the errors within each family, against chance; cells are text."""
+    found, total = errors.look_alikes, max(errors.look_alikes.errors, 1)
     rows = [
-        (family.name, ", ".join(family.classes), nombre(family.errors), nombre(family.expected, 1))
+        (
+            family.name,
+            ", ".join(family.classes),
+            nombre(family.errors),
+            pct(family.errors / total),
+            pct(family.expected / total),
+        )
         for family in found.families
     ]
-    share = f"{nombre(found.within)} sur {nombre(found.errors)}"
-    if found.errors:
-        share += f" : {pct(found.within / found.errors)} {intervalle(found.interval)}"
-    chance = f"{nombre(found.chance * found.errors, 1)} : {pct(found.chance)}"
-    rows.append(("TOTAL", "—", share, chance))
-    return frame(("Famille", "Classes", "Erreurs internes", "Attendues au hasard"), rows)
+    share = f"{pct(found.within / total)} {intervalle(found.interval)}"
+    rows.append(("ENSEMBLE", "—", nombre(found.within), share, pct(found.chance)))
+    columns = ("Famille", "Classes", "Erreurs internes", "Part des erreurs", "Part au hasard")
+    return frame(columns, rows)
 
 
 def robustness(found: Robustness) -> pd.DataFrame:
