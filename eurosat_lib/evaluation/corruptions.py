@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
 SEED = 0  # of the noise
 VEIL = 255 * np.array([0.75, 0.80, 0.85], np.float32)  # colour of haze: bright, a little blue
@@ -27,8 +28,14 @@ def noise(images: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def jpeg(images: np.ndarray, quality: int) -> np.ndarray:
-    """Compress to JPEG of a quality in 1-100, and back."""
-    return np.stack([F.jpeg(torch.from_numpy(image), quality).numpy() for image in images])
+    """Compress to JPEG of a quality in 1-100 (Pillow's scale), and back."""
+    return np.stack([_recoded(image.transpose(1, 2, 0), quality) for image in images])
+
+
+def _recoded(image: np.ndarray, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer)).transpose(2, 0, 1)
 
 
 def haze(images: np.ndarray, share: float) -> np.ndarray:

@@ -61,6 +61,8 @@ class Errors(Record):
         low, high = self.selection.kept_interval(self.level)
         return cal | {
             "n": self.n,
+            "errors": self.look_alikes.errors,
+            "confidence_level": self.level,
             "temperature": self.temperature,
             "gain": self.before.nll - self.after.nll,
             "gain_interval": self.gain_interval,
