@@ -10,30 +10,30 @@ from eurosat_lib.french import intervalle, nombre, pct, signe
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import CORRUPTION_NAMES
 
+DASH = "—"
 STRENGTHS = ("faible", "moyen", "fort")
 
 
 def calibration(errors: Errors) -> pd.DataFrame:
     """Lay the calibration before and after temperature scaling side by side; cells are text."""
-    before, after = errors.before, errors.after
-    pairs = (
+    pair, level = (errors.before, errors.after), pct(errors.level, 0)
+    gain = nombre(errors.before.nll - errors.after.nll, 4)
+    rows = [
         ("Température", "1", nombre(errors.temperature, 3)),
-        ("Perte, NLL (nats)", nombre(before.nll, 4), nombre(after.nll, 4)),
-        ("Score de Brier", nombre(before.brier, 4), nombre(after.brier, 4)),
-        ("ECE (15 tranches)", pct(before.ece, 2), pct(after.ece, 2)),
-        (
-            f"ECE d’un réseau calibré, quantile {pct(errors.level, 0)}",
-            pct(before.ece_calibrated, 2),
-            pct(after.ece_calibrated, 2),
-        ),
-        ("Confiance moyenne − exactitude", signe(before.excess, 2), signe(after.excess, 2)),
-        (
-            f"Son intervalle à {pct(errors.level, 0)}",
-            _points(before.excess_interval),
-            _points(after.excess_interval),
-        ),
-    )
-    return frame(("Mesure sur le test", "Avant", "Après"), pairs)
+        ("Perte, NLL (nats)", *(nombre(r.nll, 4) for r in pair)),
+        ("Sa baisse", DASH, f"{gain} {intervalle(errors.gain_interval, 4, '')}"),
+        ("Score de Brier", *(nombre(r.brier, 4) for r in pair)),
+        ("ECE (15 tranches)", *(pct(r.ece, 2) for r in pair)),
+        (f"ECE d’un réseau calibré, quantile {level}", *(pct(r.ece_calibrated, 2) for r in pair)),
+        ("Confiance moyenne − exactitude", *(signe(r.excess, 2) for r in pair)),
+        (f"Son intervalle à {level}", *(_points(r.excess_interval) for r in pair)),
+    ]
+    found = errors.selection
+    aurc = f"{nombre(found.aurc, 4)} ({nombre(found.aurc_ideal, 4)})"
+    rows.append(("AURC, risque moyen (et idéal)", aurc, DASH))
+    if found.auroc is not None:
+        rows.append(("AUROC de la confiance, juste ou faux", nombre(found.auroc, 3), DASH))
+    return frame(("Mesure sur le test", "Avant", "Après"), rows)
 
 
 def look_alikes(errors: Errors) -> pd.DataFrame:
@@ -50,17 +50,17 @@ def look_alikes(errors: Errors) -> pd.DataFrame:
         for family in found.families
     ]
     share = f"{pct(found.within / total)} {intervalle(found.interval)}"
-    rows.append(("ENSEMBLE", "—", nombre(found.within), share, pct(found.chance)))
+    rows.append(("ENSEMBLE", DASH, nombre(found.within), share, pct(found.chance)))
     columns = ("Famille", "Classes", "Erreurs internes", "Part des erreurs", "Part au hasard")
     return frame(columns, rows)
 
 
 def robustness(found: Robustness) -> pd.DataFrame:
     """List accuracy and its paired change under views and corruptions; cells are text."""
-    rows = [("telles quelles", "—", *_accuracy(found, found.correct), "—", "—")]
+    rows = [("telles quelles", DASH, *_accuracy(found, found.correct), DASH, DASH)]
     turned = min(found.of("view")[1:], key=lambda trial: trial.correct)
     rows.append(("vue la moins favorable", VIEWS[int(turned.strength)], *_cells(found, turned)))
-    rows.append(("moyenne des huit vues", "—", *_cells(found, found.of("average")[0])))
+    rows.append(("moyenne des huit vues", DASH, *_cells(found, found.of("average")[0])))
     for kind, (_, _, unit) in CORRUPTIONS.items():
         for name, trial in zip(STRENGTHS, found.of(kind), strict=True):
             strength = f"{name} ({nombre(trial.strength)} {unit})"
