@@ -12,7 +12,7 @@ from eurosat_lib.data import Split, load_dataset
 from eurosat_lib.data.loaders import BatchLoader
 from eurosat_lib.data.store import Resident
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation.corruptions import CORRUPTIONS, VIEWS
+from eurosat_lib.evaluation.corruptions import PASSES
 from eurosat_lib.grid import Grid
 from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, describe_device
@@ -33,12 +33,7 @@ NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     "04_lr_finder": ("lr_finder",),
     "05_grid": ("grid_search",),
     "06_train": ("refined_grid_search", "compare_finalists", "train"),
-    "07_eval": (
-        "evaluate",
-        "measure_robustness",
-        "compare_finalists_on_test",
-        "evaluate_seeds",
-    ),
+    "07_eval": ("evaluate", "measure_robustness", "evaluate_seeds"),
 }
 TRAINING = tuple(name for names in NOTEBOOK_STAGES.values() for name in names)
 
@@ -109,19 +104,13 @@ class _Work:
             case "train":
                 return self._training(config.train.max_epochs, self.train, self._blocks)
             case "measure_robustness":
-                return self._robustness() * own[1]
-            case "compare_finalists_on_test":
-                return 2 * (self.validation + self.test) * own[1]
+                wanted = config.evaluate.robustness_images or self.validation
+                return min(wanted, self.validation) * PASSES * own[1]
             case "evaluate_seeds":
                 once = self._training(config.train.max_epochs, self.train, self._blocks)
                 return len(config.train.seeds) * (once + (self.validation + self.test) * own[1])
             case _:
                 return (self.validation + self.test) * own[1]
-
-    def _robustness(self) -> int:
-        """Count the images evaluated: each view, and each corruption at each strength."""
-        images = min(self.config.evaluate.robustness_images or self.validation, self.validation)
-        return images * (len(VIEWS) + sum(len(c[1]) for c in CORRUPTIONS.values()))
 
     @property
     def _blocks(self) -> int:

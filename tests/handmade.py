@@ -277,9 +277,8 @@ ROBUSTNESS = Robustness(
         ),
     ),
 )
-FINALISTS = FinalistsOnTest(
+ON_TEST = FinalistsOnTest(
     level=0.95,
-    search="grid_search",
     epochs=3,
     train_images=48,
     seed=42,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from handmade import ERRORS, FINALISTS, ROBUSTNESS, changed, seeds
+from handmade import ERRORS, ON_TEST, ROBUSTNESS, changed, seeds
 from test_answers_training import FOLDER, SETTINGS, say
 from training_facts import make_evaluation
 
@@ -84,15 +84,15 @@ def test_intervals_of_the_worst_of_several_are_wider():
 
 
 def test_finalists_and_seeds():
-    tie = say("S9.5", FINALISTS, seeds(7))
+    tie = say("S9.5", ON_TEST, seeds(7))
     assert "**Pas de différence décelable**" in tie and "p = 0,219" in tie
     assert "Une seule graine (42)" in tie and "Student" not in tie
-    clear = FINALISTS.model_copy(update={"only_first": 20})
+    clear = ON_TEST.model_copy(update={"only_first": 20})
     text = say("S9.5", clear, seeds(7, 8, 9))
     assert "**diffèrent**" in text and "décelable" not in text and "p < 0,001" in text
     assert "80,00 % ± 10,00" in text and "42, 43 et 44" in text and "Student" in text
     assert "rien à comparer" in say("S9.5", FinalistsOnTest(level=0.95), seeds(7))
-    assert "Student" not in say("S9.5", FINALISTS, seeds(7, 8))
+    assert "Student" not in say("S9.5", ON_TEST, seeds(7, 8))
 
 
 NAMES = ("Highway", "River", "Forest", "Pasture", "SeaLake", "Residential")

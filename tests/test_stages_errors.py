@@ -9,7 +9,7 @@ import pytest
 from eurosat_lib import stages
 from eurosat_lib.config import override
 from eurosat_lib.data import loaders
-from eurosat_lib.stages import errors, final, repeats
+from eurosat_lib.stages import errors, final
 from eurosat_lib.training.checkpoint import sha256
 
 
@@ -89,17 +89,17 @@ def test_a_seed_trains_as_a_run_of_that_seed(evaluated):
     assert stages.evaluate(named).loss == found.runs[1].loss
 
 
-def test_finalists_are_the_two_best_with_the_weights_of_the_search(evaluated):
-    search = stages.grid_search(evaluated)
-    stages.train(evaluated)
+def test_finalists_are_the_two_best_with_the_weights_of_one_seed(evaluated):
+    stages.grid_search(evaluated)
+    finalists = stages.compare_finalists(evaluated)
     found = stages.compare_finalists_on_test(evaluated)
-    assert [f.hyperparameters for f in found.pair] == [
-        fit.hyperparameters for fit in search.ranking[:2]
-    ]
+    best = [finalist.again for finalist in finalists.ranking[:2]]
+    assert [f.hyperparameters for f in found.pair] == [point.hyperparameters for point in best]
+    assert {point.fits[0].seed for point in best} == {found.seed} != {evaluated.seed}
     assert found.pair[0].correct - found.pair[1].correct == found.only_first - found.only_second
     assert {f.checkpoint_sha256 for f in found.pair} <= set(openings(evaluated))
-    paths, _ = repeats._finalists(evaluated)
-    assert [sha256(path) for path in paths] == [f.checkpoint_sha256 for f in found.pair]
+    kept = evaluated.paths.stages.glob("trial-*/best.ckpt")
+    assert {f.checkpoint_sha256 for f in found.pair} <= {sha256(path) for path in kept}
 
 
 def test_no_finalists_without_a_search(evaluated):

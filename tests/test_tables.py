@@ -8,6 +8,7 @@ from handmade import (
     GRID,
     INITIAL_LOSS,
     LR_FINDER,
+    ON_TEST,
     OVERFIT,
     PIPELINE,
     ROBUSTNESS,
@@ -292,11 +293,11 @@ def test_robustness():
     assert noise["Intervalle apparié"].iloc[0] == intervalle((100 * low, 100 * high), 1, "points")
 
 
-def test_finalists():
-    frame = tables.finalists(FINALISTS)
+def test_finalists_on_test():
+    frame = tables.finalists_on_test(ON_TEST)
     assert frame["Juste seul"].tolist() == ["5", "1", "p = 0,219"]  # 2 (1 + 6) / 64
     assert frame["Test"].tolist() == ["84,00\u202f%", "80,00\u202f%", "+4,00\u00a0points"]
-    assert len(tables.finalists(FinalistsOnTest(level=0.95))) == 1
+    assert len(tables.finalists_on_test(FinalistsOnTest(level=0.95))) == 1
 
 
 def test_seeds():
@@ -360,7 +361,7 @@ def test_artifacts_are_hashed(tiny):
         tables.look_alikes(ERRORS),
         tables.calibration(ERRORS),
         tables.robustness(ROBUSTNESS),
-        tables.finalists(FINALISTS),
+        tables.finalists_on_test(ON_TEST),
         tables.seeds(seeds(7, 8)),
     ],
     ids=lambda frame: frame.columns[0],

@@ -61,6 +61,8 @@ def views(images: Tensor) -> list[Tensor]:
 VIEWS = tuple(
     f"{90 * turns}°{', miroir' if flipped else ''}" for flipped in (0, 1) for turns in range(4)
 )
+# Evaluations of one image: each view, and each corruption at each strength.
+PASSES = len(VIEWS) + sum(len(strengths) for _, strengths, _ in CORRUPTIONS.values())
 
 
 def _quantise(values: np.ndarray) -> np.ndarray:

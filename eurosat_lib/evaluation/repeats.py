@@ -50,26 +50,23 @@ class FinalistScore(Record):
     """One of the two best points of a search, as it was trained there."""
 
     hyperparameters: Hyperparameters
-    score: float  # of the search, on validation
+    score: float  # mean over the new seeds, on validation
     checkpoint_sha256: str
     epoch: int
     correct: int  # test images
 
 
 class FinalistsOnTest(Record):
-    """The two best points of the search on the same test images, as the search trained them."""
+    """The two best finalists on the same test images, both trained from one seed."""
 
     stage: ClassVar[str] = "compare_finalists_on_test"
 
     level: float
-    search: str = ""  # stage that they come from
     epochs: int = 0  # each was trained for
     train_images: int = 0
     seed: int = 0
     n: int = 0  # test images
-    pair: tuple[
-        FinalistScore, ...
-    ] = ()  # two, or none: there is no search, or no checkpoint of it
+    pair: tuple[FinalistScore, ...] = ()  # two, or none: no finalists, or no weights of theirs
     only_first: int = 0  # test images that only the first gets right
     only_second: int = 0
 

@@ -1,16 +1,16 @@
-"""Stages that compare on the test split: further seeds, and the two finalists of the search."""
+"""Stages that compare on the test split: further seeds, and the two best finalists."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from eurosat_lib import grid
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.evaluation import Evaluation, FinalistScore, FinalistsOnTest, Seeds, discordant
-from eurosat_lib.grid import Grid, GridSearch, RefinedGrid
 from eurosat_lib.progress import Bar, progress
 from eurosat_lib.stages import cache
-from eurosat_lib.stages.core import latest, run_stage
+from eurosat_lib.stages.core import run_stage
 from eurosat_lib.stages.final import (
     FINAL,
     checkpoint_path,
@@ -18,9 +18,9 @@ from eurosat_lib.stages.final import (
     kept_predictions,
     score_checkpoint,
 )
-from eurosat_lib.stages.search import grid_plans, refined_plans, trial_folder
+from eurosat_lib.stages.finalists import current_finalists, finalist_trials
+from eurosat_lib.stages.search import trial_folder
 from eurosat_lib.training import Fit, Plan, fit
-from eurosat_lib.training.final import best_search
 
 
 def evaluate_seeds(config: Config) -> Seeds:
@@ -73,59 +73,55 @@ def _trained(config: Config, plan: Plan, bar: Bar) -> Path:
 
 
 def compare_finalists_on_test(config: Config) -> FinalistsOnTest:
-    """Test the two best points of the search, as they were trained there (McNemar, exact).
+    """Test the two best finalists with the weights of their first new seed (McNemar, exact).
 
-    Without a search, or when its trials were kept without their weights, there is no pair.
+    Without finalists, or when these were kept without their weights, there is no pair.
     """
-    paths, found = _finalists(config)
-    tested = [score_checkpoint(config, path)[0] for path in paths]
+    found, pair = current_finalists(config), []
+    if found:
+        pair = _first_seed(config, [f for f in found.ranking if not f.again.diverged][:2])
+    tested = [score_checkpoint(config, path)[0] for _, path in pair]
     level = config.evaluate.confidence
     return run_stage(
         config,
         FinalistsOnTest,
         "evaluation.repeats",
         ("evaluate.confidence",),
-        lambda _: _compared(config, found, tested) if found else FinalistsOnTest(level=level),
+        lambda _: _compared(config, pair, tested) if pair else FinalistsOnTest(level=level),
+        scores=[one.mean for one, _ in pair],
         runs=[run.model_dump(mode="json") for run in tested],
     )
 
 
-def _finalists(config: Config) -> tuple[list[Path], GridSearch | None]:
-    """Find the checkpoints of the two best trials of the search that chose the final point."""
-    searches = {s.stage: s for kind in (Grid, RefinedGrid) if (s := latest(config, kind))}
-    if not searches:
-        return [], None
-    stage, _ = best_search([(name, search.best) for name, search in searches.items()])
-    plans, _ = grid_plans(config) if stage == Grid.stage else refined_plans(config)
-    known = {plan.hyperparameters: plan for plan in plans}
-    top = [fit for fit in searches[stage].ranking if not fit.diverged][:2]
-    points = [fit.hyperparameters for fit in top]
-    paths = [trial_folder(config, known[p]) / "best.ckpt" for p in points if p in known]
+def _first_seed(config: Config, finalists: list[grid.Finalist]) -> list[tuple]:
+    """Find the checkpoint of each of two finalists; none if one is missing."""
+    trials = finalist_trials(config)
+    first = {plan.hyperparameters: (own, plan) for own, plan in reversed(trials)}
+    points = [finalist.again.hyperparameters for finalist in finalists]
+    paths = [trial_folder(*first[point]) / "best.ckpt" for point in points if point in first]
     if len(paths) < 2 or not all(path.is_file() for path in paths):
-        return [], None
-    return paths, searches[stage]
+        return []
+    return list(zip(finalists, paths, strict=True))
 
 
-def _compared(config: Config, search: GridSearch, tested: list[Evaluation]) -> FinalistsOnTest:
-    scores = {fit.hyperparameters: fit for fit in search.trials}
-    first, second = (kept_predictions(config, run) for run in tested)
-    only_first, only_second = discordant(first, second)
+def _compared(config: Config, pair: list[tuple], tested: list[Evaluation]) -> FinalistsOnTest:
+    only_first, only_second = discordant(*(kept_predictions(config, run) for run in tested))
+    fit = pair[0][0].again.fits[0]
     return FinalistsOnTest(
         level=config.evaluate.confidence,
-        search=search.stage,
-        epochs=search.epochs,
-        train_images=search.best.train_images,
-        seed=search.best.seed,
+        epochs=len(fit.epochs),
+        train_images=fit.train_images,
+        seed=fit.seed,
         n=tested[0].n,
         pair=tuple(
             FinalistScore(
                 hyperparameters=run.hyperparameters,
-                score=scores[run.hyperparameters].score,
+                score=finalist.mean,
                 checkpoint_sha256=run.checkpoint_sha256,
                 epoch=run.epoch,
                 correct=run.correct,
             )
-            for run in tested
+            for (finalist, _), run in zip(pair, tested, strict=True)
         ),
         only_first=only_first,
         only_second=only_second,

@@ -81,7 +81,7 @@ def _plans(
 ) -> list[Plan]:
     total = len(load_dataset(config).train.labels)
     images = min(settings.train_limit or config.data.train_limit or total, total)
-    return [Plan(point, settings.epochs, images, keep_best=True) for point in points]
+    return [Plan(point, settings.epochs, images) for point in points]
 
 
 def compare_curves(config: Config) -> grid.Comparisons:
