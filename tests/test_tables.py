@@ -252,11 +252,11 @@ def test_per_class_adds_up():
     frame = tables.per_class(EVALUATION)
     assert frame["Erreurs"].tolist() == ["0", "2", "1", "3"]
     assert frame["Images"].tolist() == ["4", "3", "3", "10"]
-    assert frame["Rappel"].iloc[-1] == "66,7\u202f%"
+    assert frame["Rappel (%)"].iloc[-1] == "66,7"
     low, high = wilson(2, 4, 0.95)  # River: two hits among four images involved
-    bounds = intervalle((2 * low / (1 + low), 2 * high / (1 + high)))
-    assert row(frame, "River")[2] == f"66,7\u202f% {bounds}"
-    assert row(frame, "MOYENNE (macro), TOTAL")[2] == f"65,2\u202f% {intervalle((0.5, 0.9))}"
+    bounds = [100 * 2 * bound / (1 + bound) for bound in (low, high)]
+    assert row(frame, "River")[2] == f"66,7 {intervalle(bounds, 1, '')}"
+    assert row(frame, "MOYENNE (macro), TOTAL")[2] == f"65,2 {intervalle((50, 90), 1, '')}"
 
 
 def test_confusions():
@@ -281,16 +281,14 @@ def test_calibration():
 
 def test_robustness():
     frame = tables.robustness(ROBUSTNESS)
-    assert frame["Exactitude"].iloc[0] == "90,0\u202f%"
-    assert row(frame, "vue la moins favorable")[:2] == ["270°, miroir", "69,0\u202f%"]
-    noise = frame[frame["Images"] == "bruit"]
-    assert noise["Changement"].tolist() == [
-        "−9,0\u00a0points",
-        "−19,0\u00a0points",
-        "−29,0\u00a0points",
-    ]
+    accuracy, change = frame.columns[2:]
+    assert frame[accuracy].iloc[0].startswith("90,0\u202f% [")
+    turned = row(frame, "vue la moins favorable")
+    assert turned[0] == "270°, miroir" and turned[1].startswith("69,0\u202f% [")
+    noise = frame[frame["Images"] == "bruit"][change].tolist()
     low, high = paired_difference(1, 10, 100, 0.95)
-    assert noise["Intervalle apparié"].iloc[0] == intervalle((100 * low, 100 * high), 1, "points")
+    assert noise[0] == f"−9,0 {intervalle((100 * low, 100 * high), 1, '')}"
+    assert [cell.split()[0] for cell in noise] == ["−9,0", "−19,0", "−29,0"]
 
 
 def test_finalists_on_test():

@@ -43,12 +43,13 @@ def haze(images: np.ndarray, share: float) -> np.ndarray:
     return _quantise((1 - share) * images + share * VEIL[:, None, None])
 
 
-# Our choice of light faults for tiles of 64 pixels, each from hardly seen to plain.
+# Our choice of light faults for tiles of 64 pixels, each from hardly seen to plain; how to write
+# a strength.
 CORRUPTIONS: dict[str, tuple[Callable[..., np.ndarray], tuple[float, ...], str]] = {
-    "blur": (blur, (0.4, 0.7, 1.0), "pixel"),
-    "noise": (noise, (2.0, 4.0, 8.0), "sur 255"),
-    "jpeg": (jpeg, (90, 70, 50), "de qualité"),
-    "haze": (haze, (0.05, 0.1, 0.2), "de voile"),
+    "blur": (blur, (0.4, 0.7, 1.0), "σ = {} px"),
+    "noise": (noise, (2.0, 4.0, 8.0), "σ = {} / 255"),
+    "jpeg": (jpeg, (90, 70, 50), "qualité {}"),
+    "haze": (haze, (0.05, 0.1, 0.2), "voile {}"),
 }
 
 

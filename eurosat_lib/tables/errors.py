@@ -6,6 +6,7 @@ import pandas as pd
 
 from eurosat_lib.evaluation import Errors, Robustness, wilson
 from eurosat_lib.evaluation.corruptions import CORRUPTIONS, VIEWS
+from eurosat_lib.evaluation.robustness import Trial
 from eurosat_lib.french import intervalle, nombre, pct, signe
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import CORRUPTION_NAMES
@@ -57,27 +58,30 @@ def look_alikes(errors: Errors) -> pd.DataFrame:
 
 def robustness(found: Robustness) -> pd.DataFrame:
     """List accuracy and its paired change under views and corruptions; cells are text."""
-    rows = [("telles quelles", DASH, *_accuracy(found, found.correct), DASH, DASH)]
+    rows = [("telles quelles", DASH, _accuracy(found, found.correct), DASH)]
     turned = min(found.of("view")[1:], key=lambda trial: trial.correct)
     rows.append(("vue la moins favorable", VIEWS[int(turned.strength)], *_cells(found, turned)))
     rows.append(("moyenne des huit vues", DASH, *_cells(found, found.of("average")[0])))
-    for kind, (_, _, unit) in CORRUPTIONS.items():
+    for kind, (_, _, form) in CORRUPTIONS.items():
         for name, trial in zip(STRENGTHS, found.of(kind), strict=True):
-            strength = f"{name} ({nombre(trial.strength)} {unit})"
+            strength = f"{name}, {form.format(nombre(trial.strength))}"
             rows.append((CORRUPTION_NAMES[kind], strength, *_cells(found, trial)))
-    level = pct(found.level, 0)
-    columns = ("Images", "Force", "Exactitude", f"Intervalle à {level}")
-    return frame((*columns, "Changement", "Intervalle apparié"), rows)
+    note = (
+        f"Entre crochets, les intervalles à {pct(found.level, 0)} ; ceux du changement, appariés."
+    )
+    columns = ("Images", "Force", "Exactitude", "Changement (points)")
+    return frame(columns, rows, note=note)
 
 
-def _cells(found: Robustness, trial) -> tuple[str, ...]:
+def _cells(found: Robustness, trial: Trial) -> tuple[str, str]:
     change, low, high = found.change(trial)
-    return *_accuracy(found, trial.correct), signe(change), _points((low, high), 1)
+    bounds = intervalle([100 * low, 100 * high], 1, "")
+    return _accuracy(found, trial.correct), f"{signe(100 * change, 1, '')} {bounds}"
 
 
-def _accuracy(found: Robustness, correct: int) -> tuple[str, str]:
-    return pct(correct / found.n), intervalle(wilson(correct, found.n, found.level))
+def _accuracy(found: Robustness, correct: int) -> str:
+    return f"{pct(correct / found.n)} {intervalle(wilson(correct, found.n, found.level))}"
 
 
-def _points(bounds: tuple[float, float], digits: int = 2) -> str:
-    return intervalle([100 * bound for bound in bounds], digits, "points")
+def _points(bounds: tuple[float, float]) -> str:
+    return intervalle([100 * bound for bound in bounds], 2, "points")

@@ -51,17 +51,27 @@ def per_class(evaluation: Evaluation) -> pd.DataFrame:
     rows = [
         (
             s.name,
-            *(f"{pct(getattr(s, k))} {intervalle(s.interval(k, level))}" for k in kinds),
+            *(_share(getattr(s, k), s.interval(k, level)) for k in kinds),
             nombre(s.support),
             nombre(s.support - s.hits),
         )
         for s in scores
     ]
-    means = [pct(sum(getattr(s, k) for s in scores) / len(scores)) for k in kinds]
-    means[-1] += f" {intervalle(evaluation.macro_f1_interval)}"
+    means = [sum(getattr(s, k) for s in scores) / len(scores) for k in kinds]
+    cells = [*map(_share, means[:2]), _share(means[2], evaluation.macro_f1_interval)]
     errors = evaluation.n - evaluation.correct
-    rows.append(("MOYENNE (macro), TOTAL", *means, nombre(evaluation.n), nombre(errors)))
-    return frame(("Classe", "Précision", "Rappel", "F1", "Images", "Erreurs"), rows)
+    rows.append(("MOYENNE (macro), TOTAL", *cells, nombre(evaluation.n), nombre(errors)))
+    columns = ("Classe", "Précision (%)", "Rappel (%)", "F1 (%)", "Images", "Erreurs")
+    note = (
+        f"Entre crochets, les intervalles à {pct(level, 0)} : Wilson ; bootstrap pour la moyenne."
+    )
+    return frame(columns, rows, note=note)
+
+
+def _share(value: float, bounds: tuple[float, float] | None = None) -> str:
+    """Write a share in per cent without the sign, and its interval: ``89,7 [87,0 ; 91,9]``."""
+    text = nombre(100 * value, 1)
+    return f"{text} {intervalle([100 * b for b in bounds], 1, '')}" if bounds else text
 
 
 def confusions(evaluation: Evaluation) -> pd.DataFrame:
