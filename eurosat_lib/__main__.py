@@ -57,6 +57,11 @@ STAGE_NAMES = (
     "train",
     "compare_curves",
     "evaluate",
+    "analyse_errors",
+    "measure_robustness",
+    "explain_predictions",
+    "compare_finalists_on_test",
+    "evaluate_seeds",
 )
 
 

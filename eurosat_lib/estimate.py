@@ -12,6 +12,7 @@ from eurosat_lib.data import Split, load_dataset
 from eurosat_lib.data.loaders import BatchLoader
 from eurosat_lib.data.store import Resident
 from eurosat_lib.errors import UserError
+from eurosat_lib.evaluation.corruptions import PASSES
 from eurosat_lib.grid import Grid
 from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime, describe_device
@@ -24,7 +25,7 @@ from eurosat_lib.training.steps import TrainStep, evaluate, make_optimizer, trai
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
 STEPS = 3  # timed, after one step of warm-up
-# Stages that train, by notebook; the others take seconds.
+# Stages that take time, by notebook; the others take seconds.
 NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     "01_data": (),
     "02_baselines": (),
@@ -37,7 +38,7 @@ NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     "04_lr_finder": ("lr_finder",),
     "05_grid": ("grid_search",),
     "06_train": ("refined_grid_search", "compare_finalists", "train"),
-    "07_eval": ("evaluate",),
+    "07_eval": ("evaluate", "measure_robustness", "evaluate_seeds"),
 }
 TRAINING = tuple(name for names in NOTEBOOK_STAGES.values() for name in names)
 
@@ -113,6 +114,12 @@ class _Work:
                 return self._finalists()
             case "train":
                 return self._training(config.train.max_epochs, self.train, self._blocks)
+            case "measure_robustness":
+                wanted = config.evaluate.robustness_images or self.validation
+                return min(wanted, self.validation) * PASSES * own[1]
+            case "evaluate_seeds":
+                once = self._training(config.train.max_epochs, self.train, self._blocks)
+                return len(config.train.seeds) * (once + (self.validation + self.test) * own[1])
             case _:
                 return (self.validation + self.test) * own[1]
 

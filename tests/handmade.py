@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import InitialLoss, Overfit
 from eurosat_lib.checks.initial_loss import LayerGradient
 from eurosat_lib.checks.signal import LayerSignal
 from eurosat_lib.data.audit import Audit
 from eurosat_lib.data.pipeline import Pipeline
-from eurosat_lib.evaluation import ClassScore, Evaluation, Prediction
+from eurosat_lib.evaluation import (
+    ClassScore,
+    Evaluation,
+    FinalistScore,
+    FinalistsOnTest,
+    Predictions,
+    Robustness,
+    Seeds,
+    analyse,
+)
+from eurosat_lib.evaluation.corruptions import CORRUPTIONS
+from eurosat_lib.evaluation.robustness import Trial
 from eurosat_lib.grid import Candidate, Finalist, Finalists, Grid
 from eurosat_lib.lr_finder import LRFinder, Sweep
 from eurosat_lib.training import EpochRecord, Fit, Hyperparameters
@@ -181,6 +194,33 @@ TRAINING = Training(
     planned_epochs=4,
     batch_size=16,
 )
+
+
+def class_score(name, precision, recall, f1, support, predicted, hits) -> ClassScore:
+    return ClassScore(
+        name=name,
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        support=support,
+        predicted=predicted,
+        hits=hits,
+    )
+
+
+def changed(kind: str, strength: float, lost: int, gained: int) -> Trial:
+    """One change of a hundred images, of which ninety were right."""
+    right = 90 - lost + gained
+    return Trial(
+        kind=kind,
+        strength=strength,
+        correct=right,
+        lost=lost,
+        gained=gained,
+        same=100 - lost - gained,
+    )
+
+
 EVALUATION = Evaluation(
     checkpoint="best.ckpt",
     checkpoint_sha256="a" * 64,
@@ -197,39 +237,86 @@ EVALUATION = Evaluation(
     loss_validation=0.7,
     confidence_level=0.95,
     macro_f1=0.7,
+    macro_f1_interval=(0.5, 0.9),
     per_class=(
-        ClassScore(name="Forest", precision=0.8, recall=1.0, f1=8 / 9, support=4),
-        ClassScore(name="HerbaceousVegetation", precision=0.5, recall=1 / 3, f1=0.4, support=3),
-        ClassScore(name="River", precision=2 / 3, recall=2 / 3, f1=2 / 3, support=3),
+        class_score("Forest", 0.8, 1.0, 8 / 9, 4, 5, 4),
+        class_score("HerbaceousVegetation", 0.5, 1 / 3, 0.4, 3, 2, 1),
+        class_score("River", 2 / 3, 2 / 3, 2 / 3, 3, 3, 2),
     ),
     confusion=((4, 0, 0), (1, 1, 1), (0, 1, 2)),
-    predictions=tuple(
-        Prediction(
-            name=f"test_{i}.jpg", truth=t, prediction=p, confidence=c, probability_of_truth=q
-        )
-        for i, (t, p, c, q) in enumerate(
-            [
-                (0, 0, 0.9, 0.9),
-                (0, 0, 0.9, 0.9),
-                (0, 0, 0.9, 0.9),
-                (0, 0, 0.9, 0.9),
-                (1, 0, 0.7, 0.2),
-                (1, 1, 0.8, 0.8),
-                (1, 2, 0.99999, 0.0),
-                (2, 1, 0.85, 0.1),
-                (2, 2, 0.6, 0.6),
-                (2, 2, 0.6, 0.6),
-            ]
-        )
+)
+# Ten test images: truth, and the probabilities of Forest, HerbaceousVegetation, River.
+ANSWERS = [(0, (0.9, 0.05, 0.05))] * 4 + [
+    (1, (0.7, 0.2, 0.1)),
+    (1, (0.1, 0.8, 0.1)),
+    (1, (1e-6, 1e-6, 0.999998)),
+    (2, (0.05, 0.85, 0.1)),
+    (2, (0.2, 0.2, 0.6)),
+    (2, (0.2, 0.2, 0.6)),
+]
+
+
+def predictions(right: bool = False) -> Predictions:
+    """The answers of EVALUATION as kept arrays; ``right``: all labels are those predicted."""
+    logits = np.log([shares for _, shares in ANSWERS]).astype(np.float32)
+    labels = logits.argmax(1) if right else np.array([truth for truth, _ in ANSWERS])
+    test, validation = (
+        np.array([f"{split}_{i}.jpg" for i in range(10)]) for split in ("test", "validation")
+    )
+    return Predictions(test, labels, logits, validation, labels, logits)
+
+
+ERRORS = analyse(predictions(), CLASSES, 0.95, "a" * 64)
+ROBUSTNESS = Robustness(
+    checkpoint_sha256="a" * 64,
+    n=100,
+    correct=90,
+    stable=80,
+    level=0.95,
+    trials=(
+        *(changed("view", k, 3 * k, 0) for k in range(8)),
+        changed("average", 8, 1, 3),
+        *(
+            changed(kind, strength, 10 * (rank + 1), 1)
+            for kind, (_, strengths, _) in CORRUPTIONS.items()
+            for rank, strength in enumerate(strengths)
+        ),
     ),
 )
+ON_TEST = FinalistsOnTest(
+    level=0.95,
+    epochs=3,
+    train_images=48,
+    seed=42,
+    n=100,
+    pair=tuple(
+        FinalistScore(
+            hyperparameters=GRID.ranking[rank].hyperparameters,
+            score=GRID.ranking[rank].score,
+            checkpoint_sha256=letter * 64,
+            epoch=3,
+            correct=correct,
+        )
+        for rank, letter, correct in ((0, "b", 84), (1, "c", 80))
+    ),
+    only_first=5,
+    only_second=1,
+)
+
+
+def seeds(*correct: int) -> Seeds:
+    """The evaluation, as from several seeds with these counts of right answers."""
+    runs = [
+        EVALUATION.model_copy(update={"seed": 42 + k, "correct": c}) for k, c in enumerate(correct)
+    ]
+    return Seeds(runs=tuple(runs), level=0.95)
 
 
 def perfect() -> Evaluation:
     """The same test without any error."""
-    right = [p.model_copy(update={"prediction": p.truth}) for p in EVALUATION.predictions]
+    full = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
     scores = [
-        s.model_copy(update={"precision": 1.0, "recall": 1.0, "f1": 1.0})
+        s.model_copy(update=full | {"hits": s.support, "predicted": s.support})
         for s in EVALUATION.per_class
     ]
     return EVALUATION.model_copy(
@@ -237,7 +324,6 @@ def perfect() -> Evaluation:
             "correct": 10,
             "macro_f1": 1.0,
             "confusion": ((4, 0, 0), (0, 3, 0), (0, 0, 3)),
-            "predictions": tuple(right),
             "per_class": tuple(scores),
         }
     )

@@ -8,15 +8,18 @@ from handmade import (
     AUDIT,
     BASELINES,
     CLASSES,
+    ERRORS,
     EVALUATION,
     FINALISTS,
     GRID,
     INITIAL_LOSS,
     LR_FINDER,
     OVERFIT,
+    ROBUSTNESS,
     TRAINING,
     finder,
     perfect,
+    predictions,
     sweep,
     trial,
 )
@@ -25,10 +28,10 @@ from matplotlib.figure import Figure
 from eurosat_lib import plots
 from eurosat_lib.checks import test_model as architecture_of
 from eurosat_lib.errors import UserError
+from eurosat_lib.evaluation import Explanation, Explanations, analyse
 from eurosat_lib.grid import Grid, RefinedGrid, compare
 from eurosat_lib.lr_finder import Resets
-from eurosat_lib.plots import evaluation as evaluation_plots
-from eurosat_lib.plots import field, images
+from eurosat_lib.plots import explanations, field, images
 from eurosat_lib.plots.axes import French, spread
 from eurosat_lib.plots.images import _one_of_each
 from eurosat_lib.plots.style import WIDTH
@@ -43,8 +46,9 @@ DRAWINGS = (
     "examples",
     "augmentation_draws",
     "worst_errors",
+    "grad_cam",
+    "grid_parallel",
 )
-DRAWINGS += ("grid_parallel",)
 
 
 def texts(fig: Figure) -> str:
@@ -82,7 +86,7 @@ def points(ax) -> list[tuple[float, float]]:
 @pytest.fixture
 def pictured(tiny, blobs, monkeypatch):
     """The tiny configuration; figures show the blobs."""
-    for module in (images, field, evaluation_plots):
+    for module in (images, field, explanations):
         monkeypatch.setattr(module, "load_dataset", lambda config: blobs)
     return tiny
 
@@ -415,7 +419,7 @@ def test_degenerate_grids(recorded):
 def test_confusion():
     fig = check(plots.confusion(EVALUATION))
     words = {t.get_text() for ax in fig.axes for t in ax.texts}
-    assert words >= {"4", "2", "1"}
+    assert words >= {"4\n100,0\u202f%", "2\n66,7\u202f%", "1\n33,3\u202f%"}
     names = [label.get_text() for label in fig.axes[0].get_yticklabels()]
     assert tuple(names) == CLASSES
     assert "3\u00a0erreurs" in fig.get_label()
@@ -430,17 +434,78 @@ def test_per_class():
     check(plots.per_class(perfect()))
 
 
+def test_reliability():
+    fig = check(plots.reliability(ERRORS))
+    filled = [b for b in ERRORS.before.bins if b.n]
+    dots = fig.axes[0].containers[0].lines[0]
+    assert list(dots.get_xdata()) == pytest.approx([b.confidence for b in filled])
+    assert list(dots.get_ydata()) == pytest.approx([b.accuracy for b in filled])
+    assert sum(bar.get_height() for bar in fig.axes[2].patches) == pytest.approx(1)
+
+
+def test_risk_coverage():
+    fig = check(plots.risk_coverage(ERRORS))
+    curve = fig.axes[0].lines[0]
+    assert tuple(curve.get_ydata()) == ERRORS.selection.risk and curve.get_ydata()[-1] == 0.3
+    assert "80\u202f% des images" in texts(fig)
+
+
+def test_robustness():
+    fig = check(plots.robustness(ROBUSTNESS))
+    faults = fig.axes[1].lines
+    assert [line.get_label() for line in faults] == ["flou", "bruit", "JPEG", "brume"]
+    assert list(faults[0].get_ydata()) == pytest.approx([0.9, 0.81, 0.71, 0.61])
+    assert "80,0\u202f%\u00a0: même réponse" in texts(fig)
+
+
 def test_worst_errors(pictured, blobs):
-    fig = check(plots.worst_errors(pictured, EVALUATION, count=2), "worst_errors")
+    fig = check(plots.worst_errors(pictured, ERRORS), "worst_errors")
     titles = [ax.get_title() for ax in fig.axes if ax.images]
     assert titles == [
         "HerbaceousVegetation\n→ River, >\u202f99,9\u202f%",
         "River\n→ HerbaceousVegetation, 85,0\u202f%",
+        "HerbaceousVegetation\n→ Forest, 70,0\u202f%",
     ]
     drawn = fig.axes[0].images[0].get_array()
     assert np.allclose(drawn, blobs.test.images[6].transpose(1, 2, 0) / 255)
 
 
+@pytest.mark.parametrize("marked", [(), (0,), (0, 1, 2)])
+def test_doubtful_labels_are_marked_where_that_tells_them_apart(pictured, marked):
+    cases = [
+        case.model_copy(update={"doubtful": rank in marked})
+        for rank, case in enumerate(ERRORS.worst)
+    ]
+    fig = plots.worst_errors(pictured, ERRORS.model_copy(update={"worst": tuple(cases)}))
+    framed = [ax for ax in fig.axes if ax.spines.left.get_visible()]
+    assert len(framed) == (1 if marked == (0,) else 0)
+    assert ("vérifier" in fig.get_suptitle()) == bool(marked)
+
+
 def test_worst_errors_without_errors(pictured):
-    fig = check(plots.worst_errors(pictured, perfect()), "worst_errors")
+    none = analyse(predictions(right=True), CLASSES, 0.95, "a" * 64)
+    fig = check(plots.worst_errors(pictured, none), "worst_errors")
     assert "aucune erreur" in texts(fig)
+    check(plots.reliability(none))
+    check(plots.risk_coverage(none))
+
+
+def test_grad_cam(pictured, blobs):
+    case = Explanation(
+        name="a", index=3, truth=0, prediction=0, confidence=0.9, heat=((0.0, 1.0), (0.5, 0.0))
+    )
+    wrong = case.model_copy(update={"index": 4, "truth": 1})
+    found = Explanations(
+        checkpoint_sha256="a" * 64,
+        classes=CLASSES,
+        right=(case, None, None),
+        wrong=(None, wrong, None),
+    )
+    fig = check(plots.grad_cam(pictured, found), "grad_cam")
+    drawn = [ax for ax in fig.axes if ax.images]
+    assert len(drawn) == 4  # two images, two maps
+    assert np.allclose(
+        drawn[0].images[0].get_array(), blobs.validation.images[3].transpose(1, 2, 0) / 255
+    )
+    assert drawn[1].images[1].get_array().tolist() == [[0.0, 1.0], [0.5, 0.0]]
+    assert texts(fig).count("aucune") == 4 and "HerbaceousVegetation\n→ Forest" in texts(fig)

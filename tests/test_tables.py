@@ -3,16 +3,20 @@ from answer_facts import architecture, initial, sanity, shuffled
 from handmade import (
     AUDIT,
     BASELINES,
+    ERRORS,
     EVALUATION,
     FINALISTS,
     GRID,
     INITIAL_LOSS,
     LR_FINDER,
+    ON_TEST,
     OVERFIT,
     PIPELINE,
+    ROBUSTNESS,
     TRAINING,
     finder,
     perfect,
+    seeds,
     sweep,
     trial,
 )
@@ -21,6 +25,8 @@ from eurosat_lib import tables
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import summarise_checks
 from eurosat_lib.checks import test_model as architecture_of
+from eurosat_lib.evaluation import FinalistsOnTest, paired_difference, wilson
+from eurosat_lib.french import intervalle, nombre
 from eurosat_lib.grid import RefinedGrid, compare
 from eurosat_lib.lr_finder import Resets
 from eurosat_lib.report.tables import to_html
@@ -262,9 +268,13 @@ def test_metrics():
 
 def test_per_class_adds_up():
     frame = tables.per_class(EVALUATION)
-    assert frame["Erreurs"].tolist() == [0, 2, 1, 3]
-    assert frame["Images"].tolist() == [4, 3, 3, 10]
-    assert frame["Rappel"].iloc[-1] == pytest.approx(2 / 3)
+    assert frame["Erreurs"].tolist() == ["0", "2", "1", "3"]
+    assert frame["Images"].tolist() == ["4", "3", "3", "10"]
+    assert frame["Rappel (%)"].iloc[-1] == "66,7"
+    low, high = wilson(2, 4, 0.95)  # River: two hits among four images involved
+    bounds = [100 * 2 * bound / (1 + bound) for bound in (low, high)]
+    assert row(frame, "River")[2] == f"66,7 {intervalle(bounds, 1, '')}"
+    assert row(frame, "MOYENNE (macro), TOTAL")[2] == f"65,2 {intervalle((50, 90), 1, '')}"
 
 
 def test_confusions():
@@ -273,6 +283,56 @@ def test_confusions():
     assert frame["Part de la classe"].tolist() == pytest.approx([1 / 3] * 3)
     assert frame["Part des erreurs"].sum() == pytest.approx(1)
     assert tables.confusions(perfect())["Images"].tolist() == [0]
+
+
+def test_look_alikes():
+    frame = tables.look_alikes(ERRORS)
+    share = f"0,0\u202f% {intervalle(wilson(0, 3, 0.95))}"  # no two classes are of one family
+    assert row(frame, "ENSEMBLE")[1:] == ["0", share, "0,0\u202f%"]
+
+
+def test_calibration():
+    frame = tables.calibration(ERRORS)
+    assert row(frame, "Perte, NLL (nats)")[0] == nombre(ERRORS.before.nll, 4)
+    assert row(frame, "Température")[1] == nombre(ERRORS.temperature, 3)
+
+
+def test_robustness():
+    frame = tables.robustness(ROBUSTNESS)
+    accuracy, change = frame.columns[2:]
+    assert frame[accuracy].iloc[0].startswith("90,0\u202f% [")
+    turned = row(frame, "vue la moins favorable")
+    assert turned[0] == "270°, miroir" and turned[1].startswith("69,0\u202f% [")
+    noise = frame[frame["Images"] == "bruit"][change].tolist()
+    low, high = paired_difference(1, 10, 100, 0.95)
+    assert noise[0] == f"−9,0 {intervalle((100 * low, 100 * high), 1, '')}"
+    assert [cell.split()[0] for cell in noise] == ["−9,0", "−19,0", "−29,0"]
+
+
+def test_finalists_on_test():
+    frame = tables.finalists_on_test(ON_TEST)
+    assert frame["Juste seul"].tolist() == ["5", "1", "p = 0,219"]  # 2 (1 + 6) / 64
+    assert frame["Test"].tolist() == ["84,00\u202f%", "80,00\u202f%", "+4,00\u00a0points"]
+    assert len(tables.finalists_on_test(FinalistsOnTest(level=0.95))) == 1
+
+
+def test_seeds():
+    frame = tables.seeds(seeds(7, 8, 9))
+    assert row(frame, "moyenne ± écart-type (n = 3)")[2] == "80,00\u202f% ± 10,00"
+    assert len(tables.seeds(seeds(7))) == 1
+
+
+def test_openings(tiny):
+    publish.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    publish.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    frame = tables.openings(tiny)
+    assert frame.iloc[0].tolist()[:4] == [
+        "2026-01-02 03:04:05 UTC",
+        "lr1e-3_wd1e-5_D2_B2",
+        "42",
+        "2",
+    ]
+    assert len(frame) == 1
 
 
 def test_environment_lists_finished_stages(tiny):
@@ -314,6 +374,11 @@ def test_artifacts_are_hashed(tiny):
         tables.metrics(EVALUATION),
         tables.per_class(EVALUATION),
         tables.confusions(EVALUATION),
+        tables.look_alikes(ERRORS),
+        tables.calibration(ERRORS),
+        tables.robustness(ROBUSTNESS),
+        tables.finalists_on_test(ON_TEST),
+        tables.seeds(seeds(7, 8)),
     ],
     ids=lambda frame: frame.columns[0],
 )

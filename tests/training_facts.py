@@ -70,6 +70,11 @@ def make_training(val, origin="refined_grid_search", planned=None, **fit) -> Tra
 
 
 def make_evaluation(correct=900, correct_validation=900, n=1000, epoch=4) -> Evaluation:
+    def score(name: str, f1: float) -> ClassScore:
+        shares = {"precision": 0.9, "recall": 0.9, "f1": f1}
+        counts = {"support": n // 2, "predicted": n // 2, "hits": 9 * n // 20}
+        return ClassScore(name=name, **shares, **counts)
+
     return Evaluation(
         checkpoint="best.ckpt",
         checkpoint_sha256="0123456789ab" * 5 + "cdef",
@@ -86,12 +91,12 @@ def make_evaluation(correct=900, correct_validation=900, n=1000, epoch=4) -> Eva
         loss_validation=0.3,
         confidence_level=0.95,
         macro_f1=0.9,
+        macro_f1_interval=(0.88, 0.92),
         per_class=(
-            ClassScore(name="Forest", precision=0.9, recall=0.9, f1=0.95, support=n // 2),
-            ClassScore(name="River", precision=0.9, recall=0.9, f1=0.85, support=n // 2),
+            score("Forest", 0.95),
+            score("River", 0.85),
         ),
         confusion=((n // 2, 0), (n - correct, n // 2 - n + correct)),
-        predictions=(),
     )
 
 

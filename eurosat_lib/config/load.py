@@ -42,6 +42,7 @@ PARAMETERS: dict[str, str] = {
     "dilation_stage3": "train.dilation_stage3",
     "max_epochs": "train.max_epochs",
     "max_steps": "train.max_steps",
+    "train_seeds": "train.seeds",
     "checkpoint": "evaluate.checkpoint",
 }
 

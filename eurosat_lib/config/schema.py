@@ -157,6 +157,7 @@ class Train(Section):
     dilation_stage3: Dilation | None
     max_epochs: Count
     max_steps: Count | None
+    seeds: tuple[Seed, ...]
     fallback_lr: LearningRate
     fallback_weight_decay: NonNegative
 
@@ -166,6 +167,7 @@ class Evaluate(Section):
 
     checkpoint: str | None
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    robustness_images: Count | None
 
 
 class Compute(Section):

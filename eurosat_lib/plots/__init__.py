@@ -4,17 +4,20 @@ Each has a title, French labels with units, and an alt text with the numbers (it
 """
 
 from eurosat_lib.plots.board import log_figures
+from eurosat_lib.plots.calibration import reliability, risk_coverage
 from eurosat_lib.plots.checks import baselines, gradient_norms, initial_losses
 from eurosat_lib.plots.controls import overfit, signals
 from eurosat_lib.plots.data import channel_statistics, class_distribution
 from eurosat_lib.plots.effects import grid_effects
-from eurosat_lib.plots.evaluation import confusion, per_class, worst_errors
+from eurosat_lib.plots.evaluation import confusion, per_class
+from eurosat_lib.plots.explanations import grad_cam, worst_errors
 from eurosat_lib.plots.field import footprints, receptive_field
 from eurosat_lib.plots.grid import grid_curves, grid_ranking
 from eurosat_lib.plots.heatmaps import grid_heatmaps, refined_heatmap
 from eurosat_lib.plots.images import augmentation_draws, examples
 from eurosat_lib.plots.lr import lr_sweep
 from eurosat_lib.plots.network import architecture
+from eurosat_lib.plots.robustness import robustness
 from eurosat_lib.plots.search import finalists, grid_interactions, grid_parallel
 from eurosat_lib.plots.training import comparison, training_curves
 
@@ -29,6 +32,7 @@ __all__ = [
     "examples",
     "finalists",
     "footprints",
+    "grad_cam",
     "gradient_norms",
     "grid_curves",
     "grid_effects",
@@ -43,6 +47,9 @@ __all__ = [
     "per_class",
     "receptive_field",
     "refined_heatmap",
+    "reliability",
+    "risk_coverage",
+    "robustness",
     "signals",
     "training_curves",
     "worst_errors",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
 from eurosat_lib.stages.core import latest, provenance, scope
+from eurosat_lib.stages.errors import analyse_errors, explain_predictions, measure_robustness
 from eurosat_lib.stages.final import evaluate, train
 from eurosat_lib.stages.finalists import compare_finalists
 from eurosat_lib.stages.preparation import (
@@ -22,6 +23,7 @@ from eurosat_lib.stages.preparation import (
     test_model,
     verify_pipeline,
 )
+from eurosat_lib.stages.repeats import compare_finalists_on_test, evaluate_seeds
 from eurosat_lib.stages.search import compare_curves, grid_search, refined_grid_search
 
 # In the order of the report; the names are those of the course's commands.
@@ -41,6 +43,11 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "train": train,
     "compare_curves": compare_curves,
     "evaluate": evaluate,
+    "analyse_errors": analyse_errors,
+    "measure_robustness": measure_robustness,
+    "explain_predictions": explain_predictions,
+    "compare_finalists_on_test": compare_finalists_on_test,
+    "evaluate_seeds": evaluate_seeds,
 }
 
 __all__ = ["STAGES", "latest", "provenance", "scope", *STAGES]

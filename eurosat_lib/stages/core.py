@@ -48,13 +48,29 @@ def run_stage(
             what it depends on.
         inputs: whatever else the result depends on.
     """
-    fingerprint = load_dataset(config).fingerprint
-    key = cache.stage_key(config, kind.stage, f"eurosat_lib.{module}", reads, fingerprint, inputs)
-    result, origin = cache.cached(config, kind, kind.stage, key, compute)
+    result, origin = keep_stage(config, kind, module, reads, compute, **inputs)
     result = result.model_copy(update=dict(labels or {}))
     if cache.may_compute():  # a dry run changes nothing
         publish.publish(config, result, origin, scope(config))
     return result
+
+
+def keep_stage(
+    config: Config,
+    kind: type[R],
+    module: str,
+    reads: Iterable[str],
+    compute: Callable[[Path], R],
+    **inputs: Any,
+) -> tuple[R, dict[str, Any]]:
+    """Load or compute a result without publishing it; arguments as in :func:`run_stage`.
+
+    Returns:
+        The result and its provenance.
+    """
+    fingerprint = load_dataset(config).fingerprint
+    key = cache.stage_key(config, kind.stage, f"eurosat_lib.{module}", reads, fingerprint, inputs)
+    return cache.cached(config, kind, kind.stage, key, compute)
 
 
 def scope(config: Config) -> dict[str, Any]:

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import Evaluation, evaluate_checkpoint
+from eurosat_lib.evaluation import Evaluation, Predictions, evaluate_checkpoint
 from eurosat_lib.grid import Grid, RefinedGrid
 from eurosat_lib.progress import progress
-from eurosat_lib.stages.core import FITTING, IMAGES, fallback_point, latest, run_stage
+from eurosat_lib.stages.cache import may_compute
+from eurosat_lib.stages.core import (
+    FITTING,
+    IMAGES,
+    fallback_point,
+    keep_stage,
+    latest,
+    run_stage,
+    scope,
+)
 from eurosat_lib.stages.finalists import current_finalists
+from eurosat_lib.stages.publish import log_opening, publish
 from eurosat_lib.training import Plan, fit
 from eurosat_lib.training.checkpoint import load_checkpoint, sha256
 from eurosat_lib.training.final import Training, choose_hyperparameters
+
+FINAL = (*FITTING, "train.max_epochs", "train.max_steps")
+SCORING = (
+    *IMAGES,
+    "data.batch_size",
+    "data.validation_limit",
+    "data.test_limit",
+    "model.channels",
+    "evaluate.confidence",
+)
 
 
 def train(config: Config) -> Training:
@@ -24,25 +45,30 @@ def train(config: Config) -> Training:
         UserError: the loss stopped being finite in the first epoch.
     """
     dataset = load_dataset(config)
+    plan, origin = final_plan(config)
+    return run_stage(
+        config,
+        Training,
+        "training.fit",
+        FINAL,
+        lambda folder: _train(config, dataset, plan, origin, folder),
+        labels={"origin": origin},
+        hyperparameters=plan.hyperparameters.model_dump(),
+        images=plan.train_limit,
+    )
+
+
+def final_plan(config: Config) -> tuple[Plan, dict[str, str]]:
+    """Return what the final training trains, and where each hyperparameter comes from."""
     found = (latest(config, Grid), latest(config, RefinedGrid))
     finalists = current_finalists(config)
     searches = [(search.stage, search.best) for search in found if search]
     if finalists:
         searches = [(finalists.stage, finalists.leader)]
     hyper, origin = choose_hyperparameters(config, fallback_point(config), searches)
-    settings, total = config.train, len(dataset.train.labels)
+    settings, total = config.train, len(load_dataset(config).train.labels)
     images = min(config.data.train_limit or total, total)
-    plan = Plan(hyper, settings.max_epochs, images, settings.max_steps, keep_best=True)
-    return run_stage(
-        config,
-        Training,
-        "training.fit",
-        (*FITTING, "train.max_epochs", "train.max_steps"),
-        lambda folder: _train(config, dataset, plan, origin, folder),
-        labels={"origin": origin},
-        hyperparameters=hyper.model_dump(),
-        images=images,
-    )
+    return Plan(hyper, settings.max_epochs, images, settings.max_steps, keep_best=True), origin
 
 
 def _train(
@@ -77,24 +103,43 @@ def evaluate(config: Config) -> Evaluation:
     Raises:
         UserError: the checkpoint is missing, damaged, or made for another configuration.
     """
-    dataset = load_dataset(config)
+    result, origin = score_checkpoint(config, checkpoint_path(config))
+    if may_compute():
+        publish(config, result, origin, scope(config))
+    return result
+
+
+def checkpoint_path(config: Config) -> Path:
+    """Return the checkpoint to evaluate: the one that the configuration names, or the run's."""
     path = Path(config.evaluate.checkpoint or config.paths.artifacts / "best.ckpt").expanduser()
-    path = path if path.is_absolute() else Path(config.paths.root) / path
+    return path if path.is_absolute() else Path(config.paths.root) / path
+
+
+def score_checkpoint(config: Config, path: Path) -> tuple[Evaluation, dict[str, Any]]:
+    """Score any checkpoint on the test split, and note the opening; nothing else is published.
+
+    Returns:
+        The scores and their provenance.
+
+    Raises:
+        UserError: the checkpoint is missing, damaged, or made for another configuration.
+    """
+    dataset = load_dataset(config)
     load_checkpoint(path)  # refuses a missing or damaged file before anything else
     digest = sha256(path)
-
-    return run_stage(
+    result, origin = keep_stage(
         config,
         Evaluation,
         "evaluation.checkpoint",
-        (
-            *IMAGES,
-            "data.batch_size",
-            "data.validation_limit",
-            "data.test_limit",
-            "model.channels",
-            "evaluate.confidence",
-        ),
-        lambda _: evaluate_checkpoint(config, dataset, path, digest),
+        SCORING,
+        lambda folder: evaluate_checkpoint(config, dataset, path, digest, folder),
         checkpoint=digest,
     )
+    if may_compute():
+        log_opening(config, result, origin["started"])
+    return result, origin
+
+
+def kept_predictions(config: Config, evaluation: Evaluation) -> Predictions:
+    """Load what the network said of each image when the test split was opened."""
+    return Predictions.load(config.paths.stages / evaluation.stored)

@@ -46,7 +46,7 @@ def finalist_trials(config: Config) -> list[tuple[Config, Plan]]:
     """List the trainings of the finalists, with their seeds; none before a search."""
     own = seeded(config, config.grid.seeds, config.finalists.seeds)
     return [
-        (one, Plan(point.hyperparameters, *point.length))
+        (one, Plan(point.hyperparameters, *point.length, keep_best=True))
         for _, point in _chosen(config)
         for one in own
     ]

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from eurosat_lib import grid, lr_finder
 from eurosat_lib.checks import Overfit, ShuffledLabels
 from eurosat_lib.config import Config, override, save_config_snapshot
-from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.record import Record
 from eurosat_lib.stages import files
 from eurosat_lib.tracking import keep_only, training_series, write_run
@@ -47,7 +47,7 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
     elif isinstance(result, Training):
         _training(config, result, config.paths.stages / provenance["folder"])
     elif isinstance(result, Evaluation):
-        _evaluation(config, result, provenance["started"])
+        _evaluation(config, result)
     elif isinstance(result, Overfit):
         _overfit(config, result)
     elif isinstance(result, ShuffledLabels):
@@ -162,32 +162,32 @@ def _learning(
     return {tag: list(enumerate(values, start=1)) for tag, values in columns.items()}
 
 
-def _evaluation(config: Config, result: Evaluation, opened: str) -> None:
+def _evaluation(config: Config, result: Evaluation) -> None:
     artifacts = config.paths.artifacts
-    _log_opening(artifacts / "test_openings.csv", result, opened)
-    metrics = result.facts() | {"per_class": [s.model_dump() for s in result.per_class]}
+    metrics = result.facts() | {"per_class": result.class_facts()}
     files.write_json(artifacts / "metrics.json", metrics)
-    rows = [
-        prediction.model_dump()
-        | {
-            "truth": result.classes[prediction.truth],
-            "prediction": result.classes[prediction.prediction],
-            "correct": int(prediction.truth == prediction.prediction),
-        }
-        for prediction in result.predictions
-    ]
-    write_csv(artifacts / "predictions.csv", rows)
+    found = Predictions.load(config.paths.stages / result.stored)
+    write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
 
 
-def _log_opening(path: Path, result: Evaluation, opened: str) -> None:
-    """Note when the test split was opened for a checkpoint: one row each, in order."""
-    rows = []
+def log_opening(config: Config, result: Evaluation, opened: str) -> None:
+    """Note when the test split was opened for a checkpoint: one row each, in order.
+
+    Args:
+        config: for the folder of the run.
+        result: scores of the checkpoint.
+        opened: date and time, ISO 8601, UTC.
+    """
+    path, rows = config.paths.artifacts / "test_openings.csv", []
     if path.is_file():
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     row = {
         "opened": opened,
         "checkpoint": result.checkpoint,
+        "configuration": result.hyperparameters.name,
+        "seed": str(result.seed),
+        "epoch": str(result.epoch),
         "sha256": result.checkpoint_sha256,
         "images": str(result.n),
     }

@@ -53,8 +53,13 @@ def refined_plans(config: Config) -> tuple[list[Plan], str]:
 
 def is_kept(config: Config, plan: Plan) -> bool:
     """Tell whether a trial was trained before, in any grid."""
+    return (trial_folder(config, plan) / "result.json").is_file()
+
+
+def trial_folder(config: Config, plan: Plan) -> Path:
+    """Return the folder of a trial: its result and the weights of its best epoch."""
     key = _trial_key(config, load_dataset(config), plan)
-    return (cache.stage_folder(config, "trial", key) / "result.json").is_file()
+    return cache.stage_folder(config, "trial", key)
 
 
 def seeded(config: Config, first: int = 0, count: int | None = None) -> list[Config]:
@@ -177,6 +182,7 @@ def _trial_key(config: Config, dataset: EuroSAT, plan: Plan) -> str:
         {
             "point": plan.hyperparameters.model_dump(),
             "epochs": plan.epochs,
+            "weights": plan.keep_best,
             "images": min(
                 plan.train_limit or len(dataset.train.labels), len(dataset.train.labels)
             ),

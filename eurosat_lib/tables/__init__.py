@@ -13,8 +13,10 @@ from eurosat_lib.tables.data import (
     preprocessing,
     splits,
 )
+from eurosat_lib.tables.errors import calibration, look_alikes, robustness
 from eurosat_lib.tables.evaluation import confusions, metrics, per_class
 from eurosat_lib.tables.finalists import finalists
+from eurosat_lib.tables.repeats import finalists_on_test, openings, seeds
 from eurosat_lib.tables.run import artifacts, environment
 from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
 from eurosat_lib.tables.theory import theory
@@ -24,6 +26,7 @@ __all__ = [
     "artifacts",
     "augmentation",
     "baselines",
+    "calibration",
     "classes",
     "comparison",
     "configuration",
@@ -31,18 +34,23 @@ __all__ = [
     "effects",
     "environment",
     "finalists",
+    "finalists_on_test",
     "findings",
     "grid",
     "history",
     "initial_loss",
     "layers",
+    "look_alikes",
     "lr_rules",
     "metrics",
+    "openings",
     "overfit",
     "per_class",
     "pipeline",
     "preprocessing",
     "refined",
+    "robustness",
+    "seeds",
     "splits",
     "theory",
     "variants",

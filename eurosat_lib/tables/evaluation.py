@@ -33,6 +33,7 @@ def metrics(evaluation: Evaluation) -> pd.DataFrame:
             signe(e.loss - e.loss_validation, 4, ""),
         ),
         ("Macro-F1", "—", pct(e.macro_f1, 2), "—"),
+        ("Son intervalle (bootstrap)", "—", intervalle(e.macro_f1_interval, 2), "—"),
         ("Erreurs", nombre(e.n_validation - e.correct_validation), nombre(e.n - e.correct), "—"),
         ("Images", nombre(e.n_validation), nombre(e.n), "—"),
     ]
@@ -40,20 +41,37 @@ def metrics(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def per_class(evaluation: Evaluation) -> pd.DataFrame:
-    """List precision, recall and F1 (fractions in [0, 1]) per class; a last row averages them.
+    """List precision, recall and F1 per class with their intervals; cells are text.
 
-    ``Images`` and ``Erreurs`` count the test images of the class and those missed.
+    ``Images`` and ``Erreurs`` count the test images of the class and those missed; a last row
+    averages the scores.
     """
-    scores = evaluation.per_class
+    scores, level = evaluation.per_class, evaluation.confidence_level
+    kinds = ("precision", "recall", "f1")
     rows = [
-        (s.name, s.precision, s.recall, s.f1, s.support, s.support - evaluation.confusion[i][i])
-        for i, s in enumerate(scores)
+        (
+            s.name,
+            *(_share(getattr(s, k), s.interval(k, level)) for k in kinds),
+            nombre(s.support),
+            nombre(s.support - s.hits),
+        )
+        for s in scores
     ]
-    means = (sum(getattr(s, k) for s in scores) / len(scores) for k in ("precision", "recall"))
+    means = [sum(getattr(s, k) for s in scores) / len(scores) for k in kinds]
+    cells = [*map(_share, means[:2]), _share(means[2], evaluation.macro_f1_interval)]
     errors = evaluation.n - evaluation.correct
-    rows.append(("MOYENNE (macro), TOTAL", *means, evaluation.macro_f1, evaluation.n, errors))
-    columns = ("Classe", "Précision", "Rappel", "F1", "Images", "Erreurs")
-    return frame(columns, rows, percent=["Précision", "Rappel", "F1"])
+    rows.append(("MOYENNE (macro), TOTAL", *cells, nombre(evaluation.n), nombre(errors)))
+    columns = ("Classe", "Précision (%)", "Rappel (%)", "F1 (%)", "Images", "Erreurs")
+    note = (
+        f"Entre crochets, les intervalles à {pct(level, 0)} : Wilson ; bootstrap pour la moyenne."
+    )
+    return frame(columns, rows, note=note)
+
+
+def _share(value: float, bounds: tuple[float, float] | None = None) -> str:
+    """Write a share in per cent without the sign, and its interval: ``89,7 [87,0 ; 91,9]``."""
+    text = nombre(100 * value, 1)
+    return f"{text} {intervalle([100 * b for b in bounds], 1, '')}" if bounds else text
 
 
 def confusions(evaluation: Evaluation) -> pd.DataFrame:

@@ -39,6 +39,7 @@ FAULTS = {
     "start": "une lecture tombe au début du balayage",
     "end": "la perte descend encore au dernier pas",
 }
+CORRUPTION_NAMES = {"blur": "flou", "noise": "bruit", "jpeg": "JPEG", "haze": "brume"}
 PARTS = ("convolution", "BatchNorm", "ReLU")  # of a block, in order
 SUPERSCRIPT = str.maketrans("0123456789\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 

@@ -1,0 +1,128 @@
+"""Stages that compare on the test split: further seeds, and the two best finalists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eurosat_lib import grid
+from eurosat_lib.config import Config
+from eurosat_lib.data import load_dataset
+from eurosat_lib.evaluation import Evaluation, FinalistScore, FinalistsOnTest, Seeds, discordant
+from eurosat_lib.progress import Bar, progress
+from eurosat_lib.stages import cache
+from eurosat_lib.stages.core import run_stage
+from eurosat_lib.stages.final import (
+    FINAL,
+    checkpoint_path,
+    final_plan,
+    kept_predictions,
+    score_checkpoint,
+)
+from eurosat_lib.stages.finalists import current_finalists, finalist_trials
+from eurosat_lib.stages.search import trial_folder
+from eurosat_lib.training import Fit, Plan, fit
+
+
+def evaluate_seeds(config: Config) -> Seeds:
+    """Train and test the final configuration again from each seed of ``train.seeds``.
+
+    A checkpoint given by the configuration is tested alone.
+
+    Raises:
+        UserError: the run's checkpoint cannot be evaluated.
+    """
+    own, _ = score_checkpoint(config, checkpoint_path(config))
+    seeds = () if config.evaluate.checkpoint else config.train.seeds
+    others = [seed for seed in dict.fromkeys(seeds) if seed != own.seed]
+    plan, _ = final_plan(config)
+    runs = [own]
+    total = plan.epochs * (plan.train_limit or 0) * len(others)
+    if others:
+        with progress("Further seeds", total=total, unit="images") as bar:
+            runs += [_tested(config, plan, seed, bar) for seed in others]
+    level = config.evaluate.confidence
+    return run_stage(
+        config,
+        Seeds,
+        "evaluation.repeats",
+        ("evaluate.confidence",),
+        lambda _: Seeds(runs=tuple(runs), level=level),
+        runs=[run.model_dump(mode="json") for run in runs],
+    )
+
+
+def _tested(config: Config, plan: Plan, seed: int, bar: Bar) -> Evaluation:
+    """Train from one seed, or take the kept training, and score its best epoch."""
+    seeded = config.model_copy(update={"seed": seed})
+    path = _trained(seeded, plan, bar) / "best.ckpt"
+    return score_checkpoint(seeded, path)[0]
+
+
+def _trained(config: Config, plan: Plan, bar: Bar) -> Path:
+    dataset, name = load_dataset(config), f"seed{config.seed}"
+    inputs = {"hyperparameters": plan.hyperparameters.model_dump(), "images": plan.train_limit}
+    source, fingerprint = "eurosat_lib.training.fit", dataset.fingerprint
+    key = cache.stage_key(config, "repeat", source, FINAL, fingerprint, inputs)
+    run_folder = config.paths.runs / "repeats" / name
+
+    def compute(folder: Path) -> Fit:
+        return fit(config, dataset, plan, folder, run_folder, lambda n: bar.advance(n, note=name))
+
+    cache.cached(config, Fit, "repeat", key, compute)
+    return cache.stage_folder(config, "repeat", key)
+
+
+def compare_finalists_on_test(config: Config) -> FinalistsOnTest:
+    """Test the two best finalists with the weights of their first new seed (McNemar, exact).
+
+    Without finalists, or when these were kept without their weights, there is no pair.
+    """
+    found, pair = current_finalists(config), []
+    if found:
+        pair = _first_seed(config, [f for f in found.ranking if not f.again.diverged][:2])
+    tested = [score_checkpoint(config, path)[0] for _, path in pair]
+    level = config.evaluate.confidence
+    return run_stage(
+        config,
+        FinalistsOnTest,
+        "evaluation.repeats",
+        ("evaluate.confidence",),
+        lambda _: _compared(config, pair, tested) if pair else FinalistsOnTest(level=level),
+        scores=[one.mean for one, _ in pair],
+        runs=[run.model_dump(mode="json") for run in tested],
+    )
+
+
+def _first_seed(config: Config, finalists: list[grid.Finalist]) -> list[tuple]:
+    """Find the checkpoint of each of two finalists; none if one is missing."""
+    trials = finalist_trials(config)
+    first = {plan.hyperparameters: (own, plan) for own, plan in reversed(trials)}
+    points = [finalist.again.hyperparameters for finalist in finalists]
+    paths = [trial_folder(*first[point]) / "best.ckpt" for point in points if point in first]
+    if len(paths) < 2 or not all(path.is_file() for path in paths):
+        return []
+    return list(zip(finalists, paths, strict=True))
+
+
+def _compared(config: Config, pair: list[tuple], tested: list[Evaluation]) -> FinalistsOnTest:
+    only_first, only_second = discordant(*(kept_predictions(config, run) for run in tested))
+    fit = pair[0][0].again.fits[0]
+    return FinalistsOnTest(
+        level=config.evaluate.confidence,
+        epochs=len(fit.epochs),
+        train_images=fit.train_images,
+        seed=fit.seed,
+        n=tested[0].n,
+        pair=tuple(
+            FinalistScore(
+                hyperparameters=run.hyperparameters,
+                score=finalist.mean,
+                checkpoint_sha256=run.checkpoint_sha256,
+                epoch=run.epoch,
+                correct=run.correct,
+            )
+            for (finalist, _), run in zip(pair, tested, strict=True)
+        ),
+        only_first=only_first,
+        only_second=only_second,
+    )
