@@ -24,7 +24,7 @@ from eurosat_lib.plots.style import (
 )
 from eurosat_lib.tables.words import plural
 
-TINY = 6.2  # points: two lines in a cell
+TINY = 7  # points: two lines in a cell
 
 
 @styled

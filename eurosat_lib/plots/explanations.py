@@ -29,7 +29,7 @@ from eurosat_lib.tables.words import plural
 
 COLUMNS = 4  # pictures in a row: their titles name two classes
 CELLS = 4  # of a class: right image, its map, wrong image, its map
-TINY = 6  # points
+TINY = 7  # points
 
 
 @styled

@@ -52,7 +52,7 @@ def _views(ax: Axes, found: Robustness) -> None:
         ax.errorbar([place], [value], [[value - low], [high - value]], color=color, fmt="o")
     ax.axhline(found.correct / found.n, color=SOFT, ls="--", lw=1)
     ax.set_xticks(
-        range(len(trials)), [name.replace(", ", "\n") for name in VIEWS], rotation=0, fontsize=6.5
+        range(len(trials)), [name.replace(", ", "\n") for name in VIEWS], rotation=0, fontsize=7
     )
     categories(ax, "x")
     ax.set_xlabel("rotation et miroir")
