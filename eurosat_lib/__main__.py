@@ -43,6 +43,10 @@ INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps", "
 COMMON = ("config", "profile", "name", "data", "seed", "set")
 STAGE_NAMES = (
     "explore_dataset",
+    "find_duplicates",
+    "find_overlaps",
+    "find_seams",
+    "draw_landscape",
     "verify_pipeline",
     "compute_baselines",
     "test_model",

@@ -1,5 +1,8 @@
 """Small results of the stages of notebooks 01 to 03, for the tests of their answers."""
 
+import numpy as np
+from handmade import tile
+
 from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import Architecture, InitialLoss, Overfit, Sanity, ShuffledLabels
 from eurosat_lib.checks.architecture import Variant
@@ -7,7 +10,11 @@ from eurosat_lib.checks.controls import Independence
 from eurosat_lib.checks.initial_loss import LayerGradient
 from eurosat_lib.checks.shuffled import Memory, Pair
 from eurosat_lib.checks.signal import LayerSignal
-from eurosat_lib.data.audit import Audit
+from eurosat_lib.data.audit import Audit, Duplicates, Landscape, Overlaps, Seams
+from eurosat_lib.data.audit.balance import balance
+from eurosat_lib.data.audit.duplicates import Pair as Twins
+from eurosat_lib.data.audit.overlaps import Overlap
+from eurosat_lib.data.audit.seams import excess
 from eurosat_lib.data.pipeline import Pipeline
 from eurosat_lib.data.types import CLASSES
 
@@ -28,8 +35,73 @@ def audit(**changes) -> Audit:
         "saturated": 0,
         "channel_mean": (0.34, 0.38, 0.41),
         "channel_sd": (0.20, 0.14, 0.12),
+        "faint": 0,
+        "darkest": 12,
+        "saturated_by_class": (0,) * 10,
+        "faint_by_class": (0,) * 10,
+        "extremes": {},
+        "colours": (),
+        "explained": (0.5, 0.45, 0.4),
+        "centring": (0.0,) * 10,
     }
+    counts = changes.get("counts", EVEN)
+    facts |= {"balance": balance(list(counts.values()))}
     return Audit(**clean | facts | changes)
+
+
+def duplicates(**changes) -> Duplicates:
+    facts = {
+        "images": 1000,
+        "hashed": 1000,
+        "bits": 63,
+        "radius": 10,
+        "same": 0.8,
+        "nearest": (0,) * 64,
+        "distances": (),
+        "correlations": (),
+        "capped": False,
+        "pairs": (),
+        "rejected": (),
+    }
+    return Duplicates(**facts | changes)
+
+
+def near(split: str = "test") -> Twins:
+    return Twins(first=tile(0), second=tile(1, split), distance=2, view=0, correlation=0.95)
+
+
+def overlaps(*pairs: Overlap) -> Overlaps:
+    return Overlaps(
+        images=1000,
+        points=5000,
+        same=0.9,
+        correlations=tuple(p.correlation for p in pairs),
+        capped=False,
+        pairs=pairs,
+        rejected=(),
+    )
+
+
+def seams(control: int = 0) -> Seams:
+    scores = [np.repeat((1.0, 0.0), (above, 200 - above)) for above in (60, control)]
+    found = tuple(excess(*scores, threshold=t) for t in (0.85, 0.9, 0.95))
+    return Seams(tiles=200, compared=200, excesses=found, agreements=(), controls=(), best=())
+
+
+def landscape() -> Landscape:
+    return Landscape(
+        classes=CLASSES,
+        features=15,
+        per_class=10,
+        index=tuple(range(100)),
+        labels=tuple(range(10)) * 10,
+        x=(0.0,) * 100,
+        y=(0.0,) * 100,
+        trustworthiness=0.98,
+        confusion=tuple(
+            tuple(8 if k == j else 2 if k == (j ^ 1) else 0 for k in range(10)) for j in range(10)
+        ),
+    )
 
 
 def pipeline(**changes) -> Pipeline:

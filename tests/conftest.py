@@ -94,9 +94,9 @@ def blobs() -> EuroSAT:
 def on_blobs(tiny, blobs, monkeypatch) -> Config:
     """The tiny configuration, with every stage reading the blobs."""
     from eurosat_lib.data import loaders
-    from eurosat_lib.stages import core, errors, final, preparation, repeats, search
+    from eurosat_lib.stages import core, errors, exploration, final, preparation, repeats, search
 
-    for module in (loaders, core, errors, final, preparation, repeats, search):
+    for module in (loaders, core, errors, exploration, final, preparation, repeats, search):
         if hasattr(module, "load_dataset"):
             monkeypatch.setattr(module, "load_dataset", lambda config: blobs)
     return tiny

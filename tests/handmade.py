@@ -8,7 +8,14 @@ from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import InitialLoss, Overfit
 from eurosat_lib.checks.initial_loss import LayerGradient
 from eurosat_lib.checks.signal import LayerSignal
-from eurosat_lib.data.audit import Audit
+from eurosat_lib.data.audit import Audit, Duplicates, Landscape, Overlaps, Seams
+from eurosat_lib.data.audit.balance import balance
+from eurosat_lib.data.audit.colours import Colours
+from eurosat_lib.data.audit.duplicates import Pair
+from eurosat_lib.data.audit.explore import Extreme
+from eurosat_lib.data.audit.overlaps import Overlap
+from eurosat_lib.data.audit.seams import Excess, Seam
+from eurosat_lib.data.audit.tiles import Tile
 from eurosat_lib.data.pipeline import Pipeline
 from eurosat_lib.evaluation import (
     ClassScore,
@@ -29,6 +36,11 @@ from eurosat_lib.training.final import Training
 
 CLASSES = ("Forest", "HerbaceousVegetation", "River")
 
+
+def tile(index: int, split: str = "train", label: int = 0) -> Tile:
+    return Tile(split=split, index=index, name=f"{split}_{index}.jpg", label=label)
+
+
 AUDIT = Audit(
     source_kind="hub",
     source_location="timm/eurosat-rgb@b4e2855",
@@ -46,6 +58,88 @@ AUDIT = Audit(
     saturated=30,
     channel_mean=(0.34, 0.38, 0.41),
     channel_sd=(0.2, 0.14, 0.12),
+    balance=balance(((60, 90, 30), (20, 30, 10), (21, 29, 10))),
+    faint=7,
+    darkest=12,
+    saturated_by_class=(0, 30, 0),
+    faint_by_class=(1, 0, 6),
+    extremes={
+        kind: tuple(Extreme(tile=tile(index), value=value + index) for index in range(2))
+        for kind, value in (("faint", 0.5), ("light", 200.0), ("clipped", 0.25))
+    },
+    colours=tuple(
+        Colours(mean=(m, m + 0.05, m + 0.1), sd=(0.1, 0.1, 0.1)) for m in (0.1, 0.5, 0.2)
+    ),
+    explained=(0.5, 0.4, 0.3),
+    centring=(0.0, 0.1, -0.4),
+)
+DUPLICATES = Duplicates(
+    images=300,
+    hashed=250,
+    bits=63,
+    radius=10,
+    same=0.8,
+    nearest=(0, 0, 2, *[0] * 6, 8, 40, 100, 100, *[0] * 51),
+    distances=(2, 9, 10, 10),
+    correlations=(0.95, 0.7, 0.1, 0.2),
+    capped=False,
+    pairs=(
+        Pair(first=tile(0), second=tile(1, "test"), distance=2, view=0, correlation=0.95),
+        Pair(first=tile(4), second=tile(5), distance=2, view=3, correlation=0.9),
+    ),
+    rejected=(Pair(first=tile(2), second=tile(3), distance=9, view=5, correlation=0.7),),
+)
+
+
+def overlap(first: Tile, second: Tile, correlation: float, down=3, right=-40) -> Overlap:
+    share = (64 - abs(down)) * (64 - abs(right)) / 4096
+    return Overlap(
+        first=first,
+        second=second,
+        down=down,
+        right=right,
+        share=share,
+        correlation=correlation,
+    )
+
+
+OVERLAPS = Overlaps(
+    images=300,
+    points=1000,
+    same=0.9,
+    correlations=(0.99, 0.95, 0.9, 0.5, 0.1, -0.1),
+    capped=False,
+    pairs=(
+        overlap(tile(0), tile(1, "test"), 0.99, 0, 1),
+        overlap(tile(6), tile(7, "validation", 1), 0.95),
+        overlap(tile(2), tile(1, "test"), 0.9, -30, 30),
+    ),
+    rejected=(overlap(tile(2), tile(3), 0.5),),
+)
+SEAMS = Seams(
+    tiles=60,
+    compared=50,
+    excesses=tuple(
+        Excess(threshold=t, seams=a, controls=b, share=(a - b) / 50, low=0.01, high=0.3)
+        for t, a, b in ((0.85, 20, 10), (0.9, 12, 5), (0.95, 6, 1))
+    ),
+    agreements=tuple(0.5 + k / 100 for k in range(50)),
+    controls=tuple(0.45 + k / 100 for k in range(50)),
+    best=tuple(
+        Seam(validation=tile(k, "validation"), train=tile(k), side=side, agreement=0.99)
+        for k, side in enumerate(("right", "left", "bottom", "top"))
+    ),
+)
+LANDSCAPE = Landscape(
+    classes=CLASSES,
+    features=15,
+    per_class=4,
+    index=tuple(range(12)),
+    labels=(0, 1, 2) * 4,
+    x=tuple(float(10 * (k % 3) + k / 12) for k in range(12)),
+    y=tuple(float(k % 4) for k in range(12)),
+    trustworthiness=0.98,
+    confusion=((4, 0, 0), (0, 2, 2), (0, 1, 3)),
 )
 PIPELINE = Pipeline(
     batch_shape=(16, 3, 16, 16),

@@ -9,12 +9,18 @@ from answer_facts import (
     architecture,
     audit,
     baselines,
+    duplicates,
     initial,
+    landscape,
+    near,
     overfit,
+    overlaps,
     pipeline,
     sanity,
+    seams,
     shuffled,
 )
+from handmade import overlap, tile
 
 from eurosat_lib.checks import summarise_checks
 from eurosat_lib.config import load_config
@@ -56,8 +62,14 @@ def say(name: str, changes: dict | None = None, *, profile="full", values=None, 
     first = {"M0": b, "S2.1": b, "L02": b, "S2.2": net, "M1": net, "S2.3": i, "M2": i}
     first |= {"S3": o, "M3": o} | dict.fromkeys(("D6", "D7", "D8", "D11"), p)
     identity = IDENTITY | {"synthetic": a.source_kind == "synthetic"} if name == "S0" else {}
+    looked = (
+        facts.get("duplicates") or duplicates(),
+        facts.get("overlaps") or overlaps(),
+        facts.get("seams") or seams(),
+        landscape(),
+    )
     summary = summarise_checks(net, i, s, t)
-    results = (first.get(name, a), a, p, b, net, i, o, s, t, summary)
+    results = (first.get(name, a), a, p, b, net, i, o, s, t, summary, *looked)
     text = render(name, context_of(results, extra | identity | (changes or {})), ANSWERS)
     return " ".join(text.split())
 
@@ -84,6 +96,9 @@ def test_synthetic_images_are_never_called_sentinel(name):
     assert "synthétiques" not in say(name)
 
 
+LEAK = overlap(tile(0), tile(1, "test"), 0.95)
+SHIFTED = EVEN | {"test": (60, 2, 2) + (20,) * 7}
+CENTRED_RIVER = (0.0,) * 8 + (-0.3, 0.0)
 D9_STRONG = {"augment.brightness": 0.5}
 FEW = pipeline(used={"train": 100, "validation": 50, "test": 50})
 CENTRED = pipeline(value_mean=(0.01, 0.0, -0.02), value_sd=(1.0, 0.99, 1.02))
@@ -122,6 +137,27 @@ CASES = [  # answer, facts, what it says then, facts that turn it, what it says 
         "3 images en double",
     ),
     ("D5", {}, "Rien n’impose", {"audit": audit(duplicates=1, duplicates_across=1)}, "fuite dir"),
+    ("D3", {}, "n’a trouvé aucune paire", {"overlaps": overlaps(LEAK)}, "1 image de test (0,5 %)"),
+    ("D4", {}, "rien n’indique", {"audit": audit(counts=SHIFTED)}, "**diffèrent**"),
+    ("D5", {}, "même tournée", {"duplicates": duplicates(pairs=(near(),))}, "1 paire presque"),
+    ("D5", {}, "aucune vignette ne partage", {"overlaps": overlaps(LEAK)}, "1 paire de vignettes"),
+    (
+        "D5",
+        {"overlaps": overlaps(LEAK)},
+        "deux splits. ",
+        {"overlaps": overlaps(LEAK, overlap(tile(0), tile(1, label=3), 0.9))},
+        "**1 porte deux étiquettes",
+    ),
+    ("D5", {}, "Rien n’impose", {"overlaps": overlaps(LEAK)}, "que 0,5 % du test"),
+    ("D5", {"seams": seams(60)}, "pas d’un split", {}, "60 vignettes de validation sur 200"),
+    (
+        "D5",
+        {},
+        "sans donnée.",
+        {"audit": audit(faint=10, faint_by_class=(0, 9, 1) + (0,) * 7)},
+        "10 presque unies (1 %, surtout Forest)",
+    ),
+    ("D9", {}, "cette amplitude. -", {"audit": audit(centring=CENTRED_RIVER)}, "River est une"),
     ("D5", {}, "le bleu", {"audit": audit(channel_mean=(0.5, 0.3, 0.3))}, "clair est le rouge"),
     ("D5", {}, "aucun pixel sans", {"audit": audit(nodata=2)}, "2 images avec au moins un pixel"),
     ("D6", {}, "ni exactement centrées", {"pipeline": CENTRED}, "bien centrées"),

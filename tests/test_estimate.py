@@ -22,6 +22,7 @@ def test_stages_are_counted_by_hand(on_blobs, slow_machine):
     assert seconds["grid_search"] == pytest.approx(4 * 2 * (48 + 4) * (2 + 3))
     assert seconds["train"] == pytest.approx(2 * (96 + 4) * 3)
     assert seconds["evaluate"] == pytest.approx(80 * 0.3)
+    assert seconds["find_duplicates"] == 5.0
 
 
 def test_kept_results_and_trials_cost_nothing(on_blobs, slow_machine):

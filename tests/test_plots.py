@@ -8,19 +8,24 @@ from handmade import (
     AUDIT,
     BASELINES,
     CLASSES,
+    DUPLICATES,
     ERRORS,
     EVALUATION,
     FINALISTS,
     GRID,
     INITIAL_LOSS,
+    LANDSCAPE,
     LR_FINDER,
     OVERFIT,
+    OVERLAPS,
     ROBUSTNESS,
+    SEAMS,
     TRAINING,
     finder,
     perfect,
     predictions,
     sweep,
+    tile,
     trial,
 )
 from matplotlib.figure import Figure
@@ -31,7 +36,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Explanation, Explanations, analyse
 from eurosat_lib.grid import Grid, RefinedGrid, compare
 from eurosat_lib.lr_finder import Resets
-from eurosat_lib.plots import explanations, field, images
+from eurosat_lib.plots import explanations, field, images, neighbours, tiles
 from eurosat_lib.plots.axes import French, spread
 from eurosat_lib.plots.images import _one_of_each
 from eurosat_lib.plots.style import WIDTH
@@ -49,6 +54,7 @@ DRAWINGS = (
     "grad_cam",
     "grid_parallel",
 )
+DRAWINGS += ("extremes", "duplicate_pairs", "overlaps", "mean_images")
 
 
 def texts(fig: Figure) -> str:
@@ -86,7 +92,7 @@ def points(ax) -> list[tuple[float, float]]:
 @pytest.fixture
 def pictured(tiny, blobs, monkeypatch):
     """The tiny configuration; figures show the blobs."""
-    for module in (images, field, explanations):
+    for module in (images, field, explanations, tiles, neighbours):
         monkeypatch.setattr(module, "load_dataset", lambda config: blobs)
     return tiny
 
@@ -137,10 +143,82 @@ def test_class_distribution():
     assert "rapport de 3,00" in fig.get_label()
 
 
-def test_channel_statistics():
-    fig = check(plots.channel_statistics(AUDIT))
-    assert fig.axes[0].lines[0].get_xdata() == pytest.approx(AUDIT.channel_mean)
-    assert "0,380 ± 0,140" in texts(fig) and "0,485 ± 0,229" in texts(fig)
+def test_class_colours():
+    fig = check(plots.class_colours(AUDIT))
+    names = [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert names[:3] == ["ImageNet", "toutes les classes", "HerbaceousVegetation"]  # brightest
+    assert fig.axes[0].lines[0].get_xdata()[:3] == pytest.approx([0.485, 0.34, 0.5])
+    assert "Forest 0,10 / 0,15 / 0,20" in fig.get_label()
+
+
+def test_extremes(pictured):
+    fig = check(plots.extremes(pictured, AUDIT), "extremes")
+    assert len(fig.axes) == 6 and "25\u202f% à 255" in texts(fig)
+
+
+def test_pictures_of_the_test_are_refused(pictured, blobs):
+    shown = AUDIT.extremes["light"][0].model_copy(update={"tile": tile(0, "test")})
+    bad = AUDIT.model_copy(update={"extremes": AUDIT.extremes | {"light": (shown,)}})
+    with pytest.raises(ValueError, match="test"):
+        plots.extremes(pictured, bad)
+
+
+def test_duplicate_search():
+    fig = check(plots.duplicate_search(DUPLICATES))
+    assert [b.get_height() for b in fig.axes[0].patches][2] == 2
+    assert len(points(fig.axes[1])) == len(DUPLICATES.distances)
+    assert "2 au-dessus du seuil de 0,8, la suivante à 0,70" in fig.get_label()
+    nothing = {"distances": (), "correlations": (), "pairs": (), "nearest": (0,) * 64}
+    empty = check(plots.duplicate_search(DUPLICATES.model_copy(update=nothing)))
+    assert "aucune paire aussi proche" in texts(empty)
+
+
+def test_duplicate_pairs_leave_the_test_out(pictured, blobs):
+    fig = check(plots.duplicate_pairs(pictured, DUPLICATES), "duplicate_pairs")
+    shown = [ax.images[0].get_array() for ax in fig.axes if ax.images]
+    assert len(shown) == 4 and "test_" not in fig.get_label()
+    turned = blobs.train.images[5].transpose(2, 1, 0)[::-1, ::-1] / 255  # view 3 undone below
+    straight = blobs.train.images[5].transpose(1, 2, 0)[::-1, ::-1] / 255
+    assert np.allclose(shown[2], straight, atol=1e-6) and not np.allclose(shown[2], turned)
+
+
+def test_overlaps(pictured, blobs):
+    fig = check(plots.overlaps(pictured, OVERLAPS), "overlaps")
+    mosaics = [ax.images[0].get_array() for ax in fig.axes if ax.images]
+    assert [m.shape[:2] for m in mosaics] == [(67, 104), (67, 104)]  # 3 down, 40 to the left
+    first = blobs.train.images[6].transpose(1, 2, 0) / 255
+    assert np.allclose(mosaics[0][:3, 40:], first[:3])  # above the second
+    assert "proposées, 3 au-dessus" in fig.get_label() and "test_" not in fig.get_label()
+    nothing = {"pairs": (), "rejected": (), "correlations": ()}
+    empty = check(plots.overlaps(pictured, OVERLAPS.model_copy(update=nothing)), "overlaps")
+    assert "aucune paire proposée" in texts(empty)
+
+
+def test_seams_lie_side_by_side(pictured, blobs):
+    fig = check(plots.seams(pictured, SEAMS))
+    pictures = [ax.images[0].get_array() for ax in fig.axes if ax.images]
+    assert [p.shape for p in pictures] == [(64, 128, 3)] * 4
+    right, left = pictures[0], pictures[1]
+    assert np.allclose(right[:, :64], blobs.validation.images[0].transpose(1, 2, 0) / 255)
+    assert np.allclose(left[:, 64:], blobs.validation.images[1].transpose(1, 2, 0) / 255)
+    dull = [e.model_copy(update={"low": -0.01}) for e in SEAMS.excesses]
+    none = plots.seams(pictured, SEAMS.model_copy(update={"excesses": tuple(dull)}))
+    assert "prolongent" in fig.get_suptitle() and "pas plus" in none.get_suptitle()
+    assert "12 vignettes de validation sur 50" in fig.get_label().replace("\u00a0", " ")
+
+
+def test_mean_images(pictured, blobs):
+    fig = check(plots.mean_images(pictured), "mean_images")
+    mean = blobs.train.images[blobs.train.labels == 0].mean(0).transpose(1, 2, 0) / 255
+    assert len(fig.axes) == 20
+    assert np.allclose(fig.axes[0].images[0].get_array(), mean, atol=1e-6)
+
+
+def test_landscape():
+    fig = check(plots.landscape(LANDSCAPE))
+    assert len(points(fig.axes[0])) == 12
+    names = [t.get_text() for t in fig.axes[0].texts]
+    assert names == list(CLASSES) and "75\u202f%" in fig.get_label()
 
 
 def test_baselines():

@@ -32,6 +32,16 @@ def test_counts_and_faults(config):
     assert audit.duplicates == 0
     assert audit.published_lists
     assert not audit.facts()["synthetic"]
+    assert (audit.black, audit.nodata, audit.flat) == (0, 0, 0)
+    assert audit.facts()["centred_classes"] == ["Industrial", "River"]
+
+
+def test_the_same_ground_is_in_several_splits(config):
+    near = {(p.first.name, p.second.name) for p in stages.find_duplicates(config).pairs}
+    assert ("River_597.jpg", "River_492.jpg") in near and len(near) == 6
+    overlaps = stages.find_overlaps(config).facts()
+    assert (overlaps["found"], overlaps["across"], overlaps["relabelled"]) == (122, 68, 13)
+    assert stages.find_seams(config).facts()["found"]
 
 
 def test_majority_baseline(config):

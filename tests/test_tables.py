@@ -3,6 +3,7 @@ from answer_facts import architecture, initial, sanity, shuffled
 from handmade import (
     AUDIT,
     BASELINES,
+    DUPLICATES,
     ERRORS,
     EVALUATION,
     FINALISTS,
@@ -11,8 +12,10 @@ from handmade import (
     LR_FINDER,
     ON_TEST,
     OVERFIT,
+    OVERLAPS,
     PIPELINE,
     ROBUSTNESS,
+    SEAMS,
     TRAINING,
     finder,
     perfect,
@@ -75,9 +78,33 @@ def test_classes_add_up():
 
 
 def test_findings_count_images():
-    frame = tables.findings(AUDIT)
-    assert frame["Cas"].tolist() == [3, 1, 0, 0, 2, 30]
-    assert frame["Part"].iloc[-1] == 0.1
+    frame = tables.findings(AUDIT, DUPLICATES, OVERLAPS)
+    assert frame["Cas"].tolist() == [300, 3, 1, 2, 3, 3, 1, 0, 0, 2, 7, 30]
+    assert frame["Part"].iloc[-1] == 0.1 and frame["Part"].isna().sum() == 5
+    reach = row(frame, "Chevauchements sur deux splits")[-1]
+    assert reach == "1,67\u202f% du test"  # one image of 60, in two pairs
+    clean = OVERLAPS.model_copy(update={"pairs": (), "correlations": ()})
+    frame = tables.findings(AUDIT, DUPLICATES, clean)
+    assert row(frame, "Chevauchements sur deux splits")[-1] == "rien à retirer"
+
+
+def test_overlaps_are_counted_by_splits():
+    frame = tables.overlap_counts(OVERLAPS)
+    assert row(frame, "entraînement – test")[:2] == [2, 0]
+    assert row(frame, "entraînement – validation")[:2] == [1, 1]
+    assert row(frame, "TOTAL")[0] == 3
+    assert row(frame, "TOTAL")[2] == pytest.approx(61 * 24 / 4096)  # the middle of three
+
+
+def test_seams_are_set_beside_their_control():
+    frame = tables.seam_counts(SEAMS)
+    assert frame["Excès"].tolist() == [10, 7, 5]
+    assert frame.iloc[1, -1] == "14,0\u202f% [1,0\u202f%\u202f;\u00a030,0\u202f%]"
+
+
+def test_classes_carry_the_chi_square_test():
+    note = tables.classes(AUDIT).attrs["note"]
+    assert "χ² = 0,1 pour 4 degrés de liberté, p = 0,999" in note.replace("\u202f", " ")
 
 
 def test_transformations_follow_the_configuration(tiny):
@@ -362,7 +389,10 @@ def test_artifacts_are_hashed(tiny):
     "frame",
     [
         tables.splits(AUDIT),
-        tables.findings(AUDIT),
+        tables.findings(AUDIT, DUPLICATES, OVERLAPS),
+        tables.overlap_counts(OVERLAPS),
+        tables.seam_counts(SEAMS),
+        tables.classes(AUDIT),
         tables.pipeline(PIPELINE),
         tables.initial_loss(INITIAL_LOSS),
         tables.overfit(OVERFIT),

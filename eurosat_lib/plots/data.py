@@ -12,7 +12,9 @@ from eurosat_lib.french import nombre
 from eurosat_lib.plots.axes import decimal
 from eurosat_lib.plots.style import (
     BLUE,
+    GREEN,
     INK,
+    MARKERS,
     ORANGE,
     RULE,
     SKY,
@@ -29,6 +31,7 @@ from eurosat_lib.tables.words import SPLITS, plural
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
 CHANNELS = ("rouge", "vert", "bleu")
+CHANNEL_COLORS = (ORANGE, GREEN, BLUE)
 HEAD = {"fontsize": SMALL, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
 NARROW = 0.035  # share of the axis below which a bar is too short for its number
 
@@ -81,33 +84,34 @@ def _number_bars(ax: Axes, widths: np.ndarray, left: np.ndarray, room: int, colo
 
 
 @styled
-def channel_statistics(audit: Audit) -> Figure:
-    """Compare mean and standard deviation of each channel with ImageNet's."""
-    fig, ax = one_axes(2.3)
-    own = "données synthétiques" if audit.source_kind == "synthetic" else "EuroSAT"
-    series = (
-        (own, audit.channel_mean, audit.channel_sd, BLUE, "o", -0.15),
-        ("ImageNet", IMAGENET_MEAN, IMAGENET_SD, ORANGE, "s", 0.15),
-    )
-    for name, mean, sd, color, marker, shift in series:
-        rows = np.arange(3) + shift
-        ax.errorbar(mean, rows, xerr=sd, fmt=marker, color=color, capsize=3, lw=1.4)
-        for row, m, s in zip(rows, mean, sd, strict=True):
-            text = f"{name} : {nombre(m, 3)} ± {nombre(s, 3)}"
-            place = {"transform": ax.get_yaxis_transform(), "va": "center"}
-            ax.text(1.01, row, text, color=color, fontsize=SMALL, **place)
-    ax.set_yticks(range(3), CHANNELS)
-    ax.set_ylim(2.5, -0.5)
-    ax.set_xlim(0, 0.8)
-    ax.set_ylabel("canal")
-    ax.set_xlabel("valeur des pixels (0 : noir, 1 : pleine intensité)")
+def class_colours(audit: Audit) -> Figure:
+    """Compare mean and standard deviation of each channel, class by class, with ImageNet's."""
+    rows = _colour_rows(audit)
+    fig, ax = one_axes(0.27 * len(rows) + 1.0)
+    for channel, (word, color) in enumerate(zip(CHANNELS, CHANNEL_COLORS, strict=True)):
+        heights = np.arange(len(rows)) + 0.22 * (channel - 1)
+        mean, sd = (np.array([row[k][channel] for row in rows]) for k in (1, 2))
+        marker = {"fmt": MARKERS[channel], "color": color, "ms": 3.8, "lw": 1.1}
+        ax.errorbar(mean, heights, xerr=sd, label=word, elinewidth=0.9, **marker)
+        ax.axvline(IMAGENET_MEAN[channel], color=color, lw=0.8, ls=(0, (4, 3)), zorder=0)
+    ax.axhline(1.5, color=SOFT, lw=0.8)
+    ax.set_yticks(range(len(rows)), [row[0] for row in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.set_xlabel("valeur des pixels (0 : noir, 1 : pleine intensité) ; tirets : ImageNet")
     decimal(ax.xaxis)
     categories(ax)
-    values = " ; ".join(
-        f"{channel} {nombre(m, 3)} ± {nombre(s, 3)} contre {nombre(im, 3)} ± {nombre(isd, 3)}"
-        for channel, m, s, im, isd in zip(
-            CHANNELS, audit.channel_mean, audit.channel_sd, IMAGENET_MEAN, IMAGENET_SD, strict=True
-        )
+    ax.legend(loc="lower right", ncols=3, frameon=True, edgecolor="none")
+    means = " ; ".join(
+        f"{name} {' / '.join(nombre(m, 2) for m in mean)}" for name, mean, _ in rows
     )
-    alt = f"Moyenne et écart-type par canal, {own} contre ImageNet : {values}."
-    return finish(fig, "Moyenne ± écart-type de chaque canal, face à ImageNet", alt)
+    alt = f"Moyenne des canaux rouge, vert et bleu : {means}. Les barres disent l’écart-type."
+    return finish(fig, "Moyenne ± écart-type de chaque canal, par classe, face à ImageNet", alt)
+
+
+def _colour_rows(audit: Audit) -> list[tuple[str, tuple, tuple]]:
+    """List ImageNet, the whole training split, then its classes from bright to dark."""
+    present = [k for k, count in enumerate(audit.counts["train"]) if count]
+    order = sorted(present, key=lambda k: -sum(audit.colours[k].mean))
+    classes = [(audit.classes[k], audit.colours[k].mean, audit.colours[k].sd) for k in order]
+    own = ("toutes les classes", audit.channel_mean, audit.channel_sd)
+    return [("ImageNet", IMAGENET_MEAN, IMAGENET_SD), own, *classes]

@@ -10,13 +10,19 @@ from eurosat_lib.config import Config
 from eurosat_lib.record import Record
 from eurosat_lib.stages.core import latest, provenance, scope
 from eurosat_lib.stages.errors import analyse_errors, explain_predictions, measure_robustness
+from eurosat_lib.stages.exploration import (
+    draw_landscape,
+    explore_dataset,
+    find_duplicates,
+    find_overlaps,
+    find_seams,
+)
 from eurosat_lib.stages.final import evaluate, train
 from eurosat_lib.stages.finalists import compare_finalists
 from eurosat_lib.stages.preparation import (
     check_initial_loss,
     check_training,
     compute_baselines,
-    explore_dataset,
     lr_finder,
     overfit_small,
     shuffled_labels,
@@ -26,9 +32,13 @@ from eurosat_lib.stages.preparation import (
 from eurosat_lib.stages.repeats import compare_finalists_on_test, evaluate_seeds
 from eurosat_lib.stages.search import compare_curves, grid_search, refined_grid_search
 
-# In the order of the report; the names are those of the course's commands.
+# In the order of the report; the course's commands keep their names.
 STAGES: dict[str, Callable[[Config], Record]] = {
     "explore_dataset": explore_dataset,
+    "find_duplicates": find_duplicates,
+    "find_overlaps": find_overlaps,
+    "find_seams": find_seams,
+    "draw_landscape": draw_landscape,
     "verify_pipeline": verify_pipeline,
     "compute_baselines": compute_baselines,
     "test_model": test_model,

@@ -1,4 +1,4 @@
-"""Stages before any search: data, baselines, checks of the network, learning-rate finder."""
+"""Stages before any search: batches, baselines, checks of the network, learning-rate finder."""
 
 from __future__ import annotations
 
@@ -6,23 +6,10 @@ from pathlib import Path
 
 from eurosat_lib import baselines, checks
 from eurosat_lib.config import Config
-from eurosat_lib.data import audit, load_dataset, pipeline
+from eurosat_lib.data import load_dataset, pipeline
 from eurosat_lib.lr_finder import LRFinder, find_lr
 from eurosat_lib.stages.cache import kept_part
 from eurosat_lib.stages.core import BATCHES, IMAGES, run_stage
-
-
-def explore_dataset(config: Config) -> audit.Audit:
-    """Count classes and faults over all images of the three splits."""
-    dataset = load_dataset(config)
-    return run_stage(
-        config,
-        audit.Audit,
-        "data.audit",
-        (),
-        lambda _: audit.explore_dataset(dataset),
-        source=dataset.source.location,
-    )
 
 
 def verify_pipeline(config: Config) -> pipeline.Pipeline:

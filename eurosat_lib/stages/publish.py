@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from eurosat_lib import grid, lr_finder
 from eurosat_lib.checks import Overfit, ShuffledLabels
 from eurosat_lib.config import Config, override, save_config_snapshot
+from eurosat_lib.data.audit import Overlaps
 from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.record import Record
 from eurosat_lib.stages import files
@@ -37,7 +37,9 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
     facts = config.paths.artifacts / "facts.json"
     with files.locked(facts.with_name(".facts.lock")):
         files.write_json(facts, (files.read_json(facts) or {}) | {result.stage: result.facts()})
-    if isinstance(result, lr_finder.LRFinder):
+    if isinstance(result, Overlaps):
+        _overlaps(config, result)
+    elif isinstance(result, lr_finder.LRFinder):
         _lr_finder(config, result)
     elif isinstance(result, grid.GridSearch):
         _trials(config, result.stage, result.trials, result.seeds)
@@ -72,7 +74,7 @@ def published(config: Config, kind: type[R], scope: dict[str, Any]) -> R | None:
 
 def trials(config: Config, stage: str, fits: Sequence[Fit]) -> None:
     """Write the rows of the trials finished so far."""
-    write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
+    files.write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
 
 
 def fit_run(config: Config, stage: str, fit: Fit, name: str = "") -> None:
@@ -95,17 +97,16 @@ def content_key(record: Record) -> str:
     return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of equal keys, atomically."""
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, buffer.getvalue())
+def _overlaps(config: Config, result: Overlaps) -> None:
+    path = config.paths.artifacts / "overlaps.csv"
+    if result.pairs:
+        files.write_csv(path, result.csv_rows())
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _lr_finder(config: Config, result: lr_finder.LRFinder) -> None:
-    write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
+    files.write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
     keep_only(config.paths.runs / "lr_finder", [f"seed{sweep.seed}" for sweep in result.sweeps])
     for sweep in result.sweeps:
         series = {
@@ -127,7 +128,9 @@ def _trials(config: Config, stage: str, fits: Sequence[Fit], seeds: int) -> None
 
 def _training(config: Config, result: Training, folder: Path) -> None:
     artifacts, hyper = config.paths.artifacts, result.fit.hyperparameters
-    write_csv(artifacts / "history.csv", [record.model_dump() for record in result.fit.epochs])
+    files.write_csv(
+        artifacts / "history.csv", [record.model_dump() for record in result.fit.epochs]
+    )
     files.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
     keep_only(config.paths.runs / result.stage, [hyper.name])
     fit_run(config, result.stage, result.fit)
@@ -167,7 +170,7 @@ def _evaluation(config: Config, result: Evaluation) -> None:
     metrics = result.facts() | {"per_class": result.class_facts()}
     files.write_json(artifacts / "metrics.json", metrics)
     found = Predictions.load(config.paths.stages / result.stored)
-    write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
+    files.write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
 
 
 def log_opening(config: Config, result: Evaluation, opened: str) -> None:
@@ -192,4 +195,4 @@ def log_opening(config: Config, result: Evaluation, opened: str) -> None:
         "images": str(result.n),
     }
     if row not in rows:
-        write_csv(path, [*rows, row])
+        files.write_csv(path, [*rows, row])

@@ -54,7 +54,7 @@ def _imports(module: str) -> set[str]:
 
 def _is_silent(name: str) -> bool:
     short = name.removeprefix(f"{PACKAGE}.") + "."
-    if short.rstrip(".") in SPEAKING:
+    if any(short.startswith(f"{room}.") for room in SPEAKING):
         return False
     return any(short.startswith(f"{room}.") for room in SILENT)
 

@@ -4,11 +4,11 @@ Numbers stay numbers where a column is of one kind; ``attrs`` holds what ``repor
 write them: ``table(frame, "légende", **frame.attrs)``.
 """
 
+from eurosat_lib.tables.audit import findings, overlap_counts, seam_counts
 from eurosat_lib.tables.checks import baselines, initial_loss, layers, overfit, variants
 from eurosat_lib.tables.data import (
     augmentation,
     classes,
-    findings,
     pipeline,
     preprocessing,
     splits,
@@ -45,11 +45,13 @@ __all__ = [
     "metrics",
     "openings",
     "overfit",
+    "overlap_counts",
     "per_class",
     "pipeline",
     "preprocessing",
     "refined",
     "robustness",
+    "seam_counts",
     "seeds",
     "splits",
     "theory",

@@ -1,4 +1,4 @@
-"""Tables of notebook 01: splits, classes, findings, transformations, batches."""
+"""Tables of notebook 01: splits, classes, transformations, batches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.data.audit import Audit
 from eurosat_lib.data.pipeline import Pipeline
 from eurosat_lib.french import intervalle, nombre, pct
+from eurosat_lib.tables.audit import balance_note
 from eurosat_lib.tables.frame import frame
 from eurosat_lib.tables.words import SPLITS, shape
 
@@ -48,25 +49,8 @@ def classes(audit: Audit) -> pd.DataFrame:
     ]
     rows.append(("TOTAL", *map(sum, counts), total, 1.0))
     heads = [SPLITS[name].capitalize() for name in names]
-    return frame(("Classe", *heads, "Total", "Part"), rows, percent=["Part"])
-
-
-def findings(audit: Audit) -> pd.DataFrame:
-    """List the faults looked for over all images, and how many images show each.
-
-    ``Part`` is the share of all images, a fraction in [0, 1].
-    """
-    total = sum(audit.sizes.values())
-    found = [
-        ("Pixels identiques à ceux d’une autre image", audit.duplicates),
-        ("Groupes d’images identiques à cheval sur deux splits", audit.duplicates_across),
-        ("Image entièrement noire", audit.black),
-        ("Au moins un pixel nul dans les trois canaux (donnée absente)", audit.nodata),
-        ("Image d’une seule couleur", audit.flat),
-        ("Plus de 1\u202f% des valeurs à 255 (saturation)", audit.saturated),
-    ]
-    rows = [(label, count, count / total) for label, count in found]
-    return frame(("Contrôle", "Cas", "Part"), rows, percent=["Part"], digits={"Part": 2})
+    note = {"note": balance_note(audit.balance)} if audit.balance else {}
+    return frame(("Classe", *heads, "Total", "Part"), rows, percent=["Part"], **note)
 
 
 def preprocessing(config: Config) -> pd.DataFrame:
