@@ -19,6 +19,7 @@ from eurosat_lib.plots.lr import lr_sweep
 from eurosat_lib.plots.network import architecture
 from eurosat_lib.plots.robustness import robustness
 from eurosat_lib.plots.search import finalists, grid_interactions, grid_parallel
+from eurosat_lib.plots.spatial import split_comparison
 from eurosat_lib.plots.training import comparison, training_curves
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "risk_coverage",
     "robustness",
     "signals",
+    "split_comparison",
     "training_curves",
     "worst_errors",
 ]
