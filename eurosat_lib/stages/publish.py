@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,7 +76,7 @@ def published(config: Config, kind: type[R], scope: dict[str, Any]) -> R | None:
 
 def trials(config: Config, stage: str, fits: Sequence[Fit]) -> None:
     """Write the rows of the trials finished so far."""
-    write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
+    files.write_csv(config.paths.artifacts / TRIALS_CSV[stage], grid.csv_rows(fits))
 
 
 def fit_run(config: Config, stage: str, fit: Fit, name: str = "") -> None:
@@ -101,17 +99,8 @@ def content_key(record: Record) -> str:
     return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of equal keys, atomically."""
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, buffer.getvalue())
-
-
 def _lr_finder(config: Config, result: lr_finder.LRFinder) -> None:
-    write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
+    files.write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
     keep_only(config.paths.runs / "lr_finder", [f"seed{sweep.seed}" for sweep in result.sweeps])
     for sweep in result.sweeps:
         series = {
@@ -133,7 +122,9 @@ def _trials(config: Config, stage: str, fits: Sequence[Fit], seeds: int) -> None
 
 def _training(config: Config, result: Training, folder: Path) -> None:
     artifacts, hyper = config.paths.artifacts, result.fit.hyperparameters
-    write_csv(artifacts / "history.csv", [record.model_dump() for record in result.fit.epochs])
+    files.write_csv(
+        artifacts / "history.csv", [record.model_dump() for record in result.fit.epochs]
+    )
     files.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
     keep_only(config.paths.runs / result.stage, [hyper.name])
     fit_run(config, result.stage, result.fit)
@@ -145,7 +136,7 @@ def _training(config: Config, result: Training, folder: Path) -> None:
 def _spatial_training(config: Config, result: SpatialTraining, folder: Path) -> None:
     artifacts, name = config.paths.artifacts, result.fit.hyperparameters.name
     rows = [record.model_dump() for record in result.fit.epochs]
-    write_csv(artifacts / "history_spatial.csv", rows)
+    files.write_csv(artifacts / "history_spatial.csv", rows)
     files.copy_file(folder / "best.ckpt", artifacts / SPATIAL_CHECKPOINT)
     keep_only(config.paths.runs / result.stage, [name])
     fit_run(config, result.stage, result.fit)
@@ -187,30 +178,4 @@ def _evaluation(config: Config, result: Evaluation) -> None:
     metrics = result.facts() | {"per_class": result.class_facts()}
     files.write_json(artifacts / "metrics.json", metrics)
     found = Predictions.load(config.paths.stages / result.stored)
-    write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
-
-
-def log_opening(config: Config, result: Evaluation, opened: str) -> None:
-    """Note when the test split was opened for a checkpoint: one row each, in order.
-
-    Args:
-        config: for the folder of the run.
-        result: scores of the checkpoint.
-        opened: date and time, ISO 8601, UTC.
-    """
-    path, rows = config.paths.artifacts / "test_openings.csv", []
-    if path.is_file():
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    row = {
-        "opened": opened,
-        "checkpoint": result.checkpoint,
-        "configuration": result.hyperparameters.name,
-        "seed": str(result.seed),
-        "epoch": str(result.epoch),
-        "sha256": result.checkpoint_sha256,
-        "images": str(result.n),
-    }
-    rows = [{key: old.get(key) or "" for key in row} for old in rows]  # of an older form too
-    if row not in rows:
-        write_csv(path, [*rows, row])
+    files.write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
