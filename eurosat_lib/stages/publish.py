@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from itertools import accumulate
@@ -17,12 +16,14 @@ from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.data.audit import Overlaps
 from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.record import Record
+from eurosat_lib.spatial import SpatialEvaluation, SpatialTraining
 from eurosat_lib.stages import files
 from eurosat_lib.tracking import keep_only, training_series, write_run
 from eurosat_lib.training.final import Training
 from eurosat_lib.training.records import Fit
 
 R = TypeVar("R", bound=Record)
+SPATIAL_CHECKPOINT = "best_spatial.ckpt"
 TRIALS_CSV = {
     "grid_search": "grid_search_results.csv",
     "refined_grid_search": "refined_grid_search_results.csv",
@@ -50,6 +51,10 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
         _training(config, result, config.paths.stages / provenance["folder"])
     elif isinstance(result, Evaluation):
         _evaluation(config, result)
+    elif isinstance(result, SpatialTraining):
+        _spatial_training(config, result, config.paths.stages / provenance["folder"])
+    elif isinstance(result, SpatialEvaluation):
+        _spatial_evaluation(config, result)
     elif isinstance(result, Overfit):
         _overfit(config, result)
     elif isinstance(result, ShuffledLabels):
@@ -139,6 +144,20 @@ def _training(config: Config, result: Training, folder: Path) -> None:
         save_config_snapshot(chosen, place)
 
 
+def _spatial_training(config: Config, result: SpatialTraining, folder: Path) -> None:
+    artifacts, name = config.paths.artifacts, result.fit.hyperparameters.name
+    rows = [record.model_dump() for record in result.fit.epochs]
+    files.write_csv(artifacts / "history_spatial.csv", rows)
+    files.copy_file(folder / "best.ckpt", artifacts / SPATIAL_CHECKPOINT)
+    keep_only(config.paths.runs / result.stage, [name])
+    fit_run(config, result.stage, result.fit)
+    save_config_snapshot(config, config.paths.runs / result.stage / name)
+
+
+def _spatial_evaluation(config: Config, result: SpatialEvaluation) -> None:
+    files.write_json(config.paths.artifacts / "metrics_spatial.json", result.facts())
+
+
 def _overfit(config: Config, result: Overfit) -> None:
     folder = config.paths.runs / result.stage / f"{result.size}_images"
     keep_only(folder.parent, [folder.name])
@@ -171,28 +190,3 @@ def _evaluation(config: Config, result: Evaluation) -> None:
     files.write_json(artifacts / "metrics.json", metrics)
     found = Predictions.load(config.paths.stages / result.stored)
     files.write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
-
-
-def log_opening(config: Config, result: Evaluation, opened: str) -> None:
-    """Note when the test split was opened for a checkpoint: one row each, in order.
-
-    Args:
-        config: for the folder of the run.
-        result: scores of the checkpoint.
-        opened: date and time, ISO 8601, UTC.
-    """
-    path, rows = config.paths.artifacts / "test_openings.csv", []
-    if path.is_file():
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    row = {
-        "opened": opened,
-        "checkpoint": result.checkpoint,
-        "configuration": result.hyperparameters.name,
-        "seed": str(result.seed),
-        "epoch": str(result.epoch),
-        "sha256": result.checkpoint_sha256,
-        "images": str(result.n),
-    }
-    if row not in rows:
-        files.write_csv(path, [*rows, row])
