@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 # Folders below artifacts/, runs/ and reports/ that a run's name must not take.
 RESERVED = {"results", "overfit_small", "lr_finder", "grid_search", "refined_grid_search", "train"}
 RESERVED |= {"explore_dataset", "evaluate", "captures", "answers", "template", "notebooks"}
-RESERVED |= {"compare_finalists"}
+RESERVED |= {"compare_finalists", "train_spatial"}
 
 
 class Section(BaseModel):

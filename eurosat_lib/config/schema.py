@@ -32,6 +32,7 @@ class Data(Section):
     """Which images, how large, how many."""
 
     source: str
+    split: Annotated[str, Field(min_length=1)]  # standard, spatial, or a folder of lists
     image_size: Annotated[int, Field(ge=16, le=256)]  # pixels
     batch_size: Annotated[int, Field(ge=2, le=4096)]  # images
     train_limit: Count | None
@@ -170,6 +171,12 @@ class Evaluate(Section):
     robustness_images: Count | None
 
 
+class Spatial(Section):
+    """The final training on the spatial split, beside the standard one."""
+
+    enabled: bool
+
+
 class Compute(Section):
     """Where and how to compute; never part of what identifies a result."""
 
@@ -197,5 +204,6 @@ class Config(Section):
     finalists: Finalists
     train: Train
     evaluate: Evaluate
+    spatial: Spatial
     compute: Compute
     paths: Paths

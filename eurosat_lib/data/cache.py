@@ -105,8 +105,9 @@ def _write(folder: Path, origin: Origin, signature: str, splits: dict[str, RawSp
     from eurosat_lib.progress import progress
 
     digest = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode())
-    label = "Storing the synthetic images" if origin.source.synthetic else "Decoding EuroSAT"
-    with progress(label, sum(len(raw.names) for raw in splits.values()), "images") as bar:
+    with progress(
+        _task(origin.source), sum(len(raw.names) for raw in splits.values()), "images"
+    ) as bar:
         for split in SPLITS:
             _write_split(folder, split, splits[split], digest, bar)
     files = [path for split in SPLITS for path in split_files(folder, split)]
@@ -120,6 +121,12 @@ def _write(folder: Path, origin: Origin, signature: str, splits: dict[str, RawSp
         "files": {path.name: file_state(path) for path in files},
     }
     (folder / META).write_text(json.dumps(meta, indent=1), "utf-8")
+
+
+def _task(source: Source) -> str:
+    if source.split != "standard":
+        return f"Cutting EuroSAT anew ({source.split})"
+    return "Storing the synthetic images" if source.synthetic else "Decoding EuroSAT"
 
 
 def _write_split(folder: Path, split: str, raw: RawSplit, digest: Any, bar: Bar) -> None:

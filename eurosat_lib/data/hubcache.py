@@ -47,7 +47,7 @@ def find_snapshot() -> ParquetFolder | None:
     Returns:
         The snapshot's folder, or ``None`` when it is not there or incomplete.
     """
-    root = _folder("HF_HUB_CACHE", "hub") / f"datasets--{REPOSITORY.replace('/', '--')}"
+    root = hub_folder() / f"datasets--{REPOSITORY.replace('/', '--')}"
     try:
         return find_parquet(root / "snapshots" / REVISION)
     except UserError:
@@ -56,7 +56,7 @@ def find_snapshot() -> ParquetFolder | None:
 
 def downloaded_bytes() -> int:
     """Return how much of the data set, of any revision, the download cache holds."""
-    root = _folder("HF_HUB_CACHE", "hub") / f"datasets--{REPOSITORY.replace('/', '--')}"
+    root = hub_folder() / f"datasets--{REPOSITORY.replace('/', '--')}"
     total = 0
     for path in (root / "blobs").glob("*"):
         try:
@@ -64,6 +64,11 @@ def downloaded_bytes() -> int:
         except OSError:  # renamed meanwhile
             continue
     return total
+
+
+def hub_folder() -> Path:
+    """Return the folder of Hugging Face's downloads."""
+    return _folder("HF_HUB_CACHE", "hub")
 
 
 def _folder(variable: str, name: str) -> Path:

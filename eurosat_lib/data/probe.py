@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,30 +26,39 @@ def probe() -> str | None:
     """
     if is_offline():
         return "HF_HUB_OFFLINE is set, and the data set is in no local cache"
+    return within(PROBE_SECONDS, _ask)
+
+
+def within(seconds: float, ask: Callable[[], str | None]) -> str | None:
+    """Ask the Hub for something, for so many seconds at most.
+
+    Returns:
+        What ``ask`` does: ``None``, or the reason why not; a reason too if it takes longer.
+    """
     answers: list[str | None] = []
     # A daemon thread, because name resolution can hang and nothing can interrupt it.
-    asking = threading.Thread(target=lambda: answers.append(_ask()), daemon=True)
+    asking = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
     asking.start()
-    asking.join(PROBE_SECONDS)
-    return answers[0] if answers else f"{endpoint()} gives no answer in {PROBE_SECONDS:g} s"
+    asking.join(seconds)
+    return answers[0] if answers else f"{endpoint()} gives no answer in {seconds:g} s"
 
 
-def recent_failure() -> str | None:
-    """Return why the Hub could not be used a moment ago, or ``None``."""
+def recent_failure(what: str = "hub") -> str | None:
+    """Return why the Hub could not be used a moment ago for ``what``, or ``None``."""
     try:
-        stamp = json.loads(_stamp().read_text("utf-8"))
+        stamp = json.loads(_stamp(what).read_text("utf-8"))
         fresh = 0 <= time.time() - stamp["time"] < REMEMBER_SECONDS
         return str(stamp["reason"]) if fresh and stamp["for"] == _circumstances() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def remember_failure(reason: str) -> None:
+def remember_failure(reason: str, what: str = "hub") -> None:
     """Keep a failure for ``REMEMBER_SECONDS``, for ``recent_failure`` in any process."""
     stamp = {"time": time.time(), "for": _circumstances(), "reason": reason}
     with suppress(OSError):  # without it the Hub is merely asked again
-        _stamp().parent.mkdir(parents=True, exist_ok=True)
-        _stamp().write_text(json.dumps(stamp), "utf-8")
+        _stamp(what).parent.mkdir(parents=True, exist_ok=True)
+        _stamp(what).write_text(json.dumps(stamp), "utf-8")
 
 
 def endpoint() -> str:
@@ -79,5 +89,5 @@ def _circumstances() -> list[object]:
     return [endpoint(), "HF_TOKEN" in os.environ, is_offline()]
 
 
-def _stamp() -> Path:
-    return cache_folder() / "hub-unreachable.json"
+def _stamp(what: str) -> Path:
+    return cache_folder() / f"{what}-unreachable.json"

@@ -1,73 +1,28 @@
-"""Which source a configuration means: the one it names, or what ``auto`` finds."""
+"""Which source a configuration means: named, or what ``auto`` finds; and how it is cut."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from eurosat_lib.data import recut
 from eurosat_lib.data.cache import Origin, fetch
-from eurosat_lib.data.decode import RawSplit, array_split
+from eurosat_lib.data.drawn import Synthetic
 from eurosat_lib.data.entry import is_decoded
 from eurosat_lib.data.folder import find_folder
 from eurosat_lib.data.hub import Hub, HubUnavailable
 from eurosat_lib.data.hubcache import REPOSITORY, is_cached
 from eurosat_lib.data.probe import probe, recent_failure, remember_failure
-from eurosat_lib.data.types import SPLITS, EuroSAT, Source
+from eurosat_lib.data.types import EuroSAT, Source
 from eurosat_lib.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from eurosat_lib.config import Config
 
 NAMES = ("auto", "synthetic", REPOSITORY)
+CUTS = ("standard", "spatial")
 _warned: set[str] = set()  # say it once per process
-
-
-@dataclass(frozen=True)
-class Synthetic:
-    """The built-in set.
-
-    Attributes:
-        counts: images of train, validation and test.
-        because: why it stands in for the real images; empty when it was asked for.
-    """
-
-    counts: tuple[int, int, int]
-    because: str = ""
-    source: ClassVar[Source] = Source("synthetic", "synthetic")
-
-    @property
-    def origin(self) -> str:
-        """What stays the same when the drawing changes."""
-        return f"synthetic:{','.join(map(str, self.counts))}"
-
-    @property
-    def signature(self) -> str:
-        """A text that changes with the counts and with the code that draws."""
-        spec = find_spec("eurosat_lib.synthetic")
-        folders = spec.submodule_search_locations
-        files = sorted(Path(folders[0]).glob("*.py")) if folders else [Path(spec.origin)]
-        digest = hashlib.sha256(b"\n".join(path.read_bytes() for path in files))
-        return f"{self.origin}:{digest.hexdigest()}"
-
-    def read(self, scratch: Path) -> dict[str, RawSplit]:
-        """Draw the images; ``scratch`` is not needed."""
-        from eurosat_lib.progress import progress
-        from eurosat_lib.synthetic import generate
-
-        splits = {}
-        with progress("Drawing the synthetic images", sum(self.counts), "images") as bar:
-            for split, count in zip(SPLITS, self.counts, strict=True):
-                images, labels = generate(split, count)
-                names = [f"synthetic_{split}_{i:05d}" for i in range(1, count + 1)]
-                splits[split] = array_split(names, labels.astype(np.int64), images)
-                bar.advance(count)
-        return splits
 
 
 def load_dataset(config: Config) -> EuroSAT:
@@ -76,39 +31,41 @@ def load_dataset(config: Config) -> EuroSAT:
     Args:
         config: ``data.source`` names the source; ``auto`` takes ``$EUROSAT_DATA``, else the Hub
             or its local cache, else, with a warning, the built-in synthetic images.
+            ``data.split`` names the cut: the source's own, the spatial lists, or a folder's.
 
     Returns:
         The three splits, whole: uint8 (N, 3, 64, 64) in 0-255, labels int64 (N,) in 0-9.
 
     Raises:
-        UserError: the named source cannot be had, or is not sound.
+        UserError: the named source or cut cannot be had, or is not sound.
     """
     origin = choose(config)
     try:
-        return fetch(_announced(origin))
+        return fetch(_cut(config, _announced(origin)))
     except HubUnavailable as error:
         if config.data.source != "auto":
             raise
         remember_failure(error.reason)
-        return fetch(_announced(Synthetic(config.data.synthetic_images, error.reason)))
+        drawn = Synthetic(config.data.synthetic_images, error.reason)
+        return fetch(_cut(config, _announced(drawn)))
 
 
 def describe_source(config: Config) -> Source:
     """Tell which source ``load_dataset`` would take, without loading it.
 
     Raises:
-        UserError: the named source is not there.
+        UserError: the named source or cut is not there.
     """
-    return choose(config).source
+    return _cut(config, choose(config)).source
 
 
 def signature(config: Config) -> str:
-    """Return a text that changes when the source does: its kind, place, files or drawing code.
+    """Return a text that changes when the source does: kind, place, files, drawing code, cut.
 
     Raises:
-        UserError: the named source is not there.
+        UserError: the named source or cut is not there.
     """
-    return choose(config).signature
+    return _cut(config, choose(config)).signature
 
 
 def pinned_source(config: Config) -> str:
@@ -136,13 +93,14 @@ def choose(config: Config) -> Origin:
     if name == REPOSITORY:
         return Hub()
     hint = did_you_mean(name, NAMES)
-    return find_folder(_folder("data.source", name, config, f"{hint}; or {', '.join(NAMES)}"))
+    others = f"the images{hint}; or {', '.join(NAMES)}"
+    return find_folder(_folder("data.source", name, config, others))
 
 
 def _automatic(config: Config) -> Origin:
     named = os.environ.get("EUROSAT_DATA")
     if named:
-        return find_folder(_folder("EUROSAT_DATA", named, config, ""))
+        return find_folder(_folder("EUROSAT_DATA", named, config, "the images"))
     hub = Hub()
     if is_decoded(hub.signature) or is_cached():
         return hub
@@ -155,13 +113,36 @@ def _automatic(config: Config) -> Origin:
     return Synthetic(config.data.synthetic_images, reason)
 
 
+def _cut(config: Config, origin: Origin) -> Origin:
+    """Lay the configured cut over a source.
+
+    Raises:
+        UserError: the images are drawn, or the lists cannot be had.
+    """
+    name = config.data.split
+    if name == "standard":
+        return origin
+    if origin.source.synthetic:
+        because = isinstance(origin, Synthetic) and origin.because
+        raise UserError(
+            f"data.split = {name}: the built-in synthetic images are drawn and have no geography; "
+            "take data.split=standard, or real images (EUROSAT_DATA)"
+            + (f"; the Hub cannot be used: {because}" if because else "")
+        )
+    if name == "spatial":
+        return recut.spatial(origin)
+    hint = did_you_mean(name, CUTS)
+    others = f"the lists train.txt, val.txt, test.txt{hint}; or {', '.join(CUTS)}"
+    return recut.by_folder(origin, _folder("data.split", name, config, others))
+
+
 def _folder(variable: str, name: str, config: Config, others: str) -> Path:
     """Find a named folder: relative to the project, so that notebooks find it too, or to here."""
     path = Path(name).expanduser()
     for candidate in (Path(config.paths.root) / path, Path.cwd() / path):
         if candidate.is_dir():
             return candidate
-    raise UserError(f"{variable} = {name}: no such folder; give a folder with the images{others}")
+    raise UserError(f"{variable} = {name}: no such folder; give a folder with {others}")
 
 
 def _announced(origin: Origin) -> Origin:

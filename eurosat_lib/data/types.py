@@ -50,11 +50,13 @@ class Source:
         kind: the sort of source.
         location: ``timm/eurosat-rgb@b4e2855``, the folder's own name, or ``synthetic``.
         revision: full commit hash on the Hub, else ``None``.
+        split: ``standard``, the source's own; ``spatial``; or the name of a folder of lists.
     """
 
     kind: Literal["hub", "folder", "synthetic"]
     location: str
     revision: str | None = None
+    split: str = "standard"
 
     @property
     def synthetic(self) -> bool:
