@@ -10,6 +10,7 @@ import torch
 from eurosat_lib.config import Config
 from eurosat_lib.data import Split, load_dataset
 from eurosat_lib.data.loaders import BatchLoader
+from eurosat_lib.data.spatial import spatial_absence
 from eurosat_lib.data.store import Resident
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation.corruptions import PASSES
@@ -25,6 +26,7 @@ from eurosat_lib.training.steps import TrainStep, evaluate, make_optimizer, trai
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
 STEPS = 3  # timed, after one step of warm-up
+SPATIAL = ("train_spatial", "evaluate_spatial")
 LOOKS = {"find_duplicates": 5.0, "find_overlaps": 5.0, "draw_landscape": 4.0}  # s, all of EuroSAT
 # Stages that take their time, by notebook; the others take a moment.
 NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
@@ -39,7 +41,7 @@ NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     "04_lr_finder": ("lr_finder",),
     "05_grid": ("grid_search",),
     "06_train": ("refined_grid_search", "compare_finalists", "train"),
-    "07_eval": ("evaluate", "measure_robustness", "evaluate_seeds"),
+    "07_eval": ("evaluate", "measure_robustness", "evaluate_seeds", *SPATIAL),
 }
 TIMED = tuple(name for names in NOTEBOOK_STAGES.values() for name in names)
 
@@ -113,14 +115,16 @@ class _Work:
                 return self._trials(plans[known:])
             case "compare_finalists":
                 return self._finalists()
-            case "train":
-                return self._training(config.train.max_epochs, self.train, self._blocks)
             case "measure_robustness":
                 wanted = config.evaluate.robustness_images or self.validation
                 return min(wanted, self.validation) * PASSES * own[1]
             case "evaluate_seeds":
                 once = self._training(config.train.max_epochs, self.train, self._blocks)
                 return len(config.train.seeds) * (once + (self.validation + self.test) * own[1])
+            case _ if stage in SPATIAL and spatial_absence(config):
+                return 0.0
+            case "train" | "train_spatial":  # the two splits are of one size
+                return self._training(config.train.max_epochs, self.train, self._blocks)
             case _:
                 return (self.validation + self.test) * own[1]
 

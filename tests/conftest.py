@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -92,11 +93,19 @@ def blobs() -> EuroSAT:
 
 @pytest.fixture
 def on_blobs(tiny, blobs, monkeypatch) -> Config:
-    """The tiny configuration, with every stage reading the blobs."""
+    """The tiny configuration, with every stage reading the blobs, on one split or the other."""
     from eurosat_lib.data import loaders
-    from eurosat_lib.stages import core, errors, exploration, final, preparation, repeats, search
+    from eurosat_lib.stages import core, errors, exploration, final, preparation, repeats
+    from eurosat_lib.stages import search, spatial
 
-    for module in (loaders, core, errors, exploration, final, preparation, repeats, search):
+    cut = replace(blobs, validation=blobs.test, test=blobs.validation, fingerprint="d" * 64)
+    rooms = (loaders, core, errors, exploration, final, preparation, repeats, search, spatial)
+    for module in rooms:
         if hasattr(module, "load_dataset"):
-            monkeypatch.setattr(module, "load_dataset", lambda config: blobs)
+            monkeypatch.setattr(
+                module,
+                "load_dataset",
+                lambda config: blobs if config.data.split == "standard" else cut,
+            )
+    monkeypatch.setattr(spatial, "spatial_absence", lambda config: None)
     return tiny

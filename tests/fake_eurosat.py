@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -93,3 +94,16 @@ def write_images(folder: Path, place: str = ".") -> Path:
         lines = [f"{name}\n" for name, _ in rows(split)]
         (folder / f"eurosat-{LIST_NAMES[split]}.txt").write_text("".join(lines))
     return folder
+
+
+def write_spatial(folder: Path) -> dict[str, str]:
+    """Write the spatial lists of these images, not the standard ones; return their SHA-256."""
+    names = [name for split in COUNTS for name, _ in rows(split)]
+    parts = {"train": names[:30], "validation": names[50:], "test": names[30:50]}
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for split, listed in parts.items():
+        content = "".join(f"{name}\n" for name in listed).encode()
+        (folder / f"eurosat-spatial-{LIST_NAMES[split]}.txt").write_bytes(content)
+        found[split] = hashlib.sha256(content).hexdigest()
+    return found

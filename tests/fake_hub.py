@@ -19,9 +19,12 @@ class FakeHub(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, revision: str, status: int = 200):
+    def __init__(
+        self, folder: Path, revision: str, status: int = 200, repository: str = REPOSITORY
+    ):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder, self.revision, self.status = folder, revision, status
+        self.repository = repository
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, Authorization
 
     @property
@@ -63,12 +66,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         url = urlsplit(self.path)
         self.server.requests.append((self.command, url.path, self.headers.get("Authorization")))
-        api, files = f"/api/datasets/{REPOSITORY}", f"/datasets/{REPOSITORY}/resolve/"
+        repository = self.server.repository
+        api, files = f"/api/datasets/{repository}", f"/datasets/{repository}/resolve/"
         revision = self.server.revision
         if self.server.status != 200:
             self._send(self.server.status, b"{}")
         elif url.path == f"{api}/revision/{revision}":
-            self._send_json({"id": REPOSITORY, "sha": revision, "siblings": []})
+            self._send_json({"id": repository, "sha": revision, "siblings": []})
         elif url.path.startswith(f"{api}/tree/{revision}"):
             below = url.path.removeprefix(f"{api}/tree/{revision}").strip("/")
             self._send_json(self.server.tree(below, "recursive=true" in url.query.lower()))

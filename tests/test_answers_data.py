@@ -251,3 +251,9 @@ def test_the_sentence_follows_the_facts(name, facts, before, other, after):
 
 def _plain(text: str) -> str:
     return text.replace("\u202f", " ").replace("\u00a0", " ")
+
+
+def test_a_run_on_the_spatial_split_says_so():
+    text = say("D3", values={"data.split": "spatial"})
+    assert "découpage spatial" in text and "fuite" not in text
+    assert "fuite" in say("D3") and "découpage spatial" not in say("D3")

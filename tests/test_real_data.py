@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 
 from eurosat_lib import stages
 from eurosat_lib.config import load_config, override
+from eurosat_lib.data import load_dataset
+from eurosat_lib.data.spatial import on_spatial
 
 pytestmark = [
     pytest.mark.realdata,
@@ -17,6 +20,12 @@ COUNTS = {
     "train": (1791, 1787, 1799, 1505, 1492, 1195, 1481, 1863, 1460, 1827),
     "validation": (613, 605, 628, 499, 507, 409, 481, 583, 511, 564),
     "test": (596, 608, 573, 496, 501, 396, 538, 554, 529, 609),
+}
+
+SPATIAL = {
+    "train": (1788, 1309, 1854, 1698, 1659, 1767, 1716, 1927, 1507, 975),
+    "validation": (394, 614, 330, 462, 488, 118, 477, 566, 662, 1289),
+    "test": (818, 1077, 816, 340, 353, 115, 307, 507, 331, 736),
 }
 
 
@@ -42,6 +51,20 @@ def test_the_same_ground_is_in_several_splits(config):
     overlaps = stages.find_overlaps(config).facts()
     assert (overlaps["found"], overlaps["across"], overlaps["relabelled"]) == (122, 68, 13)
     assert stages.find_seams(config).facts()["found"]
+
+
+@pytest.mark.skipif("EUROSAT_SPLITS" not in os.environ, reason="EUROSAT_SPLITS is not set")
+def test_the_spatial_split_has_the_same_images(config):
+    standard, cut = load_dataset(config), load_dataset(on_spatial(config))
+    for name, counts in SPATIAL.items():
+        assert tuple(np.bincount(getattr(cut, name).labels)) == counts
+    names = [
+        {name for split in (d.train, d.validation, d.test) for name in split.names}
+        for d in (standard, cut)
+    ]
+    assert names[0] == names[1] and len(names[0]) == 27000
+    assert len(set(standard.test.names) & set(cut.test.names)) == 1038
+    assert cut.fingerprint != standard.fingerprint
 
 
 def test_majority_baseline(config):

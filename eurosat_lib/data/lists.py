@@ -1,7 +1,7 @@
 """Lists of file names that cut the images into splits: the published spatial ones, or a folder's.
 
-The spatial lists cut the 27,000 tiles by longitude, so that no tile of one split has a neighbour
-in another (torchgeo, ``EuroSATSpatial``, pull request 2074).
+The spatial lists cut the 27,000 tiles by longitude, so that but along the limits no tile of one
+split has a neighbour in another (torchgeo, ``EuroSATSpatial``, pull request 2074).
 """
 
 from __future__ import annotations
@@ -146,15 +146,29 @@ def _checked(folder: Path) -> Lists:
 def _download() -> str | None:
     if is_offline():
         return "HF_HUB_OFFLINE is set, and the lists are in no local cache"
-    return within(DOWNLOAD_SECONDS, _ask)
+    return within(PROBE_SECONDS, _ask) or within(DOWNLOAD_SECONDS, _fetch)
 
 
 def _ask() -> str | None:
+    """Ask for the revision first: a download is tried five times, for half a minute."""
+    try:
+        from huggingface_hub import HfApi
+
+        HfApi(endpoint=endpoint()).dataset_info(
+            REPOSITORY, revision=REVISION, timeout=PROBE_SECONDS
+        )
+    except Exception as error:  # whatever it is, the user is shown the reason
+        return f"{endpoint()}: {one_line(error)}"
+    return None
+
+
+def _fetch() -> str | None:
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils import disable_progress_bars, logging
 
         disable_progress_bars()
+        logging.set_verbosity(logging.CRITICAL)  # it tells of each retry
         for name in SPATIAL.values():
             hf_hub_download(
                 REPOSITORY,

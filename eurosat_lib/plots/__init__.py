@@ -21,6 +21,7 @@ from eurosat_lib.plots.neighbours import overlaps, seams
 from eurosat_lib.plots.network import architecture
 from eurosat_lib.plots.robustness import robustness
 from eurosat_lib.plots.search import finalists, grid_interactions, grid_parallel
+from eurosat_lib.plots.spatial import split_comparison
 from eurosat_lib.plots.tiles import duplicate_pairs, extremes, mean_images
 from eurosat_lib.plots.training import comparison, training_curves
 
@@ -61,6 +62,7 @@ __all__ = [
     "robustness",
     "seams",
     "signals",
+    "split_comparison",
     "training_curves",
     "worst_errors",
 ]

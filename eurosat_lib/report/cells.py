@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from eurosat_lib.report.pictures import Format
 
 
-def figure(fig: Figure, caption: str, *, name: str | None = None, form: Format = "auto") -> None:
+def figure(
+    fig: Figure | None, caption: str, *, name: str | None = None, form: Format = "auto"
+) -> None:
     """Display a figure with its caption, and close it.
 
     Args:
-        fig: what it shows for those who do not see it is ``fig.get_label()``, else the caption.
+        fig: what it shows for those who do not see it is ``fig.get_label()``, else the caption;
+            ``None`` is a figure that this run leaves out: nothing is displayed.
         caption: one line of French, without number; ``**bold**``, ```code``` and ``$maths$``.
         name: makes a target for references: ``[figure](#fig-name)`` is written "figure 3".
         form: ``auto`` takes PNG for pictures and crowded plots, SVG otherwise.
@@ -32,6 +35,8 @@ def figure(fig: Figure, caption: str, *, name: str | None = None, form: Format =
     """
     from eurosat_lib.report.pictures import encode
 
+    if fig is None:
+        return
     text = caption_html(caption)
     address, width, height = encode(fig, form)
     alt = html.escape(str(fig.get_label() or "").strip() or _plain(caption))
@@ -44,7 +49,7 @@ def figure(fig: Figure, caption: str, *, name: str | None = None, form: Format =
 
 
 def table(
-    data: DataFrame | Styler,
+    data: DataFrame | Styler | None,
     caption: str,
     *,
     name: str | None = None,
@@ -56,7 +61,8 @@ def table(
     Options not given are taken from the frame's ``attrs``, where `eurosat_lib.tables` puts them.
 
     Args:
-        data: a DataFrame, or a Styler, which keeps its own formats.
+        data: a DataFrame, or a Styler, which keeps its own formats; ``None`` is a table that
+            this run leaves out: nothing is displayed.
         caption: one line of French, without number; ``**bold**``, ```code``` and ``$maths$``.
         name: makes a target for references: ``[tableau](#tab-name)`` is written "tableau 3".
         note: a line of explanation under the table.
@@ -70,6 +76,8 @@ def table(
     """
     from eurosat_lib.report.tables import to_html
 
+    if data is None:
+        return
     options = getattr(data, "attrs", {}) | options
     note = note or options.pop("note", None)
     text = to_html(

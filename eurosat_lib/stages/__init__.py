@@ -31,6 +31,7 @@ from eurosat_lib.stages.preparation import (
 )
 from eurosat_lib.stages.repeats import compare_finalists_on_test, evaluate_seeds
 from eurosat_lib.stages.search import compare_curves, grid_search, refined_grid_search
+from eurosat_lib.stages.spatial import compare_splits, evaluate_spatial, train_spatial
 
 # In the order of the report; the course's commands keep their names.
 STAGES: dict[str, Callable[[Config], Record]] = {
@@ -58,6 +59,9 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "explain_predictions": explain_predictions,
     "compare_finalists_on_test": compare_finalists_on_test,
     "evaluate_seeds": evaluate_seeds,
+    "train_spatial": train_spatial,
+    "evaluate_spatial": evaluate_spatial,
+    "compare_splits": compare_splits,
 }
 
 __all__ = ["STAGES", "latest", "provenance", "scope", *STAGES]

@@ -17,12 +17,14 @@ from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.data.audit import Overlaps
 from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.record import Record
+from eurosat_lib.spatial import SpatialEvaluation, SpatialTraining
 from eurosat_lib.stages import files
 from eurosat_lib.tracking import keep_only, training_series, write_run
 from eurosat_lib.training.final import Training
 from eurosat_lib.training.records import Fit
 
 R = TypeVar("R", bound=Record)
+SPATIAL_CHECKPOINT = "best_spatial.ckpt"
 TRIALS_CSV = {
     "grid_search": "grid_search_results.csv",
     "refined_grid_search": "refined_grid_search_results.csv",
@@ -50,6 +52,10 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
         _training(config, result, config.paths.stages / provenance["folder"])
     elif isinstance(result, Evaluation):
         _evaluation(config, result)
+    elif isinstance(result, SpatialTraining):
+        _spatial_training(config, result, config.paths.stages / provenance["folder"])
+    elif isinstance(result, SpatialEvaluation):
+        _spatial_evaluation(config, result)
     elif isinstance(result, Overfit):
         _overfit(config, result)
     elif isinstance(result, ShuffledLabels):
@@ -139,6 +145,20 @@ def _training(config: Config, result: Training, folder: Path) -> None:
         save_config_snapshot(chosen, place)
 
 
+def _spatial_training(config: Config, result: SpatialTraining, folder: Path) -> None:
+    artifacts, name = config.paths.artifacts, result.fit.hyperparameters.name
+    rows = [record.model_dump() for record in result.fit.epochs]
+    write_csv(artifacts / "history_spatial.csv", rows)
+    files.copy_file(folder / "best.ckpt", artifacts / SPATIAL_CHECKPOINT)
+    keep_only(config.paths.runs / result.stage, [name])
+    fit_run(config, result.stage, result.fit)
+    save_config_snapshot(config, config.paths.runs / result.stage / name)
+
+
+def _spatial_evaluation(config: Config, result: SpatialEvaluation) -> None:
+    files.write_json(config.paths.artifacts / "metrics_spatial.json", result.facts())
+
+
 def _overfit(config: Config, result: Overfit) -> None:
     folder = config.paths.runs / result.stage / f"{result.size}_images"
     keep_only(folder.parent, [folder.name])
@@ -194,5 +214,6 @@ def log_opening(config: Config, result: Evaluation, opened: str) -> None:
         "sha256": result.checkpoint_sha256,
         "images": str(result.n),
     }
+    rows = [{key: old.get(key) or "" for key in row} for old in rows]  # of an older form too
     if row not in rows:
         files.write_csv(path, [*rows, row])

@@ -19,6 +19,7 @@ from eurosat_lib.tables.finalists import finalists
 from eurosat_lib.tables.repeats import finalists_on_test, openings, seeds
 from eurosat_lib.tables.run import artifacts, environment
 from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
+from eurosat_lib.tables.spatial import split_classes, split_scores
 from eurosat_lib.tables.theory import theory
 from eurosat_lib.tables.training import configuration, history
 
@@ -53,6 +54,8 @@ __all__ = [
     "robustness",
     "seam_counts",
     "seeds",
+    "split_classes",
+    "split_scores",
     "splits",
     "theory",
     "variants",

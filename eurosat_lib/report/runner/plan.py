@@ -115,6 +115,7 @@ def _plan(
     stored: str,
 ) -> list[Plan]:
     from eurosat_lib.data import signature
+    from eurosat_lib.data.spatial import spatial_signature
 
     signatures: dict[str, str] = {}
     plans = []
@@ -123,8 +124,11 @@ def _plan(
         data = config.data.model_dump_json()
         if data not in signatures:
             signatures[data] = signature(config)
+        source = signatures[data]
+        if any("stages.compare_splits" in code for code in notebook.code):
+            source += spatial_signature(config)
         before = tuple(notebooks[: notebooks.index(notebook)])
         target = config.paths.reports / "notebooks" / notebook.path.name
-        key = notebook_key(notebook, config, signatures[data], stored)
+        key = notebook_key(notebook, config, source, stored)
         plans.append(Plan(notebook, before, values[notebook.name], config, target, key))
     return plans

@@ -40,6 +40,7 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "Données": source.location,
         **computed_card(config),
         "Exécution des carnets": duree(executed) if executed else "",
+        "Découpage": "" if source.split == "standard" else source.split,
         "Graine": str(config.seed),
         "Version du code": code_version(root),
         "Environnement": _environment(),
