@@ -38,9 +38,9 @@ def split_scores(found: SplitComparison) -> pd.DataFrame | None:
         ),
         ("Test − validation", *(_test_gap(s) for s in sides), NONE),
         (
-            "Images de test",
+            f"Images de test, dont {nombre(found.common)} en commun",
             *(nombre(s.n) for s in sides),
-            f"{nombre(found.common)} en commun",
+            NONE,
         ),
         ("Époque retenue", *(str(s.epoch) for s in sides), NONE),
     ]
