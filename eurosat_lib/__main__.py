@@ -139,9 +139,9 @@ def run(options: argparse.Namespace) -> None:
     from eurosat_lib.progress import announce, duration
 
     names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
-    expected = stage_seconds(config, names)
     if options.stage == "compute":
         names = tuple(name for name in names if name not in PARTS)
+    expected = stage_seconds(config, (*names, *(PARTS if "compare_splits" in names else ())))
     if sum(expected.values()) >= 1:
         announce(f"{options.stage}: about {duration(sum(expected.values()))} on this machine")
     for name in names:
