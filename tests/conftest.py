@@ -95,8 +95,16 @@ def blobs() -> EuroSAT:
 def on_blobs(tiny, blobs, monkeypatch) -> Config:
     """The tiny configuration, with every stage reading the blobs, on one split or the other."""
     from eurosat_lib.data import loaders
-    from eurosat_lib.stages import core, errors, exploration, final, preparation, repeats
-    from eurosat_lib.stages import search, spatial
+    from eurosat_lib.stages import (
+        core,
+        errors,
+        exploration,
+        final,
+        preparation,
+        repeats,
+        search,
+        spatial,
+    )
 
     cut = replace(blobs, validation=blobs.test, test=blobs.validation, fingerprint="d" * 64)
     rooms = (loaders, core, errors, exploration, final, preparation, repeats, search, spatial)

@@ -33,7 +33,7 @@ from eurosat_lib.french import intervalle, nombre
 from eurosat_lib.grid import RefinedGrid, compare
 from eurosat_lib.lr_finder import Resets
 from eurosat_lib.report.tables import to_html
-from eurosat_lib.stages import cache, publish
+from eurosat_lib.stages import cache, openings, publish
 from eurosat_lib.tables.words import layer_place, plural, power, typeset
 
 
@@ -350,8 +350,8 @@ def test_seeds():
 
 
 def test_openings(tiny):
-    publish.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
-    publish.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
     frame = tables.openings(tiny)
     assert frame.iloc[0].tolist()[:4] == [
         "2026-01-02 03:04:05 UTC",

@@ -22,7 +22,8 @@ from eurosat_lib.stages.core import (
     scope,
 )
 from eurosat_lib.stages.finalists import current_finalists
-from eurosat_lib.stages.publish import log_opening, publish
+from eurosat_lib.stages.openings import log_opening
+from eurosat_lib.stages.publish import publish
 from eurosat_lib.training import Plan, fit
 from eurosat_lib.training.checkpoint import load_checkpoint, sha256
 from eurosat_lib.training.final import Training, choose_hyperparameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from itertools import accumulate
@@ -148,7 +147,7 @@ def _training(config: Config, result: Training, folder: Path) -> None:
 def _spatial_training(config: Config, result: SpatialTraining, folder: Path) -> None:
     artifacts, name = config.paths.artifacts, result.fit.hyperparameters.name
     rows = [record.model_dump() for record in result.fit.epochs]
-    write_csv(artifacts / "history_spatial.csv", rows)
+    files.write_csv(artifacts / "history_spatial.csv", rows)
     files.copy_file(folder / "best.ckpt", artifacts / SPATIAL_CHECKPOINT)
     keep_only(config.paths.runs / result.stage, [name])
     fit_run(config, result.stage, result.fit)
@@ -191,29 +190,3 @@ def _evaluation(config: Config, result: Evaluation) -> None:
     files.write_json(artifacts / "metrics.json", metrics)
     found = Predictions.load(config.paths.stages / result.stored)
     files.write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
-
-
-def log_opening(config: Config, result: Evaluation, opened: str) -> None:
-    """Note when the test split was opened for a checkpoint: one row each, in order.
-
-    Args:
-        config: for the folder of the run.
-        result: scores of the checkpoint.
-        opened: date and time, ISO 8601, UTC.
-    """
-    path, rows = config.paths.artifacts / "test_openings.csv", []
-    if path.is_file():
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    row = {
-        "opened": opened,
-        "checkpoint": result.checkpoint,
-        "configuration": result.hyperparameters.name,
-        "seed": str(result.seed),
-        "epoch": str(result.epoch),
-        "sha256": result.checkpoint_sha256,
-        "images": str(result.n),
-    }
-    rows = [{key: old.get(key) or "" for key in row} for old in rows]  # of an older form too
-    if row not in rows:
-        files.write_csv(path, [*rows, row])
