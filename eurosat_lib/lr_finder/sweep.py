@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from eurosat_lib.config import Config
-from eurosat_lib.config.schema import LRFinder as Settings
+from eurosat_lib.config.searches import LRFinder as Settings
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.lr_finder.resets import Resets, try_rates
 from eurosat_lib.lr_finder.rules import fault, round_digits, smooth, suggest

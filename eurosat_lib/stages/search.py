@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from eurosat_lib import grid
 from eurosat_lib.config import Config
-from eurosat_lib.config.schema import Grid as GridSettings
-from eurosat_lib.config.schema import RefinedGrid as RefinedSettings
+from eurosat_lib.config.searches import Grid as GridSettings
+from eurosat_lib.config.searches import RefinedGrid as RefinedSettings
 from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.lr_finder import LRFinder, grid_rates

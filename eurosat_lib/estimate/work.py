@@ -1,31 +1,22 @@
-"""How long the stages will take on this machine, measured on a few real training steps."""
+"""Seconds that each stage and notebook will take."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-
-import torch
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import Split, load_dataset
-from eurosat_lib.data.loaders import BatchLoader
 from eurosat_lib.data.spatial import spatial_absence
-from eurosat_lib.data.store import Resident
 from eurosat_lib.errors import UserError
+from eurosat_lib.estimate.speed import seconds_per_image
 from eurosat_lib.evaluation.corruptions import PASSES
 from eurosat_lib.grid import Grid
-from eurosat_lib.model import build_model
-from eurosat_lib.runtime import Runtime, describe_device
-from eurosat_lib.stages import STAGES, files, latest
+from eurosat_lib.stages import STAGES, latest
 from eurosat_lib.stages.cache import NotKept, only_kept
 from eurosat_lib.stages.finalists import finalist_trials
 from eurosat_lib.stages.search import grid_plans, is_kept, refined_plans, seeded
 from eurosat_lib.training import Plan
-from eurosat_lib.training.steps import TrainStep, evaluate, make_optimizer, train_epoch
-from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
-STEPS = 3  # timed, after one step of warm-up
 LOOKS = {"find_duplicates": 5.0, "find_overlaps": 5.0, "draw_landscape": 4.0}  # s, all of EuroSAT
 SPATIAL = ("train_spatial", "evaluate_spatial")
 # Stages that take their time, by notebook; the others take a moment.
@@ -157,51 +148,3 @@ class _Work:
 
     def _used(self, name: str, split: Split) -> int:
         return min(getattr(self.config.data, f"{name}_limit") or len(split), len(split))
-
-
-def seconds_per_image(config: Config, blocks: int) -> tuple[float, float]:
-    """Time training and evaluation of one image; measured once per machine and network.
-
-    Returns:
-        Seconds per trained image, seconds per evaluated image.
-    """
-    runtime = Runtime.of(config)
-    name = f"{describe_device(runtime)}, {runtime.precision}, torch {torch.__version__}"
-    task = f"{config.model.channels}, {config.data.image_size} px, {config.data.batch_size}"
-    key = f"{name}, {task}, {blocks} blocks"
-    path = config.paths.stages / "speed.json"
-    known = files.read_json(path) or {}
-    if key not in known:
-        known = known | {key: _measure(config, runtime, blocks)}
-        files.write_json(path, known)
-    train, evaluation = known[key]
-    return train, evaluation
-
-
-def _measure(config: Config, runtime: Runtime, blocks: int) -> tuple[float, float]:
-    with torch.random.fork_rng(devices=[]):
-        model = runtime.place(build_model(config, blocks))
-        step = TrainStep(model, make_optimizer(model, 1e-4, 0.0), runtime)
-        loader = _noise(config, runtime)
-        train_epoch(step, loader.epoch(0), max_steps=1)
-        start = time.perf_counter()
-        train_epoch(step, loader.epoch(0), max_steps=STEPS)
-        trained = time.perf_counter() - start
-        start = time.perf_counter()
-        evaluate(model, loader.epoch(0), runtime)
-        evaluated = time.perf_counter() - start
-    batch = config.data.batch_size
-    return trained / (STEPS * batch), evaluated / (STEPS * batch)
-
-
-def _noise(config: Config, runtime: Runtime) -> BatchLoader:
-    size, count = config.data.image_size, STEPS * config.data.batch_size
-    images = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
-    return BatchLoader(
-        images=Resident(images.to(runtime.device)),
-        labels=(torch.arange(count) % 10).to(runtime.device),
-        batch_size=config.data.batch_size,
-        preprocess=get_preprocess_transforms(config),
-        augment=get_augmentation_transforms(config),
-        seed=0,
-    )

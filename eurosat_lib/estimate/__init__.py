@@ -1,0 +1,12 @@
+"""How long the stages will take on this machine, measured on a few real training steps."""
+
+from eurosat_lib.estimate.speed import seconds_per_image
+from eurosat_lib.estimate.work import NOTEBOOK_STAGES, TIMED, notebook_seconds, stage_seconds
+
+__all__ = [
+    "NOTEBOOK_STAGES",
+    "TIMED",
+    "notebook_seconds",
+    "seconds_per_image",
+    "stage_seconds",
+]
