@@ -8,9 +8,9 @@ from tests.conftest import ROOT
 @pytest.fixture
 def slow_machine(monkeypatch, blobs):
     """One second per trained image and block, a tenth of that per evaluated image."""
-    monkeypatch.setattr(estimate, "load_dataset", lambda config: blobs)
+    monkeypatch.setattr(estimate.work, "load_dataset", lambda config: blobs)
     monkeypatch.setattr(
-        estimate, "seconds_per_image", lambda config, blocks: (blocks, blocks / 10)
+        estimate.work, "seconds_per_image", lambda config, blocks: (blocks, blocks / 10)
     )
 
 

@@ -185,7 +185,7 @@ def test_configuration_beside_the_checkpoint_is_the_chosen_one(on_blobs):
 def test_estimating_changes_no_published_file(on_blobs, monkeypatch, blobs):
     from eurosat_lib import estimate
 
-    monkeypatch.setattr(estimate, "load_dataset", lambda config: blobs)
+    monkeypatch.setattr(estimate.work, "load_dataset", lambda config: blobs)
     stages.train(override(on_blobs, {"train.lr": 7e-3}))
     stages.train(on_blobs)
     stages.train(override(on_blobs, {"train.lr": 7e-3}))
