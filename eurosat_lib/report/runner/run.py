@@ -33,6 +33,7 @@ def build(request: Request, console: Console) -> list[Path]:
     _run_all(plans, config, console, force=request.only is not None)
     files = [plan.target for plan in plans]
     if not request.only:
+        refresh_index(config, request.config_path or CONFIG)  # the report links to it
         files = bind(files, config, request.pdf, console)
     refresh_index(config, request.config_path or CONFIG)
     return files

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_lib.captures import find_captures
-from eurosat_lib.config import Config
+from eurosat_lib.config import Config, stored_parameters
 from eurosat_lib.french import FIXED, duree
 from eurosat_lib.report.runner.computed import computed_card, result_files
+from eurosat_lib.report.runs.index import index_path
 from eurosat_lib.revision import CHANGED, git, read_revision
 
 SOURCES = ("eurosat_lib", "notebooks", "configs", "reports/answers", "reports/template")
@@ -42,6 +43,7 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "Exécution des carnets": duree(executed) if executed else "",
         "Découpage": "" if source.split == "standard" else source.split,
         "Graine": str(config.seed),
+        "Paramètres donnés": _parameters(config),
         "Version du code": code_version(root),
         "Environnement": _environment(),
         "Machine": f"{platform.system()} {platform.machine()}, {_cores()}",
@@ -56,9 +58,15 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "synthetic": source.synthetic,
         "banners": None,
         "card": {label: value for label, value in card.items() if value},
-        "files": {"Résultats": result_files(config)},
+        "files": {"Résultats": result_files(config), "Tous les runs": (index_path(root),)},
         "captures": find_captures(config),
     }
+
+
+def _parameters(config: Config) -> str:
+    """Name the parameters that the run was given, as ``params.yaml`` has them."""
+    given = stored_parameters(config)
+    return ", ".join(f"{name}{FIXED}={FIXED}{value}" for name, value in given.items())
 
 
 def code_version(root: Path) -> str | None:

@@ -16,7 +16,7 @@ from eurosat_lib.config import Config, configure, override
 from eurosat_lib.config.paths import Paths
 from eurosat_lib.errors import UserError
 from eurosat_lib.report.runs.reading import Run, find_run
-from eurosat_lib.report.runs.settings import ASIDE, flatten
+from eurosat_lib.report.runs.settings import flatten
 from eurosat_lib.report.runs.verdict import Verdict, judge
 
 VERDICT = "reproduction.json"  # in the artifacts of the new run, once it is complete
@@ -75,7 +75,7 @@ def _config(run: Run, stage: str, paths: Paths) -> Config:
             f"artifacts/results of {run.name or 'the unnamed run'}: {stage} was kept by a version "
             "that stored no configuration; run its notebook once more"
         )
-    known = {key: value for key, value in stored.items() if key not in ASIDE}
+    known = {key: value for key, value in stored.items() if key not in ("paths", "identity")}
     base = configure(str(Path(paths.root, "configs/config.yaml")), name=paths.name)
     return override(base, flatten(known))
 

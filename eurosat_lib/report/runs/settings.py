@@ -19,7 +19,7 @@ SPEAKERS = {
     "refined_grid": "refined_grid_search",
     "evaluate": "evaluate",
 }
-ASIDE = ("paths", "identity", "compute")  # change no number
+ASIDE = ("paths", "identity", "compute")  # no part of what identifies a result
 LABELS = {key: name for name, key in PARAMETERS.items()}
 
 
