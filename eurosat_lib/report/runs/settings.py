@@ -10,13 +10,16 @@ from eurosat_lib.config import PARAMETERS, load_config
 from eurosat_lib.errors import UserError
 from eurosat_lib.report.runs.reading import Run
 
-# Who speaks for a section of the configuration; the final training for all others.
+# Which stage speaks for a section or key of the configuration; the final training for all others.
 SPEAKERS = {
+    "controls": "check_training",
     "initial_loss": "check_initial_loss",
     "overfit": "overfit_small",
     "lr_finder": "lr_finder",
     "grid": "grid_search",
     "refined_grid": "refined_grid_search",
+    "finalists": "compare_finalists",
+    "train.seeds": "evaluate_seeds",
     "evaluate": "evaluate",
 }
 ASIDE = ("paths", "identity", "compute")  # no part of what identifies a result
@@ -29,11 +32,11 @@ def settings(run: Run) -> dict[str, Any]:
     if not trees:
         return {}
     base = trees.get("train") or trees[max(trees, key=lambda s: _started(run, s))]
-    merged = {key: value for key, value in base.items() if key not in ASIDE}
-    for section, stage in SPEAKERS.items():
-        if stage in trees:
-            merged[section] = trees[stage].get(section)
-    return flatten(merged)
+    merged = flatten({key: value for key, value in base.items() if key not in ASIDE})
+    for place, stage in SPEAKERS.items():
+        own = flatten(trees.get(stage, {}))
+        merged |= {k: v for k, v in own.items() if k == place or k.startswith(f"{place}.")}
+    return merged
 
 
 def differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
