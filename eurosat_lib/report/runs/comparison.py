@@ -58,6 +58,7 @@ def compare(config: Config, first: str, second: str) -> Path:
         reports=[_report(run, path) for run in runs],
         trains=[run.train for run in runs],
         tests=tests,
+        spatial=[run.spatial for run in runs],
         untested=[run.label for run in runs if not run.predictions()],
         stale=[run.label for run in runs if run.tested_other],
         figure=_figure(histories) if histories else None,

@@ -71,6 +71,7 @@ def _row(run: Run, page: Path, values: dict[str, Any], keys: Sequence[str]) -> d
         "values": [(label(key), values[key]) for key in keys if key in values],
         "train": run.train,
         "test": run.test,
+        "spatial": run.spatial,
         "tested_other": run.tested_other,
         "seconds": run.seconds,
         "date": _french(run.started),

@@ -59,6 +59,11 @@ class Run:
         return _complete(self.facts.get("evaluate"), TEST)
 
     @property
+    def spatial(self) -> dict[str, Any] | None:
+        """Facts of the same network's test on the spatial split; ``None`` without any."""
+        return _complete(self.facts.get("evaluate_spatial"), TEST)
+
+    @property
     def seconds(self) -> float:
         """Time that its results took to compute, wherever that was done."""
         return sum(tree["provenance"]["seconds"] for tree in self.results.values())
