@@ -60,7 +60,7 @@ class Run:
 
     @property
     def spatial(self) -> dict[str, Any] | None:
-        """Facts of the same network's test on the spatial split; ``None`` without any."""
+        """Facts of the test on the spatial split, trained there too; ``None`` without any."""
         return _complete(self.facts.get("evaluate_spatial"), TEST)
 
     @property
