@@ -21,6 +21,7 @@ from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runner.options import parse_options
 from eurosat_lib.report.runner.parameters import read_notebook
 from eurosat_lib.report.runner.plan import prepare
+from eurosat_lib.report.runs import sweep
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = """\
@@ -208,6 +209,18 @@ def test_values_of_a_set_win_over_parameters(project):
     config, plans = prepare(Request(params="-p lr 0.5 -p max_epochs 3", values=values))
     assert (config.train.lr, config.lr_finder.seeds, config.train.max_epochs) == (3e-4, (5,), 3)
     assert plans[0].values == {"lr": 3e-4}
+
+
+def test_sweep_skips_a_run_until_something_changes(project, executed):
+    (project / "sweep.yaml").write_text("- {lr: 0.5}\n- {lr: 0.25}\n")
+    requests = sweep.read_sweep(project / "sweep.yaml", Request())
+    make(name="lr0.5", params="-p lr 0.5")
+    console = Console(io.StringIO())
+    assert sweep.sweep(requests, console) == {"lr0.5": sweep.SKIPPED, "lr0.25": sweep.DONE}
+    assert executed == ["01_a", "02_b"] * 2
+    (project / "reports/lr0.5/rapport.pdf").unlink()
+    assert sweep.sweep(requests, console) == {"lr0.5": sweep.DONE, "lr0.25": sweep.SKIPPED}
+    assert executed == ["01_a", "02_b"] * 2  # only bound again
 
 
 def test_each_report_is_listed(project, executed):
