@@ -12,6 +12,9 @@ PROFILE ?= auto#      auto (full with CUDA, else quick), quick or full
 DATA ?=#              auto, synthetic, timm/eurosat-rgb or a folder
 NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
 PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"
+SWEEP ?=#             a YAML list of parameter sets for make sweep, see configs/sweeps
+A ?=#                 first run of make compare; empty: the run without a name
+B ?=#                 second run of make compare
 PYTHON ?= python3#    makes .venv; 3.11 or newer
 ARGS ?=#              options of make test or bench, for instance "-k grid"
 
@@ -31,13 +34,14 @@ STATE := $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d '
 STAMP := $(VENV)/.eurosat-report-$(STATE)
 PY := $(VENV)/bin/python
 
-export PROFILE DATA NAME PARAMS PYTHON ARGS VENV STAMP PY
+export PROFILE DATA NAME PARAMS SWEEP A B PYTHON ARGS VENV STAMP PY
 
-BUILD := "$$PY" -m eurosat_lib.report build --profile "$$PROFILE" --data "$$DATA" \
-	--name "$$NAME" --params="$$PARAMS"
+REPORT := "$$PY" -m eurosat_lib.report
+REQUEST := --profile "$$PROFILE" --data "$$DATA" --name "$$NAME" --params="$$PARAMS"
+BUILD := $(REPORT) build $(REQUEST)
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
 
-.PHONY: help setup ready report test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
+.PHONY: help setup ready report sweep compare reproduce index test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -55,6 +59,18 @@ report: ready # run the notebooks that are out of date, bind reports/rapport.htm
 
 $(NOTEBOOKS): ready
 	@$(BUILD) --only $@
+
+sweep: ready # one named report per parameter set of SWEEP; those up to date are skipped
+	@$(REPORT) sweep $(REQUEST) -- "$$SWEEP"
+
+compare: ready # the runs A and B beside each other, in reports/comparaisons
+	@$(REPORT) compare -- "$$A" "$$B"
+
+reproduce: ready # compute the run NAME again from what it stored, say whether the numbers are the same
+	@$(REPORT) reproduce --name "$$NAME"
+
+index: ready # list all runs in reports/index.html (make report does too)
+	@$(REPORT) index
 
 compute: ready # compute all stages, without notebooks
 	@[ -z "$$PARAMS" ] || { echo "error: PARAMS is for notebooks; a stage takes flags:" \
@@ -92,8 +108,9 @@ bench: ready # time training and evaluation against the usual loop
 
 clean: # remove the built report and tool caches; results in artifacts/ and runs/ stay
 	@set -e; folder="reports/$$NAME"; \
-	case "$$NAME" in answers|template|*/*|.*) echo "error: NAME=$$NAME is no run" >&2; exit 2;; esac; \
+	case "$$NAME" in answers|template|comparaisons|*/*|.*) echo "error: NAME=$$NAME is no run" >&2; exit 2;; esac; \
 	rm -rf "$$folder"/rapport.html "$$folder"/rapport.pdf "$$folder"/notebooks "$$folder"/.build.json; \
+	[ -n "$$NAME" ] || rm -rf reports/index.html reports/comparaisons; \
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache; \
 	find eurosat_lib tests -name __pycache__ -type d -prune -exec rm -rf {} +; \
 	echo "cleaned; kept: artifacts/ and runs/ (results), $$VENV"

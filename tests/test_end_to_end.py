@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from urllib.parse import unquote
 
 import lxml.html
 import nbformat
@@ -206,15 +209,69 @@ def test_a_broken_answer_fails_and_keeps_the_last_report(project):
     assert (project / "reports/rapport.html").read_bytes() == good
 
 
-def test_named_run_with_parameters_leaves_the_others_alone(project):
-    before = (project / "artifacts/best.ckpt").read_bytes()
-    options = ("--name", "lr3e-4", "--only", "06_train", "--params", "-p lr 3e-4 -p max_epochs 1")
-    done = build(project, *options)
+def results(project, *left_out):
+    """Digest of every result and built file, those of some runs and shared ones left out."""
+    kinds = ("artifacts", "runs", "reports")
+    places = {path for kind in kinds for path in (project / kind).rglob("*")}
+    shared = (".stages", "index.html", "answers", "template", *left_out)
+    return {
+        path: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in places
+        if path.is_file() and not set(shared) & set(path.relative_to(project).parts)
+    }
+
+
+def test_named_runs_with_parameters_leave_the_others_alone(project):
+    before = results(project)
+    (project / "my.yaml").write_text("lr: 3.0e-4\nmax_epochs: 1\n")
+    done = build(project, "--name", "lr3e-4", "--only", "06_train", "--params", "-f my.yaml")
     assert done.returncode == 0, done.stderr
     facts = json.loads((project / "artifacts/lr3e-4/facts.json").read_text())
     assert (facts["train"]["lr"], facts["train"]["epochs"]) == (3e-4, 1)
-    assert (project / "artifacts/best.ckpt").read_bytes() == before
+    stored = yaml.safe_load((project / "artifacts/lr3e-4/params.yaml").read_text())
+    assert stored == {"lr": 3e-4, "max_epochs": 1}
     assert (project / "reports/lr3e-4/notebooks/06_train.ipynb").is_file()
+    assert results(project, "lr3e-4") == before
+
+
+def test_plain_papermill_takes_the_same_parameters(project):
+    before = results(project)
+    command = [sys.executable, "-m", "papermill", "notebooks/06_train.ipynb", "out.ipynb"]
+    command += ["-p", "max_epochs", "1", "-p", "profile", "tiny", "-p", "name", "plain"]
+    paths = {"PYTHONPATH": str(ROOT), "JUPYTER_PATH": str(kernel_here(project))}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=project, env=os.environ | paths, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = json.loads((project / "artifacts/plain/facts.json").read_text())
+    assert facts["train"]["epochs"] == 1
+    kept = json.loads((project / "artifacts/plain/results/train.json").read_text())["config"]
+    assert (kept["train"]["max_epochs"], kept["profile"]) == (1, "tiny")
+    assert results(project, "plain") == before
+
+
+def kernel_here(folder):
+    """Make a kernel ``python3`` that is this interpreter, for papermill to find first."""
+    place = folder / "jupyter/kernels/python3"
+    place.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (place / "kernel.json").write_text(json.dumps(spec))
+    return folder / "jupyter"
+
+
+def test_runs_are_listed_and_compared(project):
+    command = [sys.executable, "-m", "eurosat_lib.report", "compare", "", "lr3e-4"]
+    command += ["--config", str(project / "configs/config.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project, check=False)
+    assert done.returncode == 0, done.stderr
+    index = lxml.html.fromstring((project / "reports/index.html").read_text(encoding="utf-8"))
+    rows = [row.text_content() for row in index.xpath("//table[@class='runs']/tbody/tr")]
+    assert ["sans nom" in rows[0], "lr3e-4" in rows[1], "plain" in rows[2]] == [True] * 3
+    assert "max_epochs" in rows[2]
+    links = [link for link in index.xpath("//a/@href") if "#" not in link]
+    assert {"rapport.html", "rapport.pdf"} <= set(links)
+    assert all((project / "reports" / unquote(link)).exists() for link in links)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from eurosat_lib.config import configure
 from eurosat_lib.errors import UserError
@@ -20,6 +21,7 @@ from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runner.options import parse_options
 from eurosat_lib.report.runner.parameters import read_notebook
 from eurosat_lib.report.runner.plan import prepare
+from eurosat_lib.report.runs import sweep
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = """\
@@ -176,6 +178,55 @@ def test_only_says_where_a_parameter_belongs(project):
 def test_options_keep_raw_text():
     given = parse_options("-r name 007 -p lr 1")
     assert (given["name"].value, given["name"].option, given["lr"].option) == ("007", "-r", "-p")
+
+
+def stored(project, name=""):
+    return yaml.safe_load((project / "artifacts" / name / "params.yaml").read_text())
+
+
+def test_a_single_notebook_stores_the_parameters_it_takes(project, executed):
+    make(params="-p lr 0.5 -p max_epochs 3", name="trial")
+    assert stored(project, "trial") == {"lr": 0.5, "max_epochs": 3}
+    make(params="-p lr 0.25", name="trial", only="01_a")
+    assert stored(project, "trial") == {"lr": 0.25, "max_epochs": 3}  # 01_a takes no max_epochs
+    make(name="trial", only="02_b")
+    assert stored(project, "trial") == {}
+    make(params="-p max_epochs 4", only="02_b")
+    assert (stored(project), stored(project, "trial")) == ({"max_epochs": 4}, {})
+
+
+def test_stored_parameters_can_be_given_back(project, executed):
+    make(params="-p lr 0.5 -y 'lr_seeds: [0, 1]'", name="trial")
+    executed.clear()
+    make(params="-f artifacts/trial/params.yaml", name="trial")
+    assert executed == []  # the same run, up to date
+    make(params="-f artifacts/trial/params.yaml", name="again")
+    assert stored(project, "again") == stored(project, "trial") == {"lr": 0.5, "lr_seeds": [0, 1]}
+
+
+def test_values_of_a_set_win_over_parameters(project):
+    values = {"lr": "3e-4", "lr_seeds": [5]}
+    config, plans = prepare(Request(params="-p lr 0.5 -p max_epochs 3", values=values))
+    assert (config.train.lr, config.lr_finder.seeds, config.train.max_epochs) == (3e-4, (5,), 3)
+    assert plans[0].values == {"lr": 3e-4}
+
+
+def test_sweep_skips_a_run_until_something_changes(project, executed):
+    (project / "sweep.yaml").write_text("- {lr: 0.5}\n- {lr: 0.25}\n")
+    requests = sweep.read_sweep(project / "sweep.yaml", Request())
+    make(name="lr0.5", params="-p lr 0.5")
+    console = Console(io.StringIO())
+    assert sweep.sweep(requests, console) == {"lr0.5": sweep.SKIPPED, "lr0.25": sweep.DONE}
+    assert executed == ["01_a", "02_b"] * 2
+    (project / "reports/lr0.5/rapport.pdf").unlink()
+    assert sweep.sweep(requests, console) == {"lr0.5": sweep.DONE, "lr0.25": sweep.SKIPPED}
+    assert executed == ["01_a", "02_b"] * 2  # only bound again
+
+
+def test_each_report_is_listed(project, executed):
+    assert not (project / "reports/index.html").exists()
+    make(name="trial")
+    assert (project / "reports/index.html").is_file()
 
 
 # --- what is out of date ------------------------------------------------------------------------

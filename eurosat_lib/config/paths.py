@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 RESERVED = {"results", "overfit_small", "lr_finder", "grid_search", "refined_grid_search", "train"}
 RESERVED |= {"explore_dataset", "evaluate", "captures", "answers", "template", "notebooks"}
 RESERVED |= {"compare_finalists", "train_spatial"}
+RESERVED |= {"comparaisons", "index.html", "rapport.html", "rapport.pdf"}
 
 
 class Section(BaseModel):
@@ -49,5 +50,6 @@ class Paths(Section):
 
     @property
     def stages(self) -> Path:
-        """Cache of stage results, shared by all named runs."""
-        return Path(self.root, "artifacts", ".stages")
+        """Cache of stage results, shared by all runs but those that have a folder of their own."""
+        own = self.artifacts / ".stages"
+        return own if own.is_dir() else Path(self.root, "artifacts", ".stages")

@@ -20,6 +20,7 @@ from eurosat_lib.plots.lr import lr_sweep
 from eurosat_lib.plots.neighbours import overlaps, seams
 from eurosat_lib.plots.network import architecture
 from eurosat_lib.plots.robustness import robustness
+from eurosat_lib.plots.runs import run_curves
 from eurosat_lib.plots.search import finalists, grid_interactions, grid_parallel
 from eurosat_lib.plots.spatial import split_comparison
 from eurosat_lib.plots.tiles import duplicate_pairs, extremes, mean_images
@@ -60,6 +61,7 @@ __all__ = [
     "reliability",
     "risk_coverage",
     "robustness",
+    "run_curves",
     "seams",
     "signals",
     "split_comparison",

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
+from eurosat_lib.revision import read_revision
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment
 from eurosat_lib.stages.files import locked, read_json, write_json
 from eurosat_lib.stages.sources import source_digest
@@ -139,6 +140,7 @@ def _compute(
         "precision": runtime.precision,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(before + time.perf_counter() - clock, 2),
+        "commit": read_revision(Path(config.paths.root)),
         **describe_environment(),
     }
     tree = {"provenance": provenance, "result": result.model_dump(mode="json")}

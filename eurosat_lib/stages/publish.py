@@ -32,8 +32,10 @@ TRIALS_CSV = {
 
 
 def publish(config: Config, result: Record, provenance: dict, scope: dict) -> None:
-    """Write a result, its facts, and the files that belong to its stage."""
-    tree = {"scope": scope, "provenance": provenance, "result": result.model_dump(mode="json")}
+    """Write a result with the configuration it was asked for, its facts, and its stage's files."""
+    settings = config.model_dump(mode="json", exclude={"paths": {"root"}})
+    tree = {"scope": scope, "provenance": provenance, "config": settings}
+    tree |= {"result": result.model_dump(mode="json")}
     files.write_json(result_path(config, result.stage), tree)
     facts = config.paths.artifacts / "facts.json"
     with files.locked(facts.with_name(".facts.lock")):

@@ -28,13 +28,10 @@ def bind(executed: Sequence[Path], config: Config, pdf: bool, console: Console) 
     Returns:
         The report's files.
     """
-    folder = config.paths.reports
-    html, paper = folder / "rapport.html", folder / "rapport.pdf"
+    html, paper = config.paths.reports / "rapport.html", config.paths.reports / "rapport.pdf"
     files = [html, paper] if pdf else [html]
-    meta = report_meta(config, [read_record(path) for path in executed])
-    key = report_key(executed, meta, Path(config.paths.root))
-    state = _read(folder / STATE)
-    if all(path.is_file() and state.get(path.name) == key for path in files):
+    meta, key, state = _made_from(executed, config)
+    if _current(files, key, state):
         console.line("report · up to date")
         return files
     console.begin("report: HTML and PDF" if pdf else "report: HTML", state.get("seconds"))
@@ -45,8 +42,28 @@ def bind(executed: Sequence[Path], config: Config, pdf: bool, console: Console) 
         raise
     seconds = console.finish()
     state |= {path.name: key for path in files} | {"seconds": round(seconds)}
-    _write(folder / STATE, state)
+    _write(config.paths.reports / STATE, state)
     return files
+
+
+def up_to_date(executed: Sequence[Path], config: Config, pdf: bool) -> bool:
+    """Tell whether ``bind`` would have nothing to do."""
+    names = ("rapport.html", "rapport.pdf") if pdf else ("rapport.html",)
+    _, key, state = _made_from(executed, config)
+    return _current([config.paths.reports / name for name in names], key, state)
+
+
+def _made_from(
+    executed: Sequence[Path], config: Config
+) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Return the title page, the key of the report, and what the last one was made from."""
+    meta = report_meta(config, [read_record(path) for path in executed])
+    key = report_key(executed, meta, Path(config.paths.root))
+    return meta, key, _read(config.paths.reports / STATE)
+
+
+def _current(files: Sequence[Path], key: str, state: dict[str, Any]) -> bool:
+    return all(path.is_file() and state.get(path.name) == key for path in files)
 
 
 def _assemble(

@@ -23,11 +23,13 @@ def computed_card(config: Config) -> dict[str, str]:
     if not trees:
         return {}
     where = [f"{t['provenance']['device']}, {t['provenance']['precision']}" for t in trees]
+    commits = filter(None, (t["provenance"].get("commit") for t in trees))
     seconds = sum(tree["provenance"]["seconds"] for tree in trees)
     return {
         "Empreinte des images": f"SHA-256 {audit['scope']['data'][:16]}…",
         "Appareil": " ; ".join(dict.fromkeys(where)),
         "Durée des calculs": f"{duree(seconds)} ({len(trees)}{FIXED}étapes)",
+        "Commit des calculs": ", ".join(dict.fromkeys(commits)),
     }
 
 

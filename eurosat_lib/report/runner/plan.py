@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from eurosat_lib.config import PARAMETERS, Config, configure
+from eurosat_lib.config import PARAMETERS, Config, configure, stored_parameters
 from eurosat_lib.errors import UserError, did_you_mean
 from eurosat_lib.report.runner.incremental import facts_key, notebook_key, read_record
 from eurosat_lib.report.runner.options import (
@@ -31,6 +31,7 @@ class Request:
     data: str | None = None
     name: str | None = None
     params: str = ""  # papermill's options, for instance "-p max_epochs 15"
+    values: Mapping[str, Any] | None = None  # further parameters; they win over params
     only: str | None = None  # run this notebook alone, and do not bind the report
     pdf: bool = True
 
@@ -72,9 +73,8 @@ def prepare(request: Request) -> tuple[Config, list[Plan]]:
         hint = did_you_mean(request.only or "", names)
         raise UserError(f"{request.only}: no such notebook{hint}; there are {', '.join(names)}")
     values = resolve(notebooks, selected, given)
-    stored = _to_store(values)
     known = {k: v for passed in values.values() for k, v in passed.items() if k in PARAMETERS}
-    plans = _plan(notebooks, selected, values, stored)
+    plans = _plan(notebooks, selected, values, _to_store(config, selected, values))
     return configure(**{k: v for k, v in common.items() if k not in known}, **known), plans
 
 
@@ -90,22 +90,37 @@ def find_notebooks(root: Path) -> list[Notebook]:
     return [read_notebook(path) for path in paths]
 
 
-def store_parameters(plans: Sequence[Plan]) -> None:
-    """Write the parameters of the run beside its results, as ``params.yaml``: PARAMS="-f …"."""
-    path = plans[0].config.paths.artifacts / "params.yaml"
+def store_parameters(plans: Sequence[Plan], config: Config) -> None:
+    """Write the parameters of the run beside its results, as ``params.yaml``: PARAMS="-f …".
+
+    A notebook run alone speaks for the parameters that it takes; the others stay as they were.
+    """
+    path = config.paths.artifacts / "params.yaml"
+    values = {plan.notebook.name: plan.values for plan in plans}
+    text = _to_store(config, [plan.notebook for plan in plans], values)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_to_store({p.notebook.name: p.values for p in plans}), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
 
-def _to_store(values: Mapping[str, Mapping[str, Any]]) -> str:
+def _to_store(
+    config: Config, selected: Sequence[Notebook], values: Mapping[str, Mapping[str, Any]]
+) -> str:
+    taken = {name for notebook in selected for name in notebook.parameters}
+    kept = {k: v for k, v in stored_parameters(config).items() if k not in taken}
     merged = {k: v for own in values.values() for k, v in own.items() if k not in COMMON}
-    return yaml.safe_dump(merged, sort_keys=True, allow_unicode=True)
+    return yaml.safe_dump(kept | merged, sort_keys=True, allow_unicode=True)
 
 
 def _given(request: Request) -> dict[str, Given]:
     fields = {name: getattr(request, name) for name in COMMON}
     plain = {name: Given(value, "-r") for name, value in fields.items() if value}
-    return plain | parse_options(request.params)
+    further = {name: _given_value(item) for name, item in (request.values or {}).items()}
+    return plain | parse_options(request.params) | further
+
+
+def _given_value(value: Any) -> Given:
+    """Take a value of a YAML file; text is read by the parameter's kind (``3e-4`` is text)."""
+    return Given(value, "-p" if isinstance(value, str) else "-y")
 
 
 def _plan(

@@ -15,7 +15,9 @@ from eurosat_lib.report.runner.binding import bind
 from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runner.execution import execute, publish
 from eurosat_lib.report.runner.plan import Plan, Request, prepare, store_parameters
+from eurosat_lib.report.runs.index import refresh_index
 
+CONFIG = "configs/config.yaml"
 OVERHEAD = 10.0  # seconds per notebook beside its stages: kernel, imports, figures
 
 
@@ -27,11 +29,14 @@ def build(request: Request, console: Console) -> list[Path]:
         NotebookFailed: a cell failed; the last good results are kept.
     """
     config, plans = prepare(request)
-    if not request.only:
-        store_parameters(plans)
+    store_parameters(plans, config)
     _run_all(plans, config, console, force=request.only is not None)
-    executed = [plan.target for plan in plans]
-    return executed if request.only else bind(executed, config, request.pdf, console)
+    files = [plan.target for plan in plans]
+    if not request.only:
+        refresh_index(config, request.config_path or CONFIG)  # the report links to it
+        files = bind(files, config, request.pdf, console)
+    refresh_index(config, request.config_path or CONFIG)
+    return files
 
 
 def _run_all(plans: Sequence[Plan], config: Config, console: Console, force: bool) -> None:

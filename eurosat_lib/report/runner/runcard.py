@@ -6,16 +6,17 @@ import datetime
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from eurosat_lib.captures import find_captures
-from eurosat_lib.config import Config
+from eurosat_lib.config import Config, stored_parameters
 from eurosat_lib.french import FIXED, duree
 from eurosat_lib.report.runner.computed import computed_card, result_files
+from eurosat_lib.report.runs.index import index_path
+from eurosat_lib.revision import CHANGED, git, read_revision
 
 SOURCES = ("eurosat_lib", "notebooks", "configs", "reports/answers", "reports/template")
 PACKAGES = {"PyTorch": "torch", "torchvision": "torchvision", "NumPy": "numpy"}
@@ -42,6 +43,7 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "Exécution des carnets": duree(executed) if executed else "",
         "Découpage": "" if source.split == "standard" else source.split,
         "Graine": str(config.seed),
+        "Paramètres donnés": _parameters(config),
         "Version du code": code_version(root),
         "Environnement": _environment(),
         "Machine": f"{platform.system()} {platform.machine()}, {_cores()}",
@@ -56,42 +58,30 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "synthetic": source.synthetic,
         "banners": None,
         "card": {label: value for label, value in card.items() if value},
-        "files": {"Résultats": result_files(config)},
+        "files": {"Résultats": result_files(config), "Tous les runs": (index_path(root),)},
         "captures": find_captures(config),
     }
 
 
+def _parameters(config: Config) -> str:
+    """Name the parameters that the run was given, as ``params.yaml`` has them."""
+    given = stored_parameters(config)
+    return ", ".join(f"{name}{FIXED}={FIXED}{value}" for name, value in given.items())
+
+
 def code_version(root: Path) -> str | None:
     """Return the short commit, with a word about local changes; ``None`` outside of git."""
-    top = _git(root, "rev-parse", "--show-toplevel")
-    commit = _git(root, "rev-parse", "--short=10", "HEAD")
-    if not top or not commit or Path(top).resolve() != root.resolve():
-        return None
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *SOURCES)
-    return f"commit {commit}" + (", avec modifications locales" if changed else "")
+    revision = read_revision(root, SOURCES)
+    changed = ", avec modifications locales" if revision.endswith(CHANGED) else ""
+    return f"commit {revision.removesuffix(CHANGED)}{changed}" if revision else None
 
 
 def remote_address(root: Path) -> str | None:
     """Return the address of the remote ``origin`` if it is one of the Web, without credentials."""
-    address = _git(root, "remote", "get-url", "origin") or ""
+    address = git(root, "remote", "get-url", "origin") or ""
     if not re.match(r"https?://", address):
         return None
     return re.sub(r"^(https?://)[^/@]*@", r"\1", address)
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """Return what git prints, ``None`` if there is no git or it refuses."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _environment() -> str:
