@@ -1,0 +1,11 @@
+"""Interactive views for JupyterLab: each is one line of a notebook cell tagged ``exploration``.
+
+What a view computes is in plain functions, tested without a browser; the widgets only call them.
+Without ipywidgets, and while a report is built, a view is one line of text.
+"""
+
+from eurosat_lib.widgets.confusion import confusion
+from eurosat_lib.widgets.own_image import own_image
+from eurosat_lib.widgets.risk import threshold
+
+__all__ = ["confusion", "own_image", "threshold"]
