@@ -98,7 +98,8 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.55) -> np.n
 
 def freeze(figure: Figure) -> Figure:
     """Lay a figure out once and for all: drawn again after a change, it takes a moment only."""
-    figure.draw_without_rendering()
+    for _ in range(2):  # the first drawing writes the ticks that the second makes room for
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure
 

@@ -61,7 +61,7 @@ def describe(kept: Kept, level: float) -> str:
 @styled
 def _curve(found: Predictions) -> Figure:
     selection = select(found.probabilities.max(1), found.predicted == found.labels)
-    fig, ax = one_axes(2.4)
+    fig, ax = one_axes(2.7)
     ax.plot(selection.coverage, selection.risk, color=BLUE)
     ax.axhline(selection.error_rate, color=SOFT, ls="--", lw=1)
     ax.plot([1], [selection.error_rate], "o", color=ORANGE, ms=8, gid="point")
