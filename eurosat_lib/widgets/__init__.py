@@ -7,5 +7,6 @@ Without ipywidgets, and while a report is built, a view is one line of text.
 from eurosat_lib.widgets.confusion import confusion
 from eurosat_lib.widgets.own_image import own_image
 from eurosat_lib.widgets.risk import threshold
+from eurosat_lib.widgets.sweep import sweep
 
-__all__ = ["confusion", "own_image", "threshold"]
+__all__ = ["confusion", "own_image", "sweep", "threshold"]
