@@ -1,0 +1,179 @@
+"""Notebook 05: filter the trials of the grid, pick one to see its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from eurosat_lib.config import Config
+from eurosat_lib.french import pct
+from eurosat_lib.grid import Candidate, GridSearch
+from eurosat_lib.plots.axes import decimal, epochs, percent
+from eurosat_lib.plots.style import (
+    BLUE,
+    ORANGE,
+    RULE,
+    SOFT,
+    finish,
+    new_figure,
+    one_axes,
+    say,
+    styled,
+)
+from eurosat_lib.tables.words import SHORT, factor_value, plural
+from eurosat_lib.widgets.pictures import figure_png, freeze, line
+from eurosat_lib.widgets.shell import view
+
+ANY = "toutes"
+
+
+def fitting(
+    grid: GridSearch, wanted: Mapping[str, float | None], floor: float = 0.0
+) -> list[Candidate]:
+    """List the points that have the wanted values and reach a score, best first.
+
+    Args:
+        grid: the trials.
+        wanted: factor -> its value, ``None`` for any.
+        floor: lowest score, in [0, 1].
+    """
+    return [
+        point
+        for point in grid.ranking
+        if point.score >= floor
+        and all(v in (None, getattr(point.hyperparameters, f)) for f, v in wanted.items())
+    ]
+
+
+@styled
+def curves(point: Candidate) -> Figure:
+    """Draw training and validation of a point, one line per seed."""
+    fig = new_figure(2.5)
+    axes = fig.subplots(1, 2)
+    last = max((len(fit.epochs) for fit in point.fits), default=0)
+    for ax, kind in zip(axes, ("accuracy", "loss"), strict=True):
+        if not last:
+            say(ax, "divergé à la première époque")
+            continue
+        for fit in point.fits:
+            x = [record.epoch for record in fit.epochs]
+            for part, color, dashes in (("train", SOFT, "--"), ("val", BLUE, "-")):
+                y = [getattr(record, f"{part}_{kind}") for record in fit.epochs]
+                label = {"train": "entraînement", "val": "validation"}[part]
+                label = label if fit is point.fits[0] else None
+                ax.plot(x, y, color=color, ls=dashes, marker="o", ms=3.5, label=label)
+        epochs(ax, last)
+        (percent if kind == "accuracy" else decimal)(ax.yaxis)
+        ax.set_ylabel("exactitude (%)" if kind == "accuracy" else "perte (nats)")
+    if last:
+        axes[0].legend(loc="lower right")
+    return finish(fig, point.name, f"Courbes de {point.name}.")
+
+
+class Coordinates:
+    """Parallel coordinates of all points: those that fit in blue, the picked one in orange."""
+
+    def __init__(self, grid: GridSearch) -> None:
+        """Draw all points once."""
+        self.grid, self.points = grid, grid.ranking
+        self.figure = _coordinates(grid)
+        self.lines = self.figure.axes[0].lines[: len(self.points)]
+
+    def draw(self, kept: list[Candidate], picked: Candidate | None) -> bytes:
+        """Return the picture (PNG)."""
+        names = {point.name for point in kept}
+        for one, point in zip(self.lines, self.points, strict=True):
+            chosen, inside = picked is not None and point.name == picked.name, point.name in names
+            one.set_color(ORANGE if chosen else BLUE if inside else RULE)
+            one.set_linewidth(2.6 if chosen else 1.1)
+            one.set_zorder(4 if chosen else 3 if inside else 2)
+        return figure_png(self.figure)
+
+
+@styled
+def _coordinates(grid: GridSearch) -> Figure:
+    fig, ax = one_axes(2.6)
+    scores = [point.score for point in grid.ranking]
+    low, high = min(scores), max(scores)
+    span = max(high - low, 1e-9)
+    for rank, point in enumerate(grid.ranking):
+        places = [_place(grid, f, point) for f in SHORT]
+        # Points that share all values but one would hide each other: a hair apart.
+        shift = 0.03 * (rank / max(len(scores) - 1, 1) - 0.5)
+        ax.plot(range(5), [*(p + shift for p in places), (point.score - low) / span])
+    for x, factor in enumerate(SHORT):
+        values = grid.values(factor)
+        for k, value in enumerate(values):
+            y = k / max(len(values) - 1, 1)
+            text = factor_value(factor, value)
+            ax.annotate(text, (x, y), (-4, 5), textcoords="offset points", ha="right", zorder=5)
+    for y, value in ((0, low), (1, high)):
+        ax.annotate(pct(value), (4, y), (5, 0), textcoords="offset points", va="center")
+    ax.set_xticks(range(5), [*SHORT.values(), "score"])
+    ax.set_yticks([])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.set_xlim(-0.5, 4.5)
+    ax.set_ylim(-0.1, 1.15)
+    for x in range(5):
+        ax.axvline(x, color=SOFT, lw=0.8, zorder=1)
+    return freeze(finish(fig, "Tous les points de la grille", "Coordonnées parallèles."))
+
+
+def _place(grid: GridSearch, factor: str, point: Candidate) -> float:
+    values = grid.values(factor)
+    rank = values.index(getattr(point.hyperparameters, factor))
+    return rank / max(len(values) - 1, 1)
+
+
+@view
+def trials(config: Config, grid: GridSearch) -> Any:
+    """Filter by value and score; pick a trial in the list to see its curves."""
+    import ipywidgets as w
+
+    filters, floor = {f: _values(grid, f) for f in SHORT}, _floor(grid)
+    picks = w.Select(rows=8, layout=w.Layout(width="330px"))
+    chart, lines, drawn = w.Image(format="png"), w.Image(format="png"), Coordinates(grid)
+    text, points = w.HTML(), {point.name: point for point in grid.ranking}
+
+    def kept() -> list[Candidate]:
+        lowest = floor.value if floor.value > floor.min else 0.0
+        return fitting(grid, {factor: box.value for factor, box in filters.items()}, lowest)
+
+    def show(*_: Any) -> None:
+        picked = points.get(picks.value)
+        lines.value = drawn.draw(kept(), picked)
+        chart.value = figure_png(curves(picked)) if picked else b""
+
+    def choose(*_: Any) -> None:
+        found = kept()
+        text.value = line(f"{plural(len(found), 'point')} sur {len(points)}.")
+        with picks.hold_trait_notifications():
+            picks.options = [(f"{pct(point.score)}   {point.name}", point.name) for point in found]
+            picks.value = found[0].name if found else None
+        show()
+
+    for control in (*filters.values(), floor):
+        control.observe(choose, "value")
+    choose()
+    picks.observe(show, "value")
+    row = w.HBox([*filters.values()])
+    return w.VBox([row, floor, text, w.HBox([picks, lines]), chart])
+
+
+def _values(grid: GridSearch, factor: str) -> Any:
+    import ipywidgets as w
+
+    options = {ANY: None} | {factor_value(factor, v): v for v in grid.values(factor)}
+    return w.Dropdown(options=options, description=SHORT[factor], layout=w.Layout(width="170px"))
+
+
+def _floor(grid: GridSearch) -> Any:
+    import ipywidgets as w
+
+    scores = [point.score for point in grid.ranking]
+    low, high = min(scores), max(scores)
+    box = {"readout_format": ".3f", "description": "score ≥"}
+    return w.FloatSlider(value=low, min=low, max=max(high, low + 0.001), step=0.001, **box)
