@@ -4,9 +4,20 @@ What a view computes is in plain functions, tested without a browser; the widget
 Without ipywidgets, and while a report is built, a view is one line of text.
 """
 
+from eurosat_lib.widgets.augmentation import augmentation
+from eurosat_lib.widgets.browse import browse
 from eurosat_lib.widgets.confusion import confusion
 from eurosat_lib.widgets.own_image import own_image
 from eurosat_lib.widgets.risk import threshold
 from eurosat_lib.widgets.sweep import sweep
+from eurosat_lib.widgets.trials import trials
 
-__all__ = ["confusion", "own_image", "sweep", "threshold"]
+__all__ = [
+    "augmentation",
+    "browse",
+    "confusion",
+    "own_image",
+    "sweep",
+    "threshold",
+    "trials",
+]

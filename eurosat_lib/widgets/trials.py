@@ -19,14 +19,14 @@ from eurosat_lib.plots.style import (
     finish,
     new_figure,
     one_axes,
-    say,
     styled,
 )
-from eurosat_lib.tables.words import SHORT, factor_value, plural
+from eurosat_lib.tables.words import SHORT, factor_value, plural, typeset
 from eurosat_lib.widgets.pictures import figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
 ANY = "toutes"
+PARTS = {"train": ("entraînement", SOFT, "--"), "val": ("validation", BLUE, "-")}
 
 
 def fitting(
@@ -47,29 +47,45 @@ def fitting(
     ]
 
 
+class Curves:
+    """Training and validation of a point, one line per seed, on axes that all points share."""
+
+    def __init__(self, grid: GridSearch) -> None:
+        """Draw empty axes once."""
+        self.figure = _axes(grid)
+        self.title = self.figure._suptitle
+
+    def draw(self, point: Candidate) -> bytes:
+        """Return the picture (PNG)."""
+        for ax in self.figure.axes:
+            for one in ax.lines:
+                kind, part, seed = one.get_gid()
+                rows = point.fits[seed].epochs if seed < len(point.fits) else ()
+                values = [getattr(record, f"{part}_{kind}") for record in rows]
+                one.set_data([record.epoch for record in rows], values)
+        note = " : divergé" if point.diverged else ""
+        self.title.set_text(typeset(f"{point.name}{note}"))
+        return figure_png(self.figure)
+
+
 @styled
-def curves(point: Candidate) -> Figure:
-    """Draw training and validation of a point, one line per seed."""
+def _axes(grid: GridSearch) -> Figure:
     fig = new_figure(2.5)
-    axes = fig.subplots(1, 2)
-    last = max((len(fit.epochs) for fit in point.fits), default=0)
-    for ax, kind in zip(axes, ("accuracy", "loss"), strict=True):
-        if not last:
-            say(ax, "divergé à la première époque")
-            continue
-        for fit in point.fits:
-            x = [record.epoch for record in fit.epochs]
-            for part, color, dashes in (("train", SOFT, "--"), ("val", BLUE, "-")):
-                y = [getattr(record, f"{part}_{kind}") for record in fit.epochs]
-                label = {"train": "entraînement", "val": "validation"}[part]
-                label = label if fit is point.fits[0] else None
-                ax.plot(x, y, color=color, ls=dashes, marker="o", ms=3.5, label=label)
-        epochs(ax, last)
+    records = [record for fit in grid.trials for record in fit.epochs]
+    for ax, kind in zip(fig.subplots(1, 2), ("accuracy", "loss"), strict=True):
+        for seed in range(grid.seeds):
+            for part, (name, color, dashes) in PARTS.items():
+                style = {"color": color, "ls": dashes, "marker": "o", "ms": 3.5}
+                label = name if seed == 0 else "_"
+                ax.plot([], [], label=label, gid=(kind, part, seed), **style)
+        values = [getattr(r, f"{part}_{kind}") for r in records for part in PARTS]
+        margin = 0.05 * (max(values) - min(values)) or 0.05
+        ax.set_ylim(min(values) - margin, max(values) + margin)
+        epochs(ax, grid.epochs)
         (percent if kind == "accuracy" else decimal)(ax.yaxis)
         ax.set_ylabel("exactitude (%)" if kind == "accuracy" else "perte (nats)")
-    if last:
-        axes[0].legend(loc="lower right")
-    return finish(fig, point.name, f"Courbes de {point.name}.")
+        ax.legend(loc="best" if kind == "loss" else "lower right")
+    return freeze(finish(fig, "Courbes", "Courbes du point choisi."))
 
 
 class Coordinates:
@@ -135,30 +151,34 @@ def trials(config: Config, grid: GridSearch) -> Any:
 
     filters, floor = {f: _values(grid, f) for f in SHORT}, _floor(grid)
     picks = w.Select(rows=8, layout=w.Layout(width="330px"))
-    chart, lines, drawn = w.Image(format="png"), w.Image(format="png"), Coordinates(grid)
+    chart, lines = w.Image(format="png"), w.Image(format="png")
+    drawn, drawn_curves = Coordinates(grid), Curves(grid)
     text, points = w.HTML(), {point.name: point for point in grid.ranking}
+    listing = {"now": False}  # the list itself is changing: nothing was picked
 
     def kept() -> list[Candidate]:
         lowest = floor.value if floor.value > floor.min else 0.0
         return fitting(grid, {factor: box.value for factor, box in filters.items()}, lowest)
 
     def show(*_: Any) -> None:
-        picked = points.get(picks.value)
-        lines.value = drawn.draw(kept(), picked)
-        chart.value = figure_png(curves(picked)) if picked else b""
+        if not listing["now"]:
+            picked = points.get(picks.value)
+            lines.value = drawn.draw(kept(), picked)
+            chart.value = drawn_curves.draw(picked) if picked else b""
 
     def choose(*_: Any) -> None:
         found = kept()
         text.value = line(f"{plural(len(found), 'point')} sur {len(points)}.")
-        with picks.hold_trait_notifications():
-            picks.options = [(f"{pct(point.score)}   {point.name}", point.name) for point in found]
-            picks.value = found[0].name if found else None
+        listing["now"] = True
+        picks.options = [(f"{pct(point.score)}   {point.name}", point.name) for point in found]
+        picks.index = 0 if found else None
+        listing["now"] = False
         show()
 
     for control in (*filters.values(), floor):
         control.observe(choose, "value")
-    choose()
     picks.observe(show, "value")
+    choose()
     row = w.HBox([*filters.values()])
     return w.VBox([row, floor, text, w.HBox([picks, lines]), chart])
 
