@@ -26,6 +26,7 @@ from eurosat_lib.widgets.pictures import figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
 ANY = "toutes"
+BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}  # behind a label
 PARTS = {"train": ("entraînement", SOFT, "--"), "val": ("validation", BLUE, "-")}
 
 
@@ -124,7 +125,8 @@ def _coordinates(grid: GridSearch) -> Figure:
         for k, value in enumerate(values):
             y = k / max(len(values) - 1, 1)
             text = factor_value(factor, value)
-            ax.annotate(text, (x, y), (-4, 5), textcoords="offset points", ha="right", zorder=5)
+            place = {"xytext": (-4, 5), "textcoords": "offset points", "ha": "right"}
+            ax.annotate(text, (x, y), zorder=5, bbox=BOX, **place)
     for y, value in ((0, low), (1, high)):
         ax.annotate(pct(value), (4, y), (5, 0), textcoords="offset points", va="center")
     ax.set_xticks(range(5), [*SHORT.values(), "score"])
