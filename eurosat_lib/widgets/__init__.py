@@ -4,15 +4,15 @@ What a view computes is in plain functions, tested without a browser; the widget
 Without ipywidgets, and while a report is built, a view is one line of text.
 """
 
-from eurosat_lib.widgets.augmentation import augmentation
-from eurosat_lib.widgets.browse import browse
-from eurosat_lib.widgets.confusion import confusion
+from eurosat_lib.widgets.album import browse
+from eurosat_lib.widgets.bench import augmentation
 from eurosat_lib.widgets.live import train
-from eurosat_lib.widgets.own_image import own_image
+from eurosat_lib.widgets.matrix import confusion
+from eurosat_lib.widgets.overlay import runs
+from eurosat_lib.widgets.points import trials
+from eurosat_lib.widgets.rates import sweep
+from eurosat_lib.widgets.recognition import own_image
 from eurosat_lib.widgets.risk import threshold
-from eurosat_lib.widgets.runs import runs
-from eurosat_lib.widgets.sweep import sweep
-from eurosat_lib.widgets.trials import trials
 
 __all__ = [
     "augmentation",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from eurosat_lib.config import Config
 from eurosat_lib.plots.axes import decimal, epochs, percent
-from eurosat_lib.plots.style import SERIES, finish, one_axes, styled
+from eurosat_lib.plots.style import SERIES, SMALL, finish, one_axes, styled
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
 from eurosat_lib.widgets.pictures import figure_png, freeze, line
 from eurosat_lib.widgets.shell import Missing, view
@@ -70,7 +70,7 @@ class Overlay:
             one.set_data(values.index, values.to_numpy())
             one.set_label(name)
         _scale(ax, tag, list(curves.values()))
-        ax.legend(handles=ax.lines[: len(curves)], loc="best") if curves else None
+        ax.legend(handles=ax.lines[: len(curves)], loc="best", fontsize=SMALL)
         return figure_png(self.figure)
 
 

@@ -10,17 +10,9 @@ from matplotlib.figure import Figure
 from eurosat_lib.config import Config
 from eurosat_lib.french import pct
 from eurosat_lib.grid import Candidate, GridSearch
+from eurosat_lib.plots import style
 from eurosat_lib.plots.axes import decimal, epochs, percent
-from eurosat_lib.plots.style import (
-    BLUE,
-    ORANGE,
-    RULE,
-    SOFT,
-    finish,
-    new_figure,
-    one_axes,
-    styled,
-)
+from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, styled
 from eurosat_lib.tables.words import SHORT, factor_value, plural, typeset
 from eurosat_lib.widgets.pictures import figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
@@ -71,14 +63,14 @@ class Curves:
 
 @styled
 def _axes(grid: GridSearch) -> Figure:
-    fig = new_figure(2.5)
+    fig = style.new_figure(2.5)
     records = [record for fit in grid.trials for record in fit.epochs]
     for ax, kind in zip(fig.subplots(1, 2), ("accuracy", "loss"), strict=True):
         for seed in range(grid.seeds):
             for part, (name, color, dashes) in PARTS.items():
-                style = {"color": color, "ls": dashes, "marker": "o", "ms": 3.5}
+                look = {"color": color, "ls": dashes, "marker": "o", "ms": 3.5}
                 label = name if seed == 0 else "_"
-                ax.plot([], [], label=label, gid=(kind, part, seed), **style)
+                ax.plot([], [], label=label, gid=(kind, part, seed), **look)
         values = [getattr(r, f"{part}_{kind}") for r in records for part in PARTS]
         margin = 0.05 * (max(values) - min(values)) or 0.05
         ax.set_ylim(min(values) - margin, max(values) + margin)
@@ -103,7 +95,7 @@ class Coordinates:
         names = {point.name for point in kept}
         for one, point in zip(self.lines, self.points, strict=True):
             chosen, inside = picked is not None and point.name == picked.name, point.name in names
-            one.set_color(ORANGE if chosen else BLUE if inside else RULE)
+            one.set_color(ORANGE if chosen else BLUE if inside else style.RULE)
             one.set_linewidth(2.6 if chosen else 1.1)
             one.set_zorder(4 if chosen else 3 if inside else 2)
         return figure_png(self.figure)
@@ -111,7 +103,7 @@ class Coordinates:
 
 @styled
 def _coordinates(grid: GridSearch) -> Figure:
-    fig, ax = one_axes(2.6)
+    fig, ax = style.one_axes(2.6)
     scores = [point.score for point in grid.ranking]
     low, high = min(scores), max(scores)
     span = max(high - low, 1e-9)
