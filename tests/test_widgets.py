@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from handmade import GRID, LR_FINDER, OVERLAPS, predictions, tile, trial
 from PIL import Image
 
@@ -16,17 +17,19 @@ from eurosat_lib.grid import Grid
 from eurosat_lib.lr_finder import smooth, suggest
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.progress import FILE_VARIABLE
-from eurosat_lib.transforms import get_augmentation_transforms
+from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 from eurosat_lib.widgets import pictures, rates, recognition, risk, shell
+from eurosat_lib.widgets.activations import activations, filters, layer_names, load_network, show
 from eurosat_lib.widgets.album import Album
 from eurosat_lib.widgets.bench import as_yaml, bench, draws
 from eurosat_lib.widgets.matrix import Cells, behind
 from eurosat_lib.widgets.points import Coordinates, Curves, fitting
 from eurosat_lib.widgets.rates import Chart, read_sweep
+from eurosat_lib.widgets.reach import drawing
 from eurosat_lib.widgets.risk import Curve, keep
 
 SLOW = 2.0  # seconds: ten times what a view may take, so that a busy machine fails nothing
-VIEWS = ["augmentation", "browse", "runs", "train"]
+VIEWS = ["augmentation", "browse", "field", "layers", "runs", "train"]
 
 
 def said(logits, labels):
@@ -189,6 +192,43 @@ def test_draws_are_those_of_training(tiny, blobs, quick):
     assert "valeurs de la configuration" in bench(image, augment, augment, 0)
 
 
+# --- 03: layers, receptive field -------------------------------------------------------------
+
+
+def test_activations_are_those_of_the_layer(tiny, blobs):
+    model, image = DilatedCNN(tiny.model.channels).eval(), blobs.validation.images[0]
+    names = layer_names(model)
+    assert len(names) == 12 and names["étage 1, bloc 1, convolution"] == "stages.0.0"
+    linear = activations(tiny, model, "stages.0.0", image)
+    batch = get_preprocess_transforms(tiny)(torch.from_numpy(image[None]))
+    expected = model.stages[0][0](batch)[0].detach().numpy()
+    assert linear.shape == (4, 16, 16) and np.allclose(linear, expected, atol=1e-5)
+    assert activations(tiny, model, names["étage 1, bloc 1, ReLU"], image).min() == 0
+
+
+def test_filters_are_grey_where_they_are_zero(tiny, blobs, quick):
+    model = DilatedCNN(tiny.model.channels).eval()
+    with torch.no_grad():
+        model.stages[0][0].weight[0].zero_()
+        model.stages[0][0].weight[0, 0, 1, 1] = -2.0  # red, in the middle
+    kernel = filters(model, "stages.0.0")[0]
+    assert kernel[0, 1, 1] == 0 and set(kernel[1:].ravel().tolist()) == {128}
+    html = show(tiny, model, "stages.0.0", blobs.validation.images[0])
+    assert html.count("<figure") == 8 and "filtre 1" in html
+    assert "filtre" not in show(tiny, model, "stages.0.2", blobs.validation.images[0])
+
+
+def test_without_a_checkpoint_the_network_is_untrained(on_blobs, blobs, monkeypatch):
+    monkeypatch.setattr("eurosat_lib.widgets.activations.load_dataset", lambda config: blobs)
+    assert "non entraîné" in load_network(on_blobs)[1]
+
+
+def test_the_square_is_the_receptive_field_around_its_output(blobs):
+    html = drawing(blobs.train.images[0], size=50, side=20, row=6, column=0)
+    assert "width:80.0px;height:80.0px" in html  # 4 CSS pixels each
+    assert "top:244.0px;left:148.0px" in html  # centre: 180 + 4 x (4 x 6 + 2) and 180 + 4 x 2
+
+
 # --- 04: the sweep ---------------------------------------------------------------------------
 
 
@@ -231,7 +271,7 @@ def test_trials_are_filtered_by_value_and_score():
     ranking = GRID.ranking
     best = ranking[0]
     assert fitting(GRID, {}) == ranking
-    same = fitting(GRID, {"lr": best.hyperparameters.lr, "weight_decay": None})
+    same = fitting(GRID, {"lr": best.hyperparameters.lr})
     assert same and all(p.hyperparameters.lr == best.hyperparameters.lr for p in same)
     assert fitting(GRID, {}, best.score) == [p for p in ranking if p.score >= best.score]
 

@@ -4,6 +4,7 @@ What a view computes is in plain functions, tested without a browser; the widget
 Without ipywidgets, and while a report is built, a view is one line of text.
 """
 
+from eurosat_lib.widgets.activations import layers
 from eurosat_lib.widgets.album import browse
 from eurosat_lib.widgets.bench import augmentation
 from eurosat_lib.widgets.live import train
@@ -11,6 +12,7 @@ from eurosat_lib.widgets.matrix import confusion
 from eurosat_lib.widgets.overlay import runs
 from eurosat_lib.widgets.points import trials
 from eurosat_lib.widgets.rates import sweep
+from eurosat_lib.widgets.reach import field
 from eurosat_lib.widgets.recognition import own_image
 from eurosat_lib.widgets.risk import threshold
 
@@ -18,6 +20,8 @@ __all__ = [
     "augmentation",
     "browse",
     "confusion",
+    "field",
+    "layers",
     "own_image",
     "runs",
     "sweep",

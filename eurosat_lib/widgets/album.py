@@ -13,12 +13,14 @@ from eurosat_lib.data.audit import Duplicates, Overlaps
 from eurosat_lib.data.audit.measures import Measures, measure
 from eurosat_lib.data.audit.tiles import Tiles
 from eurosat_lib.french import nombre
+from eurosat_lib.plots.pictures import break_name
 from eurosat_lib.stages.core import latest
 from eurosat_lib.tables.words import plural
 from eurosat_lib.widgets.pictures import gallery, line
 from eurosat_lib.widgets.shell import view
 
 PAGE = 24  # pictures
+ALL = -1  # in the place of a class
 SPLITS = {"entraînement": "train", "validation": "validation"}  # the test is not for looking at
 FINDINGS = {
     "toutes": "all",
@@ -75,7 +77,8 @@ class Album:
         if not len(rows):
             return line("Aucune image ne correspond à ce choix.")
         captions = [
-            f"{self.dataset.classes[images.labels[row]]}\n{images.names[row]}" for row in shown
+            f"{break_name(self.dataset.classes[images.labels[row]])}\n{images.names[row]}"
+            for row in shown
         ]
         first, last = nombre(number * PAGE + 1), nombre(number * PAGE + len(shown))
         head = line(f"{plural(len(rows), 'image')} ; de {first} à {last} :")
@@ -101,7 +104,7 @@ def browse(config: Config) -> Any:
     for split in SPLITS.values():
         album.measured(split)  # seconds now, so that no choice waits later
     split = w.Dropdown(options=SPLITS, description="split")
-    labels = {"toutes": None} | {name: k for k, name in enumerate(dataset.classes)}
+    labels = {"toutes": ALL} | {name: k for k, name in enumerate(dataset.classes)}
     label = w.Dropdown(options=labels, description="classe")
     offered = {
         name: key for name, key in FINDINGS.items() if key not in known or known[key] is not None
@@ -116,7 +119,7 @@ def browse(config: Config) -> Any:
 def _connect(album: Album, choices: tuple[Any, Any, Any], page: Any, shown: Any) -> Callable:
     def draw(*_: Any) -> None:
         split, label, finding = (choice.value for choice in choices)
-        rows = album.rows(split, label, finding)
+        rows = album.rows(split, None if label == ALL else label, finding)
         page.max = max(1, -(-len(rows) // PAGE))
         shown.value = album.page(split, rows, page.value - 1)
 

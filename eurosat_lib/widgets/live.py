@@ -19,7 +19,7 @@ from eurosat_lib.progress import heard_by
 from eurosat_lib.stages.final import final_plan
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
 from eurosat_lib.training.final import Training
-from eurosat_lib.widgets.pictures import figure_png, freeze, line
+from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
 LINES = {"train": ("entraînement", SOFT, "--"), "val": ("validation", BLUE, "-")}
@@ -128,10 +128,13 @@ def _axes(planned: int) -> Figure:
 def describe(job: Job, run: Mapping[str, pd.Series], planned: int) -> str:
     """Say in French how far the training is."""
     accuracy = run.get("val/accuracy", pd.Series(dtype=float))
+    ready = "Prêt. L’entraînement se fait en arrière-plan : le notebook reste utilisable."
+    if len(accuracy) == planned:
+        ready = "Déjà entraîné ainsi : le bouton relit ce résultat."
     done = f"époque {nombre(len(accuracy))} sur {nombre(planned)}"
     best = f", meilleure validation {pct(accuracy.max())}" if len(accuracy) else ""
     return {
-        "idle": "Prêt. L’entraînement se fait en arrière-plan : le notebook reste utilisable.",
+        "idle": ready,
         "running": f"En cours : {done}{best}.",
         "stopped": f"Arrêté : {done}{best}. Reprendre continue après la dernière époque entière.",
         "done": f"Terminé : {done}{best}. La cellule suivante relit ce résultat.",
@@ -158,7 +161,7 @@ class Live:
         self.job, self.curves = Job(lambda: stages.train(config), self._hear), Curves(plan.epochs)
         self.button = w.Button(button_style="primary")
         self.bar = w.IntProgress(max=1, layout=w.Layout(width="320px"))
-        self.text, self.picture = w.HTML(), w.Image(format="png")
+        self.text, self.picture = w.HTML(), w.Image(format="png", width=SHOWN)
         self.button.on_click(self._press)
         row = w.HBox([self.button, self.bar])
         self.box = w.VBox([row, self.text, self.picture])

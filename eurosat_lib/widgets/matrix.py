@@ -12,6 +12,8 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.french import pct
+from eurosat_lib.plots.pictures import break_name
+from eurosat_lib.plots.style import INK
 from eurosat_lib.stages.final import kept_predictions
 from eurosat_lib.tables.words import plural
 from eurosat_lib.widgets.pictures import gallery, line
@@ -20,6 +22,7 @@ from eurosat_lib.widgets.shell import view
 SHOWN = 24  # pictures at most
 ORDERS = {"les plus sûres d’abord": -1, "les moins sûres d’abord": 1}
 SHADES = 5  # of a colour
+EMPTY = "#f6f7f9"  # a cell without images
 
 
 def behind(found: Predictions, truth: int, guess: int, sign: int = -1) -> np.ndarray:
@@ -102,6 +105,10 @@ def _first(evaluation: Evaluation) -> tuple[int, int]:
     return (names.index(found[0][0]), names.index(found[0][1])) if found else (0, 0)
 
 
+def _short(name: str) -> str:
+    return break_name(name).replace("\n", "<br>")
+
+
 def _board(evaluation: Evaluation, on_click: Any) -> Any:
     import ipywidgets as w
 
@@ -109,13 +116,13 @@ def _board(evaluation: Evaluation, on_click: Any) -> Any:
     shares = counts / counts.sum(1, keepdims=True).clip(1)
     styles: dict[str, Any] = {}
     head = '<div style="font-size:10px;line-height:1.1;overflow-wrap:anywhere">{}</div>'
-    children = [w.HTML(), *(w.HTML(head.format(name)) for name in evaluation.classes)]
+    children = [w.HTML(), *(w.HTML(head.format(_short(name))) for name in evaluation.classes)]
     for truth, name in enumerate(evaluation.classes):
-        children.append(w.HTML(head.format(name)))
+        children.append(w.HTML(head.format(_short(name))))
         for guess in range(len(evaluation.classes)):
-            colour = shade(shares[truth, guess], truth == guess)
-            style = styles.setdefault(colour, w.ButtonStyle(button_color=colour))
             count = counts[truth, guess]
+            colour = shade(shares[truth, guess], truth == guess) if count else EMPTY
+            style = styles.setdefault(colour, w.ButtonStyle(button_color=colour, text_color=INK))
             cell = w.Button(description=str(count or "·"), layout=box, style=style)
             cell.tooltip = f"{name} → {evaluation.classes[guess]}"
             cell.on_click(lambda _, t=truth, g=guess: on_click(t, g))

@@ -14,7 +14,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.plots.axes import decimal, epochs, percent
 from eurosat_lib.plots.style import SERIES, SMALL, finish, one_axes, styled
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
-from eurosat_lib.widgets.pictures import figure_png, freeze, line
+from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import Missing, view
 
 MOST = 8  # runs at once
@@ -115,7 +115,7 @@ def runs(config: Config) -> Any:
     picks = w.SelectMultiple(options=names, rows=12, layout=w.Layout(width="420px"))
     tag = w.Dropdown(options=TAGS, description="mesure")
     again = w.Button(description="Relire runs/")
-    picture, text = w.Image(format="png"), w.HTML()
+    picture, text = w.Image(format="png", width=SHOWN), w.HTML()
 
     def draw(*_: Any) -> None:
         chosen = picks.value[:MOST]

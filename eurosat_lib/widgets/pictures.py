@@ -12,11 +12,12 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
-from eurosat_lib.plots.style import ORANGE
+from eurosat_lib.plots.style import ORANGE, WIDTH
 from eurosat_lib.tables.words import typeset
 
 SIDE = 104  # CSS pixels of a picture in a gallery
 DPI = 96  # of a figure
+SHOWN = round(WIDTH * DPI)  # CSS pixels of its width
 
 
 def png(image: np.ndarray) -> bytes:
@@ -98,6 +99,7 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.55) -> np.n
 
 def freeze(figure: Figure) -> Figure:
     """Lay a figure out once and for all: drawn again after a change, it takes a moment only."""
+    figure.get_layout_engine().set(rect=(0.02, 0, 0.98, 1))  # ticks may grow a little
     for _ in range(2):  # the first drawing writes the ticks that the second makes room for
         figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -14,7 +14,7 @@ from eurosat_lib.plots import style
 from eurosat_lib.plots.axes import decimal, epochs, percent
 from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, styled
 from eurosat_lib.tables.words import SHORT, factor_value, plural, typeset
-from eurosat_lib.widgets.pictures import figure_png, freeze, line
+from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
 ANY = "toutes"
@@ -22,21 +22,19 @@ BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}  # 
 PARTS = {"train": ("entraînement", SOFT, "--"), "val": ("validation", BLUE, "-")}
 
 
-def fitting(
-    grid: GridSearch, wanted: Mapping[str, float | None], floor: float = 0.0
-) -> list[Candidate]:
+def fitting(grid: GridSearch, wanted: Mapping[str, float], floor: float = 0.0) -> list[Candidate]:
     """List the points that have the wanted values and reach a score, best first.
 
     Args:
         grid: the trials.
-        wanted: factor -> its value, ``None`` for any.
+        wanted: factor -> its value.
         floor: lowest score, in [0, 1].
     """
     return [
         point
         for point in grid.ranking
         if point.score >= floor
-        and all(v in (None, getattr(point.hyperparameters, f)) for f, v in wanted.items())
+        and all(v == getattr(point.hyperparameters, f) for f, v in wanted.items())
     ]
 
 
@@ -145,14 +143,15 @@ def trials(config: Config, grid: GridSearch) -> Any:
 
     filters, floor = {f: _values(grid, f) for f in SHORT}, _floor(grid)
     picks = w.Select(rows=8, layout=w.Layout(width="330px"))
-    chart, lines = w.Image(format="png"), w.Image(format="png")
+    chart, lines = w.Image(format="png", width=SHOWN), w.Image(format="png", width=SHOWN)
     drawn, drawn_curves = Coordinates(grid), Curves(grid)
     text, points = w.HTML(), {point.name: point for point in grid.ranking}
     listing = {"now": False}  # the list itself is changing: nothing was picked
 
     def kept() -> list[Candidate]:
         lowest = floor.value if floor.value > floor.min else 0.0
-        return fitting(grid, {factor: box.value for factor, box in filters.items()}, lowest)
+        wanted = {factor: box.value for factor, box in filters.items() if box.value != ANY}
+        return fitting(grid, wanted, lowest)
 
     def show(*_: Any) -> None:
         if not listing["now"]:
@@ -180,7 +179,7 @@ def trials(config: Config, grid: GridSearch) -> Any:
 def _values(grid: GridSearch, factor: str) -> Any:
     import ipywidgets as w
 
-    options = {ANY: None} | {factor_value(factor, v): v for v in grid.values(factor)}
+    options = {ANY: ANY} | {factor_value(factor, v): v for v in grid.values(factor)}
     return w.Dropdown(options=options, description=SHORT[factor], layout=w.Layout(width="170px"))
 
 

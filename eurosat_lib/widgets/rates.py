@@ -17,7 +17,7 @@ from eurosat_lib.plots.lr import HEADROOM, SHADES
 from eurosat_lib.plots.style import ORANGE, finish, one_axes, styled
 from eurosat_lib.stages.choice import ChosenLR, choose_lr, chosen_lr, forget_lr
 from eurosat_lib.tables.words import FAULTS, RULES, power
-from eurosat_lib.widgets.pictures import figure_png, freeze, line
+from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
 MEDIAN = "median"  # of all rules
@@ -149,7 +149,7 @@ def sweep(config: Config, result: LRFinder) -> Any:
     rule = w.Dropdown(options=CHOICES, value=MEDIAN, description="règle", **wide)
     use = w.Button(description="Utiliser ce LR", button_style="primary")
     undo = w.Button(description="Annuler le choix")
-    text, picture, kept = w.HTML(), w.Image(format="png"), w.HTML()
+    text, picture, kept = w.HTML(), w.Image(format="png", width=SHOWN), w.HTML()
 
     def draw(*_: Any) -> None:
         found, picture.value = chart.read(smoothing.value, rule.value)

@@ -15,7 +15,7 @@ from eurosat_lib.plots.axes import percent
 from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, one_axes, styled
 from eurosat_lib.stages.final import kept_predictions
 from eurosat_lib.tables.words import plural
-from eurosat_lib.widgets.pictures import figure_png, freeze, line
+from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
 
@@ -49,7 +49,7 @@ def keep(found: Predictions, threshold: float) -> Kept:
 def describe(kept: Kept, level: float) -> str:
     """Say in French what a threshold does."""
     if not kept.answered:
-        return f"Seuil {pct(kept.threshold)} : le réseau ne répond plus à aucune image."
+        return f"Seuil {pct(kept.threshold)} : le réseau ne répondrait à aucune image."
     bounds = intervalle(wilson(kept.errors, kept.answered, level))
     return (
         f"Seuil <b>{pct(kept.threshold)}</b> : le réseau répond à "
@@ -104,7 +104,7 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
         description="confiance ≥",
         layout=w.Layout(width="500px"),
     )
-    text, picture = w.HTML(), w.Image(format="png")
+    text, picture = w.HTML(), w.Image(format="png", width=SHOWN)
 
     def draw(*_: Any) -> None:
         kept, picture.value = curve.move(slider.value)
