@@ -116,6 +116,7 @@ class LiveRun:
         """Log one epoch under the tags of ``TRAINING_TAGS``; the step is the epoch, from 1."""
         for tag, name in TRAINING_TAGS.items():
             self.scalar(tag, record[name], int(record["epoch"]))
+        self._writer.flush()  # whoever watches the run sees the epoch now
 
     def hparams(
         self, values: Mapping[str, float | int | str], metrics: Mapping[str, float]

@@ -20,7 +20,7 @@ class GridSearch(Record):
 
     trials: tuple[Fit, ...]
     epochs: int
-    origin: str  # where the learning rates come from: "config", "lr_finder", "fallback", "grid"
+    origin: str  # where the learning rates come from: "config", "chosen_lr", "lr_finder" …
 
     @property
     def ranking(self) -> list[Candidate]:

@@ -4,8 +4,8 @@
 outputs. Otherwise a tqdm bar in JupyterLab, lines on standard error elsewhere.
 """
 
-from eurosat_lib.progress.bars import Bar, announce, progress
+from eurosat_lib.progress.bars import Bar, announce, heard_by, progress
 from eurosat_lib.progress.display import Display, duration
 from eurosat_lib.progress.sinks import FILE_VARIABLE
 
-__all__ = ["FILE_VARIABLE", "Bar", "Display", "announce", "duration", "progress"]
+__all__ = ["FILE_VARIABLE", "Bar", "Display", "announce", "duration", "heard_by", "progress"]

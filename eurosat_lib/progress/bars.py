@@ -7,11 +7,26 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 from eurosat_lib.progress.sinks import Sink, current_sink
 
 _numbers = itertools.count(1)
+_listener: ContextVar[Sink | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def heard_by(sink: Sink) -> Iterator[None]:
+    """Send what is said in this thread to a sink instead of the place's own.
+
+    What its ``feed`` raises, other than ``OSError`` and ``ValueError``, stops the work.
+    """
+    token = _listener.set(sink)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 class Bar:
@@ -59,7 +74,7 @@ def progress(label: str, total: int, unit: str) -> Iterator[Bar]:
                 ...
                 bar.advance(note=f"val {accuracy:.1%}")
     """
-    bar = Bar(label, total, unit, current_sink())
+    bar = Bar(label, total, unit, _listener.get() or current_sink())
     try:
         yield bar
     finally:
@@ -68,7 +83,7 @@ def progress(label: str, total: int, unit: str) -> Iterator[Bar]:
 
 def announce(text: str) -> None:
     """Say one line where the bars are shown."""
-    _emit(current_sink(), "announce", {"text": text})
+    _emit(_listener.get() or current_sink(), "announce", {"text": text})
 
 
 def _emit(sink: Sink, kind: str, fields: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
+from eurosat_lib.stages.choice import choose_lr, chosen_lr, forget_lr
 from eurosat_lib.stages.core import latest, provenance, scope
 from eurosat_lib.stages.errors import analyse_errors, explain_predictions, measure_robustness
 from eurosat_lib.stages.exploration import (
@@ -64,4 +65,13 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "compare_splits": compare_splits,
 }
 
-__all__ = ["STAGES", "latest", "provenance", "scope", *STAGES]
+__all__ = [
+    "STAGES",
+    "choose_lr",
+    "chosen_lr",
+    "forget_lr",
+    "latest",
+    "provenance",
+    "scope",
+    *STAGES,
+]

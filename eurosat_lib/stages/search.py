@@ -15,6 +15,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.lr_finder import LRFinder, grid_rates
 from eurosat_lib.progress import Bar, progress
 from eurosat_lib.stages import cache, publish
+from eurosat_lib.stages.choice import chosen_lr
 from eurosat_lib.stages.core import FITTING, fallback_point, latest, run_stage
 from eurosat_lib.training import Fit, Hyperparameters, Plan, fit
 
@@ -35,11 +36,11 @@ def refined_grid_search(config: Config) -> grid.RefinedGrid:
 
 def grid_plans(config: Config) -> tuple[list[Plan], str]:
     """List the trials of the grid, and where their learning rates come from."""
-    found = latest(config, LRFinder)
-    choice = found.choice if found else None
+    found, picked = latest(config, LRFinder), chosen_lr(config)
+    choice = picked.lr if picked else found.choice if found else None
     points = grid.grid_points(config, grid_rates(config, choice))
-    origin = "config" if config.grid.lr else "lr_finder" if choice else "fallback"
-    return _plans(config, points, config.grid), origin
+    origin = "chosen_lr" if picked else "lr_finder" if choice else "fallback"
+    return _plans(config, points, config.grid), "config" if config.grid.lr else origin
 
 
 def refined_plans(config: Config) -> tuple[list[Plan], str]:

@@ -17,6 +17,7 @@ SHORT = {"lr": "LR", "weight_decay": "WD", "dilation_stage3": "D", "blocks_per_s
 ORIGINS = {
     "config": "configuration",
     "lr_finder": "LR finder",
+    "chosen_lr": "choix à la main",
     "grid_search": "grille",
     "refined_grid_search": "grille resserrée",
     "compare_finalists": "finalistes",

@@ -1,0 +1,131 @@
+"""Notebook 07: a confusion matrix whose cells open the images behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+
+from eurosat_lib.config import Config
+from eurosat_lib.data import EuroSAT, load_dataset
+from eurosat_lib.evaluation import Evaluation, Predictions
+from eurosat_lib.french import pct
+from eurosat_lib.plots.pictures import break_name
+from eurosat_lib.plots.style import INK
+from eurosat_lib.stages.final import kept_predictions
+from eurosat_lib.tables.words import plural
+from eurosat_lib.widgets.pictures import gallery, line
+from eurosat_lib.widgets.shell import view
+
+SHOWN = 24  # pictures at most
+ORDERS = {"les plus sûres d’abord": -1, "les moins sûres d’abord": 1}
+SHADES = 5  # of a colour
+EMPTY = "#f6f7f9"  # a cell without images
+
+
+def behind(found: Predictions, truth: int, guess: int, sign: int = -1) -> np.ndarray:
+    """Find the test images of one cell of the matrix.
+
+    Args:
+        found: logits of the test images.
+        truth: row, the true class.
+        guess: column, the predicted class.
+        sign: -1 for the most confident first, 1 for the least.
+
+    Returns:
+        int64 (n,), rows of ``found``.
+    """
+    rows = np.flatnonzero((found.labels == truth) & (found.predicted == guess))
+    confidence = found.probabilities[rows, guess]
+    return rows[np.argsort(sign * confidence, kind="stable")]
+
+
+class Cells:
+    """Describe and show the images of a cell."""
+
+    def __init__(self, dataset: EuroSAT, found: Predictions) -> None:
+        """Find where each predicted image lies in the test split."""
+        self.dataset, self.found = dataset, found
+        place = {name: index for index, name in enumerate(dataset.test.names)}
+        self.index = np.array([place[str(name)] for name in found.names])
+
+    def show(self, truth: int, guess: int, sign: int = -1) -> str:
+        """Return HTML: how many images, and the first of them."""
+        rows = behind(self.found, truth, guess, sign)
+        true, said = self.dataset.classes[truth], self.dataset.classes[guess]
+        what = f"<b>{true}</b>, bien classées" if truth == guess else f"<b>{true} → {said}</b>"
+        if not len(rows):
+            return line(f"{what} : aucune image.")
+        cut = f", {SHOWN} montrées" if len(rows) > SHOWN else ""
+        rows = rows[:SHOWN]
+        shares = self.found.probabilities[rows]
+        captions = [
+            f"{pct(p[guess])}" + (f"\nvrai : {pct(p[truth])}" if truth != guess else "")
+            for p in shares
+        ]
+        images = self.dataset.test.images[self.index[rows]]
+        count = int(((self.found.labels == truth) & (self.found.predicted == guess)).sum())
+        return line(f"{what} : {plural(count, 'image')}{cut}.") + gallery(images, captions)
+
+
+def shade(share: float, hit: bool) -> str:
+    """Return the colour of a cell: blue for hits, orange for errors, by share of the row."""
+    level = int(np.ceil(SHADES * min(share if hit else share / 0.25, 1)))
+    return to_hex(colormaps["Blues" if hit else "Oranges"](0.5 * level / SHADES))
+
+
+@view
+def confusion(config: Config, evaluation: Evaluation) -> Any:
+    """Open the images behind a cell by a click, sorted by confidence."""
+    import ipywidgets as w
+
+    cells = Cells(load_dataset(config), kept_predictions(config, evaluation))
+    order = w.ToggleButtons(options=ORDERS, style={"button_width": "190px"})
+    shown, state = w.HTML(), {"cell": _first(evaluation)}
+
+    def draw(*_: Any) -> None:
+        shown.value = cells.show(*state["cell"], order.value)
+
+    def open_cell(truth: int, guess: int) -> None:
+        state["cell"] = (truth, guess)
+        draw()
+
+    order.observe(draw, "value")
+    draw()
+    hint = w.HTML(line("Lignes : classe vraie. Colonnes : classe prédite. Cliquer sur un nombre."))
+    return w.VBox([hint, _board(evaluation, open_cell), order, shown])
+
+
+def _first(evaluation: Evaluation) -> tuple[int, int]:
+    """Open the most frequent confusion, or the first class if there is no error."""
+    found = evaluation.confusions()
+    names = evaluation.classes
+    return (names.index(found[0][0]), names.index(found[0][1])) if found else (0, 0)
+
+
+def _short(name: str) -> str:
+    return break_name(name).replace("\n", "<br>")
+
+
+def _board(evaluation: Evaluation, on_click: Any) -> Any:
+    import ipywidgets as w
+
+    box, counts = w.Layout(width="auto", margin="0", padding="0"), np.array(evaluation.confusion)
+    shares = counts / counts.sum(1, keepdims=True).clip(1)
+    styles: dict[str, Any] = {}
+    head = '<div style="font-size:10px;line-height:1.1;overflow-wrap:anywhere">{}</div>'
+    children = [w.HTML(), *(w.HTML(head.format(_short(name))) for name in evaluation.classes)]
+    for truth, name in enumerate(evaluation.classes):
+        children.append(w.HTML(head.format(_short(name))))
+        for guess in range(len(evaluation.classes)):
+            count = counts[truth, guess]
+            colour = shade(shares[truth, guess], truth == guess) if count else EMPTY
+            style = styles.setdefault(colour, w.ButtonStyle(button_color=colour, text_color=INK))
+            cell = w.Button(description=str(count or "·"), layout=box, style=style)
+            cell.tooltip = f"{name} → {evaluation.classes[guess]}"
+            cell.on_click(lambda _, t=truth, g=guess: on_click(t, g))
+            children.append(cell)
+    columns = f"110px repeat({len(evaluation.classes)}, minmax(34px, 64px))"
+    return w.GridBox(children, layout=w.Layout(grid_template_columns=columns, grid_gap="2px"))

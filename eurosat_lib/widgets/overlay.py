@@ -1,0 +1,137 @@
+"""Notebook 06: any runs of ``runs/`` over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from eurosat_lib.config import Config
+from eurosat_lib.plots.axes import decimal, epochs, percent
+from eurosat_lib.plots.style import SERIES, SMALL, finish, one_axes, styled
+from eurosat_lib.tracking import TRAINING_TAGS, read_run
+from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
+from eurosat_lib.widgets.shell import Missing, view
+
+MOST = 8  # runs at once
+LINES = ("-", "--")  # the second round of colours is dashed
+TAGS = {
+    "exactitude de validation": "val/accuracy",
+    "perte de validation": "val/loss",
+    "exactitude d’entraînement": "train/accuracy",
+    "perte d’entraînement": "train/loss",
+    "norme du gradient": "train/grad_norm",
+}
+
+
+def find_runs(folder: Path) -> list[str]:
+    """List the trainings below a folder of TensorBoard runs, by their path in it."""
+    events = folder.rglob("events.out.tfevents.*")
+    found = {path.parent.relative_to(folder).as_posix() for path in events}
+    return sorted(name for name in found if not _is_no_training(name))
+
+
+def _is_no_training(name: str) -> bool:
+    stages = ("lr_finder", "overfit_small", "explore_dataset", "evaluate")
+    return any(part in stages for part in name.split("/"))
+
+
+class Runs:
+    """Read runs once; a run that goes on is read again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder ``runs``."""
+        self.folder = folder
+        self._read: dict[str, tuple[int, dict[str, pd.Series]]] = {}
+
+    def series(self, name: str, tag: str) -> pd.Series:
+        """Return one tag of a run: values indexed by epoch; empty without it."""
+        size = sum(p.stat().st_size for p in (self.folder / name).glob("events*"))
+        if self._read.get(name, (None,))[0] != size:
+            self._read[name] = (size, read_run(self.folder / name, TRAINING_TAGS))
+        return self._read[name][1].get(tag, pd.Series(dtype=float))
+
+
+class Overlay:
+    """One axes on which runs come and go."""
+
+    def __init__(self) -> None:
+        """Draw it empty."""
+        self.figure = _axes()
+
+    def draw(self, tag: str, curves: Mapping[str, pd.Series]) -> bytes:
+        """Return the picture (PNG) of one tag of some runs."""
+        ax = self.figure.axes[0]
+        for one, (name, values) in zip(ax.lines, _padded(curves), strict=True):
+            one.set_data(values.index, values.to_numpy())
+            one.set_label(name)
+        _scale(ax, tag, list(curves.values()))
+        ax.legend(handles=ax.lines[: len(curves)], loc="best", fontsize=SMALL)
+        return figure_png(self.figure)
+
+
+def _padded(curves: Mapping[str, pd.Series]) -> list[tuple[str, pd.Series]]:
+    empty = [("_", pd.Series(dtype=float))] * (MOST - len(curves))
+    return [*curves.items(), *empty]
+
+
+def _scale(ax: Axes, tag: str, curves: Sequence[pd.Series]) -> None:
+    filled = [values for values in curves if len(values)]
+    ax.relim()
+    ax.autoscale(axis="y")
+    ax.set_ylabel(next(text for text, known in TAGS.items() if known == tag))
+    (percent if tag.endswith("accuracy") else decimal)(ax.yaxis)
+    if filled:
+        epochs(ax, max(2, *(int(values.index.max()) for values in filled)))
+
+
+@styled
+def _axes() -> Figure:
+    fig, ax = one_axes(3.0)
+    for rank in range(MOST):
+        style = {"color": SERIES[rank % len(SERIES)], "ls": LINES[rank // len(SERIES)]}
+        ax.plot([], [], marker="o", ms=3.5, **style)
+    ax.set_ylabel("exactitude de validation")
+    ax.set_ylim(0.001, 0.999)
+    decimal(ax.yaxis)
+    epochs(ax, 10)
+    return freeze(finish(fig, "Les runs choisis", "Courbes des runs choisis."))
+
+
+@view
+def runs(config: Config) -> Any:
+    """Choose up to eight runs, of this run's folder and of others, and what to compare."""
+    import ipywidgets as w
+
+    folder = Path(config.paths.root) / "runs"
+    names = find_runs(folder)
+    if not names:
+        raise Missing("aucun run dans runs/ ; exécuter d’abord le notebook 05_grid ou 06_train.")
+    reader, overlay = Runs(folder), Overlay()
+    picks = w.SelectMultiple(options=names, rows=12, layout=w.Layout(width="420px"))
+    tag = w.Dropdown(options=TAGS, description="mesure")
+    again = w.Button(description="Relire runs/")
+    picture, text = w.Image(format="png", width=SHOWN), w.HTML()
+
+    def draw(*_: Any) -> None:
+        chosen = picks.value[:MOST]
+        picture.value = overlay.draw(tag.value, {n: reader.series(n, tag.value) for n in chosen})
+        more = f" (les {MOST} premiers sont tracés)" if len(picks.value) > MOST else ""
+        text.value = line(f"Ctrl ou Maj pour en choisir plusieurs{more}.")
+
+    def reread(*_: Any) -> None:
+        kept = picks.value
+        picks.options = find_runs(folder)
+        picks.value = [name for name in kept if name in picks.options]
+        draw()
+
+    picks.observe(draw, "value")
+    tag.observe(draw, "value")
+    again.on_click(reread)
+    trained = [name for name in names if "train" in name.split("/")]
+    picks.value = (trained or names)[:1]
+    return w.VBox([w.HBox([picks, w.VBox([tag, again, text])]), picture])

@@ -1,0 +1,70 @@
+"""What all views share: where they can be shown, and the line that stands for one elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from importlib.util import find_spec
+from typing import Any, ParamSpec, TypeVar
+
+from eurosat_lib.config import Config
+from eurosat_lib.errors import UserError
+from eurosat_lib.progress import FILE_VARIABLE
+from eurosat_lib.record import Record
+from eurosat_lib.stages.core import latest
+from eurosat_lib.tables.words import typeset
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=Record)
+
+ELSEWHERE = "Vue interactive : ouvrir ce notebook dans JupyterLab et exécuter cette cellule."
+ABSENT = "Vue interactive indisponible : ipywidgets n’est pas installé (pip install ipywidgets)."
+
+
+class Note:
+    """A line in the place of a view."""
+
+    def __init__(self, text: str) -> None:
+        """Keep the text, with French spacing."""
+        self.text = typeset(text)
+
+    def __repr__(self) -> str:
+        """Return the text: what a notebook shows."""
+        return self.text
+
+
+class Missing(Exception):
+    """A view lacks the result of a notebook; the text is French, for the reader."""
+
+
+def view(build: Callable[P, Any]) -> Callable[P, Any]:
+    """Make a view: a widget where one can be moved, a line that says why not elsewhere.
+
+    While a report is built (``EUROSAT_PROGRESS`` is set) nothing is computed for it.
+    """
+
+    @wraps(build)
+    def show(*args: P.args, **kwargs: P.kwargs) -> Any:
+        if os.environ.get(FILE_VARIABLE):
+            return Note(ELSEWHERE)
+        if find_spec("ipywidgets") is None:
+            return Note(ABSENT)
+        try:
+            return build(*args, **kwargs)
+        except (Missing, UserError) as error:
+            return Note(f"Vue interactive indisponible : {error}")
+
+    return show
+
+
+def needed(config: Config, kind: type[R], notebook: str) -> R:
+    """Return the run's result of a stage.
+
+    Raises:
+        Missing: there is none; names the notebook that makes it.
+    """
+    found = latest(config, kind)
+    if found is None:
+        raise Missing(f"exécuter d’abord le notebook {notebook}.")
+    return found
