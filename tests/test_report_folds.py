@@ -36,6 +36,7 @@ def page(tmp_path_factory):
         code("table(t)", numbers("En plus", name="plus", detail=True)),
         code("table(u)", numbers("Reste", name="reste")),
         code("figure(h)", curve("Encore gardée")),
+        markdown("Ce qui suit.", "detail"),
         code("figure(i)", curve("Encore en plus", detail=True)),
         markdown("> **D1.** Quel **dataset** utilisez-vous ?"),
         code("answer('D1')", answer_output("D1", reply)),
@@ -85,6 +86,7 @@ def test_paper_names_what_it_leaves_out(page):
     assert not printed.xpath("//details[@class='detail']")
     lines = [spoken(e) for e in printed.find_class("elsewhere")]
     assert lines == ["Version HTML : figure S1 et tableau S1.", "Version HTML : figure S2."]
+    assert "Ce qui suit." in spoken(page) and "Ce qui suit." not in spoken(printed)
     (note,) = printed.find_class("supplements")
     assert "2 figures et 1 tableau de plus" in spoken(note)
     assert not page.find_class("supplements") and not page.find_class("elsewhere")

@@ -21,8 +21,7 @@ def fold(main: HtmlElement) -> None:
     for item in main.xpath(".//*[@data-detail]"):
         del item.attrib["data-detail"]
         caption = next(item.iter("figcaption", "caption"))
-        details = lxml.html.Element("details", {"class": "detail", "data-cell": ""})
-        del details.attrib["data-cell"]
+        details = lxml.html.Element("details", {"class": "detail"})
         summary = lxml.html.Element("summary", {"id": f"{item.get('id')}-legende"})
         summary.text = caption.text
         summary.extend(list(caption))
@@ -35,11 +34,16 @@ def fold(main: HtmlElement) -> None:
 
 
 def unprint(page: HtmlElement) -> None:
-    """Take the supplements off a page to be printed; say what they are where they stood."""
+    """Take the supplements off a page to be printed; say what they are where they stood.
+
+    The text of Markdown cells with the tag ``detail``, which only introduces them, goes too.
+    """
     folds = page.xpath('//details[contains(@class, "detail")]')
     if not folds:
         return
     _tell(page, [details[1] for details in folds])
+    for text in page.find_class("more"):
+        text.drop_tree()
     gone = {name for details in folds for name in details.xpath(".//@id")}
     for link in page.xpath('//a[starts-with(@href, "#")]'):
         if link.get("href")[1:] in gone and not link.xpath("ancestor::details"):
