@@ -140,7 +140,7 @@ def test_the_keyboard_reaches_everything(visit):
     assert not page.locator("dialog").is_visible()
     wide = page.locator(".table.landscape .scroll")
     assert wide.get_attribute("tabindex") == "0"
-    assert page.locator(".table.narrow .scroll").get_attribute("tabindex") is None
+    assert page.locator("main > .cell > .table.narrow .scroll").get_attribute("tabindex") is None
 
 
 def test_code_is_shown_by_one_button_and_copied(visit):
@@ -181,7 +181,7 @@ def test_a_supplement_opens_by_keyboard_by_search_and_by_reference(visit):
     page = visit()
     fold = page.locator("details.detail")
     word = fold.locator("td", has_text="zibeline")
-    assert fold.locator("summary").inner_text().startswith("Tableau S1. Un supplément")
+    assert fold.locator("summary").inner_text().startswith("Tableau\u00a0S1. Un supplément")
     assert word.is_hidden()
     fold.locator("summary").focus()
     page.keyboard.press("Enter")
