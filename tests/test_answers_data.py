@@ -56,6 +56,7 @@ def say(name: str, changes: dict | None = None, *, profile="full", values=None, 
         "given": {},
         "pixels": 4,
         "limit": 3.0,
+        "separated": False,
         "environment": ENVIRONMENT,
     }
     extra |= {"device": "CPU", "gradients": [g.model_dump() for g in i.gradients]}
@@ -251,6 +252,13 @@ def test_the_sentence_follows_the_facts(name, facts, before, other, after):
 
 def _plain(text: str) -> str:
     return text.replace("\u202f", " ").replace("\u00a0", " ")
+
+
+def test_section_9_is_promised_only_where_it_measures():
+    promise = "La section 9 mesure cet effet"
+    assert promise in say("D3", {"separated": True}) and promise not in say("D3")
+    spatial = say("D3", {"separated": True}, values={"data.split": "spatial"})
+    assert promise not in spatial
 
 
 def test_a_run_on_the_spatial_split_says_so():

@@ -362,6 +362,16 @@ def test_openings(tiny):
     assert len(frame) == 1
 
 
+def test_durations_name_the_longest_stages_and_add_the_others(tiny, monkeypatch):
+    times = dict(zip("abcdefgh", (1, 50, 3, 4, 5, 6, 7, 24), strict=True))
+    finished = {name: {"seconds": seconds} for name, seconds in times.items()}
+    monkeypatch.setattr("eurosat_lib.tables.run._finished", lambda config: finished)
+    frame = tables.durations(tiny)
+    assert frame["Étape"].tolist() == [*"bhgfed", "2 autres", "TOTAL"]
+    assert frame["Durée"].iloc[-2:].tolist() == ["4,0\u00a0s", "1\u00a0min\u00a040\u00a0s"]
+    assert frame["Part"].tolist() == [0.5, 0.24, 0.07, 0.06, 0.05, 0.04, 0.04, 1]
+
+
 def test_environment_lists_finished_stages(tiny):
     origin = {"seconds": 200, "device": "CPU x, 1 thread", "precision": "fp32"}
     path = publish.result_path(tiny, Baselines.stage)

@@ -24,8 +24,6 @@ from eurosat_lib.plots.style import (
 )
 from eurosat_lib.tables.words import plural
 
-TINY = 7  # points: two lines in a cell
-
 
 @styled
 def confusion(evaluation: Evaluation) -> Figure:
@@ -40,7 +38,7 @@ def confusion(evaluation: Evaluation) -> Figure:
     text = counts.map(nombre).where(counts > 0, "") + (
         ("\n" + shares.map(pct)).where(counts > 0, "")
     )
-    fig, ax = one_axes(5.2)
+    fig, ax = one_axes(5.0)
     empty = counts == 0
     worst = max(float(shares.mask(hits, 0).max().max()), 1e-9)
     for mask, cmap, top in ((~hits, "Blues", 1.15), (hits | empty, "Oranges", 1.3 * worst)):
@@ -53,7 +51,7 @@ def confusion(evaluation: Evaluation) -> Figure:
             vmax=top,
             annot=text,
             fmt="",
-            annot_kws={"fontsize": TINY},
+            annot_kws={"fontsize": SMALL},
             cbar=False,
             linewidths=0.8,
             linecolor="#eceff3",

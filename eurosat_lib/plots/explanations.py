@@ -16,6 +16,7 @@ from eurosat_lib.plots.style import (
     GREEN,
     INK,
     ORANGE,
+    SMALL,
     SOFT,
     WIDTH,
     bare,
@@ -29,7 +30,6 @@ from eurosat_lib.tables.words import plural
 
 COLUMNS = 4  # pictures in a row: their titles name two classes
 CELLS = 4  # of a class: right image, its map, wrong image, its map
-TINY = 7  # points
 
 
 @styled
@@ -127,13 +127,13 @@ def _pair(
     color: str,
 ) -> None:
     if case is None:
-        cells[0].set_title("aucune", fontsize=TINY, color=SOFT, loc="center", pad=2)
+        cells[0].set_title("aucune", fontsize=SMALL, color=SOFT, loc="center", pad=2)
         return
     picture = from_numpy(np.array(images[case.index])) / 255
     right = case.truth == case.prediction
     name = classes[case.truth] if right else f"{classes[case.truth]}\n→ {classes[case.prediction]}"
     show(cells[0], picture)
-    cells[0].set_title(name, fontsize=TINY, color=color, loc="left", pad=2)
+    cells[0].set_title(name, fontsize=SMALL, color=color, loc="left", pad=2)
     size = images.shape[-1]
     gray = picture.mean(0).numpy()
     cells[1].imshow(gray, cmap="gray", interpolation="nearest")
@@ -147,4 +147,13 @@ def _pair(
         extent=box,
         interpolation="bilinear",
     )
-    cells[1].set_title(_sure(case.confidence), fontsize=TINY, color=INK, loc="right", pad=2)
+    cells[1].text(
+        0.97,
+        0.04,
+        _sure(case.confidence),
+        fontsize=SMALL,
+        color="white",
+        ha="right",
+        transform=cells[1].transAxes,
+        bbox={"facecolor": INK, "alpha": 0.75, "linewidth": 0, "pad": 1.2},
+    )

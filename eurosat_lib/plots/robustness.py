@@ -51,11 +51,12 @@ def _views(ax: Axes, found: Robustness) -> None:
         color = ORANGE if place == 0 else BLUE
         ax.errorbar([place], [value], [[value - low], [high - value]], color=color, fmt="o")
     ax.axhline(found.correct / found.n, color=SOFT, ls="--", lw=1)
-    ax.set_xticks(
-        range(len(trials)), [name.replace(", ", "\n") for name in VIEWS], rotation=0, fontsize=7
-    )
+    ax.set_xticks(range(len(trials)), [name.partition(",")[0] for name in VIEWS])
     categories(ax, "x")
-    ax.set_xlabel("rotation et miroir")
+    turns = len(VIEWS) // 2
+    middles = [(turns - 1) / 2, turns + (turns - 1) / 2]
+    ax.set_xticks(middles, ["rotation seule", "miroir et rotation"], minor=True)
+    ax.tick_params(axis="x", which="minor", length=0, pad=16)
     ax.set_title(f"{pct(found.stable / found.n)} : même réponse dans les huit vues")
 
 

@@ -18,6 +18,7 @@ from lxml.html import HtmlElement
 
 from eurosat_lib.report.checks import notebook_problems, page_problems, refuse
 from eurosat_lib.report.export import export, merge, read_notebook
+from eurosat_lib.report.folds import unprint
 from eurosat_lib.report.meta import ReportMeta, links_from
 from eurosat_lib.report.page import complete, shape
 from eurosat_lib.report.pdf import PangoMissing, write_pdf
@@ -118,8 +119,9 @@ def build_page(
 
 
 def paper(page: HtmlElement) -> HtmlElement:
-    """Return the page as it is printed: files beside it are named, not linked."""
+    """Return the page as it is printed: files beside it are named, supplements left out."""
     printed = copy.deepcopy(page)
+    unprint(printed)
     for link in printed.xpath("//a[@href and not(starts-with(@href, '#'))]"):
         if not re.match(r"https?://|mailto:", link.get("href")):
             del link.attrib["href"]

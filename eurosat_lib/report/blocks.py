@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import lxml.html
@@ -67,12 +68,15 @@ def set_checkboxes(main: HtmlElement) -> None:
 
 
 def number(main: HtmlElement, meta: ReportMeta) -> tuple[int, int]:
-    """Number figures and tables in the order of the page; return how many there are of each."""
+    """Number figures and tables in the order of the page; return how many there are of each.
+
+    Supplementary ones have a series of their own, S1, S2 …, in the page as on paper.
+    """
     figures = main.xpath('.//figure[contains(@class, "eurosat")]')
-    for count, figure in enumerate(figures, start=1):
+    for count, figure in zip(_series(figures), figures, strict=True):
         _label(figure, figure.find("figcaption"), "Figure", "fig", count)
     tables = main.xpath('.//div[@class="table"]')
-    for count, holder in enumerate(tables, start=1):
+    for count, holder in zip(_series(tables), tables, strict=True):
         table = holder.find("table")
         caption = table.find("caption")
         _label(holder, caption, "Tableau", "tab", count)
@@ -104,10 +108,16 @@ def set_references(main: HtmlElement) -> list[str]:
     return problems
 
 
-def _label(holder: HtmlElement, caption: HtmlElement, word: str, prefix: str, count: int) -> None:
-    holder.set("data-number", str(count))
+def _series(items: list[HtmlElement]) -> list[str]:
+    main = itertools.count(1)
+    more = itertools.count(1)
+    return [f"S{next(more)}" if item.get("data-detail") else str(next(main)) for item in items]
+
+
+def _label(holder: HtmlElement, caption: HtmlElement, word: str, prefix: str, count: str) -> None:
+    holder.set("data-number", count)
     if not holder.get("id"):
-        holder.set("id", f"{prefix}-{count}")
+        holder.set("id", f"{prefix}-{count.lower()}")
     label = lxml.html.Element("span", {"class": "number"})
     label.text = f"{word}\u00a0{count}."
     label.tail = " " + (caption.text or "").lstrip()

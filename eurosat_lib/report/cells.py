@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def figure(
-    fig: Figure | None, caption: str, *, name: str | None = None, form: Format = "auto"
+    fig: Figure | None,
+    caption: str,
+    *,
+    name: str | None = None,
+    form: Format = "auto",
+    detail: bool = False,
 ) -> None:
     """Display a figure with its caption, and close it.
 
@@ -29,6 +34,7 @@ def figure(
         caption: one line of French, without number; ``**bold**``, ```code``` and ``$maths$``.
         name: makes a target for references: ``[figure](#fig-name)`` is written "figure 3".
         form: ``auto`` takes PNG for pictures and crowded plots, SVG otherwise.
+        detail: supplementary: in a closed fold on screen ("figure S1"), left out on paper.
 
     Raises:
         UserError: the figure is empty or the caption is missing.
@@ -42,8 +48,9 @@ def figure(
     alt = html.escape(str(fig.get_label() or "").strip() or _plain(caption))
     _close(fig)
     _publish(
-        f'<figure class="eurosat"{anchor("fig", name)}><img src="{address}" alt="{alt}" '
-        f'width="{width}" height="{height}"><figcaption>{text}</figcaption></figure>',
+        f'<figure class="eurosat"{anchor("fig", name)}{_mark(detail)}>'
+        f'<img src="{address}" alt="{alt}" width="{width}" height="{height}">'
+        f"<figcaption>{text}</figcaption></figure>",
         caption,
     )
 
@@ -54,6 +61,7 @@ def table(
     *,
     name: str | None = None,
     note: str | None = None,
+    detail: bool = False,
     **options: Any,
 ) -> None:
     """Display a table with its caption; numbers are written in French and right-aligned.
@@ -66,6 +74,7 @@ def table(
         caption: one line of French, without number; ``**bold**``, ```code``` and ``$maths$``.
         name: makes a target for references: ``[tableau](#tab-name)`` is written "tableau 3".
         note: a line of explanation under the table.
+        detail: supplementary: in a closed fold on screen ("tableau S1"), left out on paper.
         options: ``digits`` (decimals of floats, for all columns or by column, default 3),
             ``percent`` (columns of fractions, written ``81,2 %``), ``scientific`` (columns in
             powers of ten), ``missing`` (what stands for a missing value; without it, one is an
@@ -83,7 +92,7 @@ def table(
     text = to_html(
         data, caption_html(caption), note=caption_html(note) if note else None, **options
     )
-    _publish(f'<div class="table"{anchor("tab", name)}>{text}</div>', caption)
+    _publish(f'<div class="table"{anchor("tab", name)}{_mark(detail)}>{text}</div>', caption)
 
 
 def capture(config: Config, name: str, caption: str) -> None:
@@ -124,6 +133,10 @@ def answer(name: str, *results: Any, **extra: Any) -> None:
     except UserError as error:
         raise UserError(f"answer {name}: {error}") from error.__cause__
     _display({"text/markdown": text, "text/plain": text}, {"eurosat": {"answer": name}})
+
+
+def _mark(detail: bool) -> str:
+    return ' data-detail="1"' if detail else ""
 
 
 def _plain(caption: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lxml import etree
 from lxml.html import HtmlElement
 
-from eurosat_lib.report import blocks, code, images, screenshots, toc
+from eurosat_lib.report import blocks, code, folds, images, screenshots, toc
 from eurosat_lib.report.maths import typeset
 from eurosat_lib.report.meta import ReportMeta
 from eurosat_lib.report.typography import set_french
@@ -28,7 +28,9 @@ def shape(page: HtmlElement, meta: ReportMeta) -> list[str]:
     code.fold(main)
     toc.number_headings(main)
     blocks.number(main, meta)
-    return [*typeset(page), *blocks.set_references(main)]
+    problems = [*typeset(page), *blocks.set_references(main)]
+    folds.fold(main)
+    return problems
 
 
 def complete(page: HtmlElement, sources: Mapping[str, str]) -> HtmlElement:

@@ -17,7 +17,7 @@ from eurosat_lib.tables.errors import calibration, look_alikes, robustness
 from eurosat_lib.tables.evaluation import confusions, metrics, per_class
 from eurosat_lib.tables.finalists import finalists
 from eurosat_lib.tables.repeats import finalists_on_test, openings, seeds
-from eurosat_lib.tables.run import artifacts, environment
+from eurosat_lib.tables.run import artifacts, durations, environment
 from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
 from eurosat_lib.tables.spatial import split_classes, split_scores
 from eurosat_lib.tables.theory import theory
@@ -32,6 +32,7 @@ __all__ = [
     "comparison",
     "configuration",
     "confusions",
+    "durations",
     "effects",
     "environment",
     "finalists",

@@ -32,7 +32,7 @@ def finalists(result: Finalists) -> pd.DataFrame:
     note = (
         f"Graines {liste([fit.seed for fit in result.leader.fits])}, qui n’ont pas servi à "
         f"choisir. Écart au premier en points, apparié par graine, "
-        f"à {pct(result.level)}."
+        f"à {pct(result.level, 0)}."
     )
     return frame((*columns, "Écart au premier"), rows, note=note, **options)
 

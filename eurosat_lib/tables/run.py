@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from eurosat_lib.tables.words import plural
 from eurosat_lib.training.checkpoint import sha256
 
 DIGITS = 12  # of a SHA-256: enough to tell files apart
+LONGEST = 6  # stages named in the table of durations
 NAMES = {
     "python": "Python",
     "torch": "PyTorch",
@@ -33,13 +34,33 @@ def environment(config: Config) -> pd.DataFrame:
         for name, value in describe_environment().items()
         if value
     ]
-    for name, stage in stages.STAGES.items():
-        origin = stages.provenance(config, get_type_hints(stage)["return"])
-        if origin:
-            device = origin["device"]
-            where = f"{duree(origin['seconds'])} ({device}, {origin['precision']})"
-            rows.append(("Étape", name, where))
+    for name, origin in _finished(config).items():
+        where = f"{duree(origin['seconds'])} ({origin['device']}, {origin['precision']})"
+        rows.append(("Étape", name, where))
     return frame(("Rubrique", "Élément", "Valeur"), rows)
+
+
+def durations(config: Config) -> pd.DataFrame:
+    """List the ``LONGEST`` finished stages that took longest, the others together, and the sum."""
+    times = {name: origin["seconds"] for name, origin in _finished(config).items()}
+    total = sum(times.values())
+    ranked = sorted(times.items(), key=lambda item: -item[1])
+    rows = ranked[:LONGEST]
+    if rest := ranked[LONGEST:]:
+        label = f"{nombre(len(rest))} autre" + ("s" if len(rest) > 1 else "")
+        rows.append((label, sum(seconds for _, seconds in rest)))
+    rows.append(("TOTAL", total))
+    written = [(name, duree(seconds), seconds / max(total, 1e-9)) for name, seconds in rows]
+    return frame(("Étape", "Durée", "Part"), written, percent=["Part"], digits=0)
+
+
+def _finished(config: Config) -> dict[str, dict[str, Any]]:
+    """Return the origin of each finished stage, in the order of the report."""
+    found = {
+        name: stages.provenance(config, get_type_hints(stage)["return"])
+        for name, stage in stages.STAGES.items()
+    }
+    return {name: origin for name, origin in found.items() if origin}
 
 
 def artifacts(config: Config) -> pd.DataFrame:

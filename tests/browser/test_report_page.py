@@ -1,8 +1,10 @@
 """The assembled page in a real browser: nothing fetched, nothing broken, usable by everyone."""
 
+import pandas as pd
 import pytest
-from report_sample import META, WANTED, three_notebooks
+from report_sample import META, WANTED, code, displayed, markdown, three_notebooks, write
 
+from eurosat_lib.report import table
 from eurosat_lib.report.assemble import assemble
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -12,7 +14,13 @@ LOOKS = {"light": {}, "dark": {"color_scheme": "dark"}, "phone": PHONE}
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    assemble(three_notebooks(folder), META, folder / "rapport.html", questionnaire=WANTED)
+    frame = pd.DataFrame({"cachette": ["zibeline", "autre"]})
+    fold = displayed(table, frame, "Un supplément", name="plus", detail=True)
+    more = write(
+        folder / "04_more.ipynb", markdown("Voir le [tableau](#tab-plus)."), code("table(x)", fold)
+    )
+    notebooks = [*three_notebooks(folder), more]
+    assemble(notebooks, META, folder / "rapport.html", questionnaire=WANTED)
     return (folder / "rapport.html").as_uri()
 
 
@@ -132,7 +140,7 @@ def test_the_keyboard_reaches_everything(visit):
     assert not page.locator("dialog").is_visible()
     wide = page.locator(".table.landscape .scroll")
     assert wide.get_attribute("tabindex") == "0"
-    assert page.locator(".table.narrow .scroll").get_attribute("tabindex") is None
+    assert page.locator("main > .cell > .table.narrow .scroll").get_attribute("tabindex") is None
 
 
 def test_code_is_shown_by_one_button_and_copied(visit):
@@ -167,3 +175,24 @@ def test_without_scripts_the_text_and_the_contents_are_there(visit):
     assert page.locator("#toc a").first.is_visible()
     assert page.locator("#D1").is_visible()
     assert not page.locator(".tools").is_visible()
+
+
+def test_a_supplement_opens_by_keyboard_by_search_and_by_reference(visit):
+    page = visit()
+    fold = page.locator("details.detail")
+    word = fold.locator("td", has_text="zibeline")
+    assert fold.locator("summary").inner_text().startswith("Tableau\u00a0S1. Un supplément")
+    assert word.is_hidden()
+    fold.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert word.is_visible()
+    page.keyboard.press("Enter")
+    assert word.is_hidden()
+    page.locator("#recherche").fill("zibeline")
+    assert hits(page) == "1 résultat" and word.is_hidden()
+    page.keyboard.press("Enter")
+    assert word.is_visible()
+    for _ in range(2):
+        fold.evaluate("element => { element.open = false }")
+        page.locator("a[href='#tab-plus']").click()
+        word.wait_for(timeout=3000)

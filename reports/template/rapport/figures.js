@@ -14,7 +14,8 @@
 
   for (const figure of figures) {
     const image = figure.querySelector("img");
-    const caption = figure.querySelector("figcaption");
+    const caption = figure.querySelector("figcaption")
+      ?? figure.closest("details.detail")?.querySelector("summary");
     const name = caption?.querySelector(".number")?.textContent.replace(/\.$/, "") ?? "la figure";
     const button = Object.assign(document.createElement("button"), {
       type: "button", className: "zoom", textContent: "⤢",

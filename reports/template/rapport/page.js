@@ -72,7 +72,21 @@
       else box.removeAttribute("tabindex");
     }
   };
-  for (const block of blocks) block.addEventListener("toggle", reach);
+  for (const block of document.querySelectorAll("details")) block.addEventListener("toggle", reach);
   addEventListener("resize", reach);
   reach();
+
+  // A reference to a supplement opens it.
+  const unfold = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = target?.closest("details.detail");
+    if (!fold) return;
+    fold.open = true;
+    fold.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  for (const link of document.querySelectorAll('main a[href^="#"]')) {
+    link.addEventListener("click", () => { if (link.hash === location.hash) unfold(); });
+  }
+  unfold();
 })();

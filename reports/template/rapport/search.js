@@ -1,4 +1,5 @@
-// Search in the text: accents, case and kinds of spaces do not count, nor does folded code.
+// Search in the text: accents, case and kinds of spaces do not count, nor does folded code; a
+// supplement is opened by a hit in it.
 (() => {
   const MOST = 60; // hits listed; all are counted and marked
   const BLOCKS = "p, li, td, th, caption, figcaption, h2, h3, h4, pre, summary";
@@ -44,7 +45,7 @@
   const find = (wanted) => {
     const results = [];
     for (const entry of index) {
-      if (entry.block.closest("details:not([open])")) continue;
+      if (entry.block.closest("details.code:not([open])")) continue;
       let start = entry.text.indexOf(wanted);
       while (start >= 0) {
         const end = start + wanted.length, range = new Range();
@@ -74,6 +75,8 @@
     if (!hits.length) return;
     at = (number + hits.length) % hits.length;
     const { entry, range } = hits[at];
+    const fold = entry.block.closest("details.detail");
+    if (fold && !entry.block.matches("summary")) fold.open = true;
     paint();
     say();
     if (!CSS.highlights) {
