@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from handmade import GRID, LR_FINDER, OVERLAPS, predictions, tile, trial
-from PIL import Image
+from PIL import Image, ImageFile
 
 from eurosat_lib import widgets
 from eurosat_lib.evaluation import Predictions, wilson
@@ -123,7 +123,8 @@ def test_any_picture_becomes_a_tile(mode):
     assert tile.shape == (3, 64, 64) and tile.dtype == np.uint8
 
 
-def test_what_is_no_picture_is_refused():
+def test_what_is_no_picture_is_refused(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)  # WeasyPrint changes it
     read = recognition.read_picture
     buffer = io.BytesIO()
     Image.new("RGB", (80, 80)).save(buffer, "PNG")
