@@ -13,6 +13,7 @@ DATA ?=#              auto, synthetic, timm/eurosat-rgb or a folder
 NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
 PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"
 SWEEP ?=#             a YAML list of parameter sets for make sweep, see configs/sweeps
+RECIPE ?=#            a file of configs/recipes for make train and make ablation: best
 A ?=#                 first run of make compare; empty: the run without a name
 B ?=#                 second run of make compare
 PYTHON ?= python3#    makes .venv; 3.11 or newer
@@ -34,14 +35,14 @@ STATE := $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d '
 STAMP := $(VENV)/.eurosat-report-$(STATE)
 PY := $(VENV)/bin/python
 
-export PROFILE DATA NAME PARAMS SWEEP A B PYTHON ARGS VENV STAMP PY
+export PROFILE DATA NAME PARAMS SWEEP RECIPE A B PYTHON ARGS VENV STAMP PY
 
 REPORT := "$$PY" -m eurosat_lib.report
 REQUEST := --profile "$$PROFILE" --data "$$DATA" --name "$$NAME" --params="$$PARAMS"
 BUILD := $(REPORT) build $(REQUEST)
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
 
-.PHONY: help setup ready report sweep compare reproduce index test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
+.PHONY: help setup ready report sweep compare reproduce index train ablation test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -77,6 +78,14 @@ compute: ready # compute all stages, without notebooks
 		"python -m eurosat_lib --help" >&2; exit 2; }
 	@"$$PY" -m eurosat_lib compute --profile "$$PROFILE" $${DATA:+--data "$$DATA"} \
 		$${NAME:+--name "$$NAME"}
+
+train: ready # train and test the recipe RECIPE, or without one the final configuration
+	@"$$PY" -m eurosat_lib $(if $(RECIPE),train_recipe --recipe "$$RECIPE",train) \
+		--profile "$$PROFILE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} $$ARGS
+
+ablation: ready # train the protocol and each further step of the recipe RECIPE, shortly
+	@"$$PY" -m eurosat_lib ablate_recipe --recipe "$$RECIPE" \
+		--profile "$$PROFILE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} $$ARGS
 
 test: ready # run the tests
 	@"$$PY" -m pytest $$ARGS

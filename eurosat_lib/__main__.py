@@ -34,8 +34,11 @@ FLAGS: dict[str, dict[str, str]] = {
         "blocks_per_stage": "train.blocks_per_stage",
         "dilation_stage3": "train.dilation_stage3",
     },
+    "ablate_recipe": {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"},
+    "train_recipe": {"recipe": "recipe.name"},
     "evaluate": {"checkpoint": "evaluate.checkpoint"},
 }
+TEXTS = {"checkpoint", "recipe"}
 INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps", "seeds"} | {
     "blocks_per_stage",
     "dilation_stage3",
@@ -60,6 +63,8 @@ STAGE_NAMES = (
     "compare_finalists",
     "train",
     "compare_curves",
+    "ablate_recipe",
+    "train_recipe",
     "evaluate",
     "analyse_errors",
     "measure_robustness",
@@ -71,6 +76,7 @@ STAGE_NAMES = (
     "compare_splits",
 )
 PARTS = ("train_spatial", "evaluate_spatial")  # compare_splits runs them where there are lists
+RECIPES = ("ablate_recipe", "train_recipe")  # on demand
 
 
 class Parser(argparse.ArgumentParser):
@@ -105,7 +111,7 @@ def make_parser() -> Parser:
             "--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the file"
         )
         for flag, key in FLAGS.get(stage, {}).items():
-            kind = str if flag == "checkpoint" else int if flag in INTEGERS else float
+            kind = str if flag in TEXTS else int if flag in INTEGERS else float
             command.add_argument(f"--{flag}", type=kind, help=key)
     return parser
 
@@ -140,7 +146,7 @@ def run(options: argparse.Namespace) -> None:
 
     names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
     if options.stage == "compute":
-        names = tuple(name for name in names if name not in PARTS)
+        names = tuple(name for name in names if name not in (*PARTS, *RECIPES))
     expected = stage_seconds(config, (*names, *(PARTS if "compare_splits" in names else ())))
     if sum(expected.values()) >= 1:
         announce(f"{options.stage}: about {duration(sum(expected.values()))} on this machine")

@@ -71,13 +71,14 @@ def on_blobs(tiny, blobs, monkeypatch) -> Config:
         exploration,
         final,
         preparation,
+        recipes,
         repeats,
         search,
         spatial,
     )
 
     cut = replace(blobs, validation=blobs.test, test=blobs.validation, fingerprint="d" * 64)
-    rooms = (core, errors, exploration, final, preparation, repeats, search, spatial)
+    rooms = (core, errors, exploration, final, preparation, recipes, repeats, search, spatial)
     for module in (loaders, *rooms):
         if hasattr(module, "load_dataset"):
             monkeypatch.setattr(
@@ -85,5 +86,6 @@ def on_blobs(tiny, blobs, monkeypatch) -> Config:
                 "load_dataset",
                 lambda config: blobs if config.data.split == "standard" else cut,
             )
-    monkeypatch.setattr(spatial, "spatial_absence", lambda config: None)
+    for module in (recipes, spatial):
+        monkeypatch.setattr(module, "spatial_absence", lambda config: None)
     return tiny

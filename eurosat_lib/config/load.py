@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from eurosat_lib.config.schema import Config
-from eurosat_lib.config.tree import check_keys, merge, nest, validate
+from eurosat_lib.config.tree import check_keys, merge, nest, read_yaml, validate
 from eurosat_lib.errors import UserError, did_you_mean
 
 # Notebook parameters: name -> key of the configuration.
@@ -75,7 +75,7 @@ def load_config(
         UserError: unknown key or profile, wrong type, value out of range.
     """
     path = find_config(path)
-    tree = _read_yaml(path)
+    tree = read_yaml(path)
     if not isinstance(tree.get("paths", {}), dict):
         raise UserError(f"{path}: paths: expected a section")
     tree["paths"] = {"root": str(_project_root(path))} | tree.get("paths", {})
@@ -83,7 +83,7 @@ def load_config(
     where = f"{path.parent.name}/{path.name}"
     if (path.parent / "profiles").is_dir():  # a stored config.yaml is whole without one
         overlay = _profile_path(path, profile)
-        layer = _read_yaml(overlay)
+        layer = read_yaml(overlay)
         check_keys(layer, Config, str(overlay))
         tree, where = merge(tree, layer), f"{where} + {overlay.parent.name}/{overlay.name}"
     if overrides:
@@ -152,7 +152,7 @@ def cuda_is_available() -> bool:
 def stored_parameters(config: Config) -> dict[str, Any]:
     """Return the notebook parameters that the run was given (``artifacts/[NAME/]params.yaml``)."""
     path = config.paths.artifacts / "params.yaml"
-    return _read_yaml(path) if path.is_file() else {}
+    return read_yaml(path) if path.is_file() else {}
 
 
 def save_config_snapshot(config: Config, directory: str | Path) -> Path:
@@ -187,13 +187,3 @@ def _profile_path(config_path: Path, profile: str) -> Path:
             f"profile {profile!r} is unknown{hint}; there are auto, {', '.join(known)}"
         )
     return folder / f"{profile}.yaml"
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: expected a mapping of sections")
-    return tree

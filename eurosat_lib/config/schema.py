@@ -121,6 +121,17 @@ class Spatial(Section):
     enabled: bool
 
 
+class Recipe(Section):
+    """Another way to train the same network, apart from the protocol; see config.recipes."""
+
+    name: str | None
+    seeds: tuple[Seed, ...]
+    spatial: bool
+    ablation_epochs: Count
+    ablation_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    ablation_limit: Count | None
+
+
 class Compute(Section):
     """Where and how to compute; never part of what identifies a result."""
 
@@ -149,5 +160,6 @@ class Config(Section):
     train: Train
     evaluate: Evaluate
     spatial: Spatial
+    recipe: Recipe
     compute: Compute
     paths: Paths

@@ -5,12 +5,31 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from eurosat_lib.config.schema import Config
 from eurosat_lib.errors import UserError, did_you_mean
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds sections.
+
+    Raises:
+        UserError: it is not YAML, or not a mapping.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected a mapping of sections")
+    return tree
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,15 +76,15 @@ def check_keys(tree: Mapping[str, Any], model: type[BaseModel], where: str, at: 
             check_keys(value, kind, where, f"{at}{key}.")
 
 
-def validate(tree: Mapping[str, Any], where: str) -> Config:
-    """Build the configuration.
+def validate(tree: Mapping[str, Any], where: str, model: type[M] = Config) -> M:
+    """Build the configuration, or another model of strict values.
 
     Raises:
         UserError: names the first wrong value, and where it stands.
     """
     try:
         # By way of JSON, so that a YAML list may fill a tuple while numbers stay strict.
-        return Config.model_validate_json(json.dumps(tree, default=str))
+        return model.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
         raise UserError(f"{where}: {_explain(error)}") from None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
@@ -22,7 +24,12 @@ from eurosat_lib.training.steps import predict
 
 
 def evaluate_checkpoint(
-    config: Config, dataset: EuroSAT, path: Path, digest: str, folder: Path | None = None
+    config: Config,
+    dataset: EuroSAT,
+    path: Path,
+    digest: str,
+    folder: Path | None = None,
+    see: Callable[[nn.Module], nn.Module] = lambda model: model,
 ) -> Evaluation:
     """Score a checkpoint on all test images, and on validation for the comparison.
 
@@ -32,12 +39,13 @@ def evaluate_checkpoint(
         path: checkpoint written by a training of this project.
         digest: SHA-256 of the file.
         folder: keeps the predictions of each image; ``None``: they are not kept.
+        see: wraps the network in the way it looks at an image, for instance in several views.
 
     Raises:
         UserError: the checkpoint is missing, damaged, or made for another configuration.
     """
     model, content, runtime = open_checkpoint(config, dataset, path)
-    found = _predict(config, dataset, model, runtime)
+    found = _predict(config, dataset, see(model), runtime)
     if folder:
         found.save(folder)
     level, right = config.evaluate.confidence, found.predicted == found.labels
@@ -74,7 +82,7 @@ def open_checkpoint(
     return load_model(config, content, runtime, str(path)), content, runtime
 
 
-def _predict(config: Config, dataset: EuroSAT, model: DilatedCNN, runtime: Runtime) -> Predictions:
+def _predict(config: Config, dataset: EuroSAT, model: nn.Module, runtime: Runtime) -> Predictions:
     arrays = []
     for split, limit in (
         (dataset.test, config.data.test_limit),

@@ -19,6 +19,7 @@ from eurosat_lib.plots.images import augmentation_draws, examples
 from eurosat_lib.plots.lr import lr_sweep
 from eurosat_lib.plots.neighbours import overlaps, seams
 from eurosat_lib.plots.network import architecture
+from eurosat_lib.plots.recipes import recipe_curves
 from eurosat_lib.plots.robustness import robustness
 from eurosat_lib.plots.runs import run_curves
 from eurosat_lib.plots.search import finalists, grid_interactions, grid_parallel
@@ -57,6 +58,7 @@ __all__ = [
     "overlaps",
     "per_class",
     "receptive_field",
+    "recipe_curves",
     "refined_heatmap",
     "reliability",
     "risk_coverage",

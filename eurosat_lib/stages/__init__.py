@@ -30,6 +30,7 @@ from eurosat_lib.stages.preparation import (
     test_model,
     verify_pipeline,
 )
+from eurosat_lib.stages.recipes import ablate_recipe, found_recipe, train_recipe
 from eurosat_lib.stages.repeats import compare_finalists_on_test, evaluate_seeds
 from eurosat_lib.stages.search import compare_curves, grid_search, refined_grid_search
 from eurosat_lib.stages.spatial import compare_splits, evaluate_spatial, train_spatial
@@ -54,6 +55,8 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "compare_finalists": compare_finalists,
     "train": train,
     "compare_curves": compare_curves,
+    "ablate_recipe": ablate_recipe,
+    "train_recipe": train_recipe,
     "evaluate": evaluate,
     "analyse_errors": analyse_errors,
     "measure_robustness": measure_robustness,
@@ -70,6 +73,7 @@ __all__ = [
     "choose_lr",
     "chosen_lr",
     "forget_lr",
+    "found_recipe",
     "latest",
     "provenance",
     "scope",

@@ -11,6 +11,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, Predictions, evaluate_checkpoint
 from eurosat_lib.grid import Grid, RefinedGrid
 from eurosat_lib.progress import progress
+from eurosat_lib.recipe import evaluate_views
 from eurosat_lib.stages.cache import may_compute
 from eurosat_lib.stages.core import (
     FITTING,
@@ -116,8 +117,15 @@ def checkpoint_path(config: Config) -> Path:
     return path if path.is_absolute() else Path(config.paths.root) / path
 
 
-def score_checkpoint(config: Config, path: Path) -> tuple[Evaluation, dict[str, Any]]:
+def score_checkpoint(
+    config: Config, path: Path, symmetries: bool = False
+) -> tuple[Evaluation, dict[str, Any]]:
     """Score any checkpoint on the test split, and note the opening; nothing else is published.
+
+    Args:
+        config: sizes, preprocessing, device.
+        path: of the checkpoint.
+        symmetries: average the logits over the 8 symmetries of each image.
 
     Returns:
         The scores and their provenance.
@@ -128,12 +136,13 @@ def score_checkpoint(config: Config, path: Path) -> tuple[Evaluation, dict[str, 
     dataset = load_dataset(config)
     load_checkpoint(path)  # refuses a missing or damaged file before anything else
     digest = sha256(path)
+    score = evaluate_views if symmetries else evaluate_checkpoint
     result, origin = keep_stage(
         config,
         Evaluation,
-        "evaluation.checkpoint",
+        "recipe.views" if symmetries else "evaluation.checkpoint",
         SCORING,
-        lambda folder: evaluate_checkpoint(config, dataset, path, digest, folder),
+        lambda folder: score(config, dataset, path, digest, folder),
         checkpoint=digest,
     )
     if may_compute():

@@ -15,6 +15,7 @@ from eurosat_lib.checks import Overfit, ShuffledLabels
 from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.data.audit import Overlaps
 from eurosat_lib.evaluation import Evaluation, Predictions
+from eurosat_lib.recipe import Recipes
 from eurosat_lib.record import Record
 from eurosat_lib.spatial import SpatialEvaluation, SpatialTraining
 from eurosat_lib.stages import files
@@ -57,6 +58,8 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
         _spatial_training(config, result, config.paths.stages / provenance["folder"])
     elif isinstance(result, SpatialEvaluation):
         _spatial_evaluation(config, result)
+    elif isinstance(result, Recipes):
+        _recipes(config, result)
     elif isinstance(result, Overfit):
         _overfit(config, result)
     elif isinstance(result, ShuffledLabels):
@@ -158,6 +161,15 @@ def _spatial_training(config: Config, result: SpatialTraining, folder: Path) -> 
 
 def _spatial_evaluation(config: Config, result: SpatialEvaluation) -> None:
     files.write_json(config.paths.artifacts / "metrics_spatial.json", result.facts())
+
+
+def _recipes(config: Config, result: Recipes) -> None:
+    rows = [
+        {"recipe": result.name, "seed": run.fit.seed} | record.model_dump()
+        for run in result.runs
+        for record in run.fit.epochs
+    ]
+    files.write_csv(config.paths.artifacts / "recipe.csv", rows)
 
 
 def _overfit(config: Config, result: Overfit) -> None:

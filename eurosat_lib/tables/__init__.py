@@ -16,6 +16,7 @@ from eurosat_lib.tables.data import (
 from eurosat_lib.tables.errors import calibration, look_alikes, robustness
 from eurosat_lib.tables.evaluation import confusions, metrics, per_class
 from eurosat_lib.tables.finalists import finalists
+from eurosat_lib.tables.recipes import recipe_scores, recipe_steps
 from eurosat_lib.tables.repeats import finalists_on_test, openings, seeds
 from eurosat_lib.tables.run import artifacts, durations, environment
 from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
@@ -51,6 +52,8 @@ __all__ = [
     "per_class",
     "pipeline",
     "preprocessing",
+    "recipe_scores",
+    "recipe_steps",
     "refined",
     "robustness",
     "seam_counts",

@@ -1,0 +1,175 @@
+"""What the training of a recipe leaves behind."""
+
+from __future__ import annotations
+
+import statistics
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+
+from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.evaluation.intervals import mean_interval
+from eurosat_lib.record import Record
+
+
+class RecipeEpoch(Record):
+    """One epoch; means are over images."""
+
+    epoch: int  # from 1
+    side: int  # pixels of the training images
+    lr: float  # of the last step
+    train_loss: float  # nats, mixed and smoothed labels as the recipe has it
+    train_accuracy: float  # in [0, 1], of the heavier label
+    grad_norm: float  # mean over steps of the L2 norm
+    val_loss: float | None  # nats; None: not validated
+    val_accuracy: float | None  # in [0, 1]
+    steps: int
+    images: int
+    seconds: float  # of training, without validation
+
+
+class RecipeFit(Record):
+    """One finished training."""
+
+    seed: int
+    parameters: int
+    train_images: int
+    validation_images: int
+    epochs: tuple[RecipeEpoch, ...]
+    diverged: str = ""  # why it stopped; empty if it did not diverge
+
+    @property
+    def seconds(self) -> float:
+        """Time of training, in seconds; validation is left out."""
+        return sum(record.seconds for record in self.epochs)
+
+    @property
+    def val_accuracy(self) -> float:
+        """Validation accuracy of the last weights, in [0, 1]; 0 for a diverged training."""
+        last = self.epochs[-1].val_accuracy if self.epochs and not self.diverged else None
+        return last or 0.0
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """Seconds of training so far, and validation accuracy, where it was measured."""
+        points, clock = [], 0.0
+        for record in self.epochs:
+            clock += record.seconds
+            if record.val_accuracy is not None:
+                points.append((clock, record.val_accuracy))
+        return points
+
+
+class RecipeRun(Record):
+    """A training and its scores on the test images."""
+
+    fit: RecipeFit
+    plain: Evaluation  # one look at each image
+    averaged: Evaluation | None  # mean of the logits of the 8 symmetries; None: not in the recipe
+
+    @property
+    def scored(self) -> Evaluation:
+        """Return the scores that count: those of the recipe as it is written."""
+        return self.averaged or self.plain
+
+
+class Recipes(Record):
+    """A recipe trained and tested from one or more seeds."""
+
+    stage: ClassVar[str] = "train_recipe"
+
+    name: str
+    title: str  # in French
+    steps: tuple[str, ...]  # what changes the protocol, in French
+    settings: dict
+    level: float  # of the intervals
+    runs: tuple[RecipeRun, ...]
+    spatial: RecipeRun | None  # the first seed on the spatial split; None: not asked for
+
+    @property
+    def first(self) -> RecipeRun:
+        """Return the run of the first seed."""
+        return self.runs[0]
+
+    def summary(self, values: list[float]) -> dict[str, float]:
+        """Mean, sd and Student's interval of the mean; one value has no spread (zeros)."""
+        mean = statistics.fmean(values)
+        if len(values) < 2:
+            return {"mean": mean, "sd": 0.0, "low": mean, "high": mean}
+        low, high = mean_interval(np.array(values), self.level)
+        return {"mean": mean, "sd": statistics.stdev(values), "low": low, "high": high}
+
+    def facts(self) -> dict:
+        """Return the accuracies and what they cost."""
+        scored, first = [run.scored for run in self.runs], self.first
+        low, high = first.scored.interval
+        facts = {
+            "name": self.name,
+            "title": self.title,
+            "steps": list(self.steps),
+            "settings": self.settings,
+            "seeds": [run.fit.seed for run in self.runs],
+            "count": len(self.runs),
+            "epochs": len(first.fit.epochs),
+            "parameters": first.fit.parameters,
+            "seconds": statistics.fmean(run.fit.seconds for run in self.runs),
+            "accuracy": self.summary([one.accuracy for one in scored]),
+            "plain": self.summary([run.plain.accuracy for run in self.runs]),
+            "val_accuracy": self.summary([run.fit.val_accuracy for run in self.runs]),
+            "views": 1 if first.averaged is None else 8,
+            "n": first.scored.n,
+            "correct": first.scored.correct,
+            "low": low,
+            "high": high,
+        }
+        if self.spatial:
+            own = self.spatial.scored
+            facts["spatial"] = {
+                "accuracy": own.accuracy,
+                "n": own.n,
+                "correct": own.correct,
+                "low": own.interval[0],
+                "high": own.interval[1],
+                "seed": self.spatial.fit.seed,
+            }
+        return facts
+
+
+class AblationRow(Record):
+    """The protocol and the first steps of a recipe, trained shortly from each seed."""
+
+    name: str  # of the last step, in French
+    fits: tuple[RecipeFit, ...]
+
+    @property
+    def scores(self) -> list[float]:
+        """Validation accuracy of the last weights, per seed."""
+        return [fit.val_accuracy for fit in self.fits]
+
+
+class Ablation(Record):
+    """What each step of a recipe brings to a short training, on validation."""
+
+    stage: ClassVar[str] = "ablate_recipe"
+
+    name: str
+    title: str
+    epochs: int
+    train_images: int
+    rows: tuple[AblationRow, ...]
+
+    def facts(self) -> dict:
+        """Return the mean score of each row, and its gain over the row before."""
+        means = [statistics.fmean(row.scores) for row in self.rows]
+        gains = [None, *(after - before for before, after in pairwise(means))]
+        return {
+            "name": self.name,
+            "epochs": self.epochs,
+            "train_images": self.train_images,
+            "seeds": [fit.seed for fit in self.rows[0].fits],
+            "rows": [
+                {"name": row.name, "mean": mean, "gain": gain, "scores": row.scores}
+                for row, mean, gain in zip(self.rows, means, gains, strict=True)
+            ],
+        }
