@@ -29,6 +29,7 @@ TINY = {
     "finalists.count": 2,
     "finalists.seeds": 2,
     "train.max_epochs": 2,
+    "train.seeds": [],
     "evaluate.robustness_images": 30,
     "compute.device": "cpu",
     "compute.precision": "fp32",
