@@ -12,6 +12,7 @@ PROFILE ?= auto#      auto (full with CUDA, else quick), quick or full
 DATA ?=#              auto, synthetic, timm/eurosat-rgb or a folder
 NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
 PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"
+STAGES ?=#            of make reproduce: these alone, for instance "check_initial_loss evaluate"
 SWEEP ?=#             a YAML list of parameter sets for make sweep, see configs/sweeps
 RECIPE ?=#            a file of configs/recipes for make train and make ablation: best
 A ?=#                 first run of make compare; empty: the run without a name
@@ -35,14 +36,14 @@ STATE := $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d '
 STAMP := $(VENV)/.eurosat-report-$(STATE)
 PY := $(VENV)/bin/python
 
-export PROFILE DATA NAME PARAMS SWEEP RECIPE A B PYTHON ARGS VENV STAMP PY
+export PROFILE DATA NAME PARAMS STAGES SWEEP RECIPE A B PYTHON ARGS VENV STAMP PY
 
 REPORT := "$$PY" -m eurosat_lib.report
 REQUEST := --profile "$$PROFILE" --data "$$DATA" --name "$$NAME" --params="$$PARAMS"
 BUILD := $(REPORT) build $(REQUEST)
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
 
-.PHONY: help setup ready report sweep compare reproduce index train ablation test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
+.PHONY: help setup ready report sweep compare reproduce results index train ablation test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -68,7 +69,10 @@ compare: ready # the runs A and B beside each other, in reports/comparaisons
 	@$(REPORT) compare -- "$$A" "$$B"
 
 reproduce: ready # compute the run NAME again from what it stored, say whether the numbers are the same
-	@$(REPORT) reproduce --name "$$NAME"
+	@$(REPORT) reproduce --name "$$NAME" --stages "$$STAGES"
+
+results: ready # write docs/RESULTS.md and the model card of the run NAME, say what git has to take
+	@$(REPORT) results --name "$$NAME" --data "$$DATA"
 
 index: ready # list all runs in reports/index.html (make report does too)
 	@$(REPORT) index

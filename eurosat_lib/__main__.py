@@ -143,11 +143,13 @@ def run(options: argparse.Namespace) -> None:
     from eurosat_lib import stages  # heavy: only once the input is known to be right
     from eurosat_lib.estimate import stage_seconds
     from eurosat_lib.progress import announce, duration
+    from eurosat_lib.stages.guard import protect
 
     names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
     if options.stage == "compute":
         names = tuple(name for name in names if name not in (*PARTS, *RECIPES))
     expected = stage_seconds(config, (*names, *(PARTS if "compare_splits" in names else ())))
+    protect(config, stages.STAGES, names)
     if sum(expected.values()) >= 1:
         announce(f"{options.stage}: about {duration(sum(expected.values()))} on this machine")
     for name in names:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -396,3 +397,33 @@ def test_reproduction_refuses_what_it_cannot_do(two, capsys):
     path.write_text(json.dumps(tree))
     assert main(["reproduce", "--name", "slow"]) == 2
     assert "stored no configuration" in capsys.readouterr().err
+
+
+def test_part_of_a_run_is_computed_again_on_what_git_holds(two, monkeypatch):
+    """As in a fresh clone: published results and the checkpoint, no stage cache."""
+    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
+    root, said = Path(two.paths.root), []
+    shutil.rmtree(two.paths.stages)
+    shutil.rmtree(root / "runs")
+    assert reproduce(root, "slow", said.append, ["evaluate"])
+    assert said[0] == "taken as they are: train"
+    assert "evaluate: the same to the bit" in said[-1] and "train:" not in said[-1]
+    own = root / "artifacts/reproduction-slow/.stages"
+    assert {p.name.split("-")[0] for p in own.iterdir() if p.is_dir()} == {"evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ("evluate", r"no stage evluate \(did you mean evaluate\?\)"),
+        ("lr_finder", "slow has no result of lr_finder"),
+        ("evaluate compare_splits", "compare_splits trains anew; name train_spatial and"),
+    ],
+)
+def test_a_part_that_cannot_be_computed_is_refused(two, capsys, stages, message):
+    results = Path(two.paths.root) / "artifacts/slow/results"
+    for name in ("compare_splits", "train_spatial", "evaluate_spatial"):
+        shutil.copy(results / "train.json", results / f"{name}.json")
+    assert main(["reproduce", "--name", "slow", "--stages", stages]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (Path(two.paths.root) / "artifacts/reproduction-slow").exists()

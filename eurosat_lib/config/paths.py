@@ -12,6 +12,7 @@ RESERVED = {"results", "overfit_small", "lr_finder", "grid_search", "refined_gri
 RESERVED |= {"explore_dataset", "evaluate", "captures", "answers", "template", "notebooks"}
 RESERVED |= {"compare_finalists", "train_spatial"}
 RESERVED |= {"comparaisons", "index.html", "rapport.html", "rapport.pdf"}
+CARD = "MODEL_CARD.md"  # of the checkpoint, in the artifacts of a run that git holds
 
 
 class Section(BaseModel):
@@ -37,6 +38,16 @@ class Paths(Section):
     def artifacts(self) -> Path:
         """Results of this run."""
         return Path(self.root, "artifacts", self.name)
+
+    @property
+    def card(self) -> Path:
+        """Model card of this run's checkpoint; there once the run is made ready for git."""
+        return self.artifacts / CARD
+
+    @property
+    def sealed(self) -> bool:
+        """Whether git holds the results of this run: they are not replaced."""
+        return self.card.is_file()
 
     @property
     def runs(self) -> Path:

@@ -83,12 +83,20 @@ def _compare(first: str, second: str, config_path: str | None) -> int:
     return 0
 
 
-def _reproduce(name: str, config_path: str | None) -> int:
+def _reproduce(name: str, stages: str, config_path: str | None) -> int:
     from eurosat_lib.report.runs.reproduce import reproduce
 
-    same = reproduce(Path(configure(config_path or CONFIG).paths.root), name, print)
+    root = Path(configure(config_path or CONFIG).paths.root)
+    same = reproduce(root, name, print, stages.split())
     _index(config_path)
     return 0 if same else 1
+
+
+def _results(name: str, data: str | None, config_path: str | None) -> int:
+    from eurosat_lib.report.results.make import make_results
+
+    make_results(configure(config_path or CONFIG), name, data, print)
+    return 0
 
 
 def _show_index(config_path: str | None) -> int:
@@ -119,7 +127,12 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_compare)
     command = commands.add_parser("reproduce", help="compute a run again, compare the numbers")
     command.add_argument("--name", default="", help="of the run; the unnamed one without it")
+    command.add_argument("--stages", default="", help="these alone: 'check_initial_loss evaluate'")
     command.set_defaults(run=_reproduce)
+    command = commands.add_parser("results", help="check a run, write what git takes of it")
+    command.add_argument("--name", default="", help="of the run")
+    command.add_argument("--data", help="source that the run was asked for", default=_data())
+    command.set_defaults(run=_results)
     command = commands.add_parser("index", help="list all runs in reports/index.html")
     command.set_defaults(run=_show_index)
     for command in commands.choices.values():

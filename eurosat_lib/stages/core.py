@@ -91,6 +91,11 @@ def latest(config: Config, kind: type[R]) -> R | None:
     return publish.published(config, kind, scope(config))
 
 
+def standing(config: Config, kind: type[R]) -> R | None:
+    """Return the published result of a sealed run; ``None`` for any other run."""
+    return latest(config, kind) if config.paths.sealed else None
+
+
 def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:
     """Return where, when and with what the published result of a stage was computed."""
     tree = files.read_json(publish.result_path(config, kind.stage))

@@ -9,6 +9,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, Predictions, evaluate_checkpoint
+from eurosat_lib.evaluation.predictions import FILE as PREDICTIONS
 from eurosat_lib.grid import Grid, RefinedGrid
 from eurosat_lib.progress import progress
 from eurosat_lib.recipe import evaluate_views
@@ -25,6 +26,7 @@ from eurosat_lib.stages.core import (
 from eurosat_lib.stages.finalists import current_finalists
 from eurosat_lib.stages.openings import log_opening
 from eurosat_lib.stages.publish import publish
+from eurosat_lib.stages.sealed import is_there
 from eurosat_lib.training import Plan, fit
 from eurosat_lib.training.checkpoint import load_checkpoint, sha256
 from eurosat_lib.training.final import Training, choose_hyperparameters
@@ -151,5 +153,14 @@ def score_checkpoint(
 
 
 def kept_predictions(config: Config, evaluation: Evaluation) -> Predictions:
-    """Load what the network said of each image when the test split was opened."""
-    return Predictions.load(config.paths.stages / evaluation.stored)
+    """Load what the network said of each image when the test split was opened.
+
+    Git does not hold it: for a sealed run in a fresh clone, the checkpoint says it once more.
+    """
+    folder, path = config.paths.stages / evaluation.stored, checkpoint_path(config)
+    if not is_there(config, folder / PREDICTIONS) and path.is_file():
+        digest = sha256(path)
+        if digest == evaluation.checkpoint_sha256:
+            folder.mkdir(parents=True, exist_ok=True)
+            evaluate_checkpoint(config, load_dataset(config), path, digest, folder)
+    return Predictions.load(folder)

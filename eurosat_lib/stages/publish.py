@@ -15,10 +15,12 @@ from eurosat_lib.checks import Overfit, ShuffledLabels
 from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.data.audit import Overlaps
 from eurosat_lib.evaluation import Evaluation, Predictions
+from eurosat_lib.evaluation.predictions import FILE as PREDICTIONS
 from eurosat_lib.recipe import Recipes
 from eurosat_lib.record import Record
 from eurosat_lib.spatial import SpatialEvaluation, SpatialTraining
 from eurosat_lib.stages import files
+from eurosat_lib.stages.sealed import copy_kept, is_there, keep_sealed
 from eurosat_lib.tracking import keep_only, training_series, write_run
 from eurosat_lib.training.final import Training
 from eurosat_lib.training.records import Fit
@@ -34,6 +36,7 @@ TRIALS_CSV = {
 
 def publish(config: Config, result: Record, provenance: dict, scope: dict) -> None:
     """Write a result with the configuration it was asked for, its facts, and its stage's files."""
+    keep_sealed(config, result)
     settings = config.model_dump(mode="json", exclude={"paths": {"root"}})
     tree = {"scope": scope, "provenance": provenance, "config": settings}
     tree |= {"result": result.model_dump(mode="json")}
@@ -141,7 +144,7 @@ def _training(config: Config, result: Training, folder: Path) -> None:
     files.write_csv(
         artifacts / "history.csv", [record.model_dump() for record in result.fit.epochs]
     )
-    files.copy_file(folder / "best.ckpt", artifacts / "best.ckpt")
+    copy_kept(config, folder / "best.ckpt", artifacts / "best.ckpt")
     keep_only(config.paths.runs / result.stage, [hyper.name])
     fit_run(config, result.stage, result.fit)
     chosen = override(config, {f"train.{k}": v for k, v in hyper.model_dump().items()})
@@ -153,7 +156,7 @@ def _spatial_training(config: Config, result: SpatialTraining, folder: Path) -> 
     artifacts, name = config.paths.artifacts, result.fit.hyperparameters.name
     rows = [record.model_dump() for record in result.fit.epochs]
     files.write_csv(artifacts / "history_spatial.csv", rows)
-    files.copy_file(folder / "best.ckpt", artifacts / SPATIAL_CHECKPOINT)
+    copy_kept(config, folder / "best.ckpt", artifacts / SPATIAL_CHECKPOINT)
     keep_only(config.paths.runs / result.stage, [name])
     fit_run(config, result.stage, result.fit)
     save_config_snapshot(config, config.paths.runs / result.stage / name)
@@ -202,5 +205,7 @@ def _evaluation(config: Config, result: Evaluation) -> None:
     artifacts = config.paths.artifacts
     metrics = result.facts() | {"per_class": result.class_facts()}
     files.write_json(artifacts / "metrics.json", metrics)
-    found = Predictions.load(config.paths.stages / result.stored)
-    files.write_csv(artifacts / "predictions.csv", list(found.rows(result.classes)))
+    folder = config.paths.stages / result.stored
+    if is_there(config, folder / PREDICTIONS):
+        rows = list(Predictions.load(folder).rows(result.classes))
+        files.write_csv(artifacts / "predictions.csv", rows)

@@ -13,7 +13,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.progress import progress
 from eurosat_lib.spatial import SpatialEvaluation, SpatialTraining, SplitComparison, compare
 from eurosat_lib.stages.cache import may_compute
-from eurosat_lib.stages.core import run_stage, scope
+from eurosat_lib.stages.core import run_stage, scope, standing
 from eurosat_lib.stages.final import FINAL, evaluate, final_plan, score_checkpoint
 from eurosat_lib.stages.publish import SPATIAL_CHECKPOINT, content_key, publish
 from eurosat_lib.training import Plan, fit
@@ -48,9 +48,12 @@ def evaluate_spatial(config: Config) -> SpatialEvaluation:
     Raises:
         UserError: there is no spatial split here, or the checkpoint is damaged.
     """
-    train_spatial(config)
+    fit = train_spatial(config).fit
     cut = _cut(config)
-    scores, origin = score_checkpoint(cut, cut.paths.artifacts / SPATIAL_CHECKPOINT)
+    path, known = cut.paths.artifacts / SPATIAL_CHECKPOINT, standing(cut, SpatialEvaluation)
+    if known and not path.is_file() and known.evaluation.epoch == fit.best.epoch:
+        return known  # git holds no weights of this training
+    scores, origin = score_checkpoint(cut, path)
     result = SpatialEvaluation(evaluation=scores)
     if may_compute():
         publish(cut, result, origin, scope(cut))

@@ -29,6 +29,7 @@ def build(request: Request, console: Console) -> list[Path]:
         NotebookFailed: a cell failed; the last good results are kept.
     """
     config, plans = prepare(request)
+    _protect(plans, config)
     store_parameters(plans, config)
     _run_all(plans, config, console, force=request.only is not None)
     files = [plan.target for plan in plans]
@@ -37,6 +38,15 @@ def build(request: Request, console: Console) -> list[Path]:
         files = bind(files, config, request.pdf, console)
     refresh_index(config, request.config_path or CONFIG)
     return files
+
+
+def _protect(plans: Sequence[Plan], config: Config) -> None:
+    """Refuse to replace what git holds of a run; nothing to ask if all is up to date."""
+    if config.paths.sealed and not all(plan.current() for plan in plans):
+        from eurosat_lib.stages import STAGES
+        from eurosat_lib.stages.guard import protect
+
+        protect(config, STAGES, STAGES)
 
 
 def _run_all(plans: Sequence[Plan], config: Config, console: Console, force: bool) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from eurosat_lib.config import Config, configure, override
 from eurosat_lib.config.paths import Paths
 from eurosat_lib.errors import UserError
+from eurosat_lib.report.runs.given import choose_stages, give
 from eurosat_lib.report.runs.reading import Run, find_run
 from eurosat_lib.report.runs.settings import flatten
 from eurosat_lib.report.runs.verdict import Verdict, judge
@@ -24,8 +25,8 @@ CONDITIONS = ("commit", "device", "precision", "python", "torch", "torchvision",
 CONDITIONS += ("scikit-learn", "system", "cores")
 
 
-def reproduce(root: Path, name: str, say: Callable[[str], None]) -> bool:
-    """Compute all results of a run anew, and tell whether the numbers are the same.
+def reproduce(root: Path, name: str, say: Callable[[str], None], only: Sequence[str] = ()) -> bool:
+    """Compute results of a run anew, and tell whether the numbers are the same.
 
     A reproduction that was stopped goes on where it was; a complete one is begun afresh.
 
@@ -33,20 +34,23 @@ def reproduce(root: Path, name: str, say: Callable[[str], None]) -> bool:
         root: the project's folder.
         name: of the run; empty for the unnamed one.
         say: gets the lines for the console.
+        only: stages to compute; what they build on is taken as it is. None: all.
 
     Returns:
         Whether all values came out the same to the bit.
 
     Raises:
-        UserError: no such run, results that say not what they were made with, or the name of
-            the reproduction is taken by another run.
+        UserError: no such run or stage, results that say not what they were made with, or the
+            name of the reproduction is taken by another run.
     """
     from eurosat_lib import stages
 
     before = find_run(root, name)
-    wanted = [stage for stage in stages.STAGES if stage in before.results]
+    wanted = choose_stages(before, list(stages.STAGES), only)
     configs = {stage: _config(before, stage, _target(root, name)) for stage in wanted}
     paths = _prepare(configs[wanted[0]].paths)
+    if only:
+        say(f"taken as they are: {', '.join(give(before, paths, wanted)) or 'no other results'}")
     _announce(configs, say)
     for stage, config in configs.items():
         stages.STAGES[stage](config)

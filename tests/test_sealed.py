@@ -1,0 +1,159 @@
+"""Sealed runs: in a fresh clone their results are taken, and nowhere are they replaced."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from eurosat_lib import stages
+from eurosat_lib.__main__ import main
+from eurosat_lib.config import load_config, override
+from eurosat_lib.errors import UserError
+from eurosat_lib.french import pct
+from eurosat_lib.report.results.reading import read_results
+from eurosat_lib.report.results.tracked import files as tracked_files
+from eurosat_lib.report.runner import run
+from eurosat_lib.report.runs.index import write_index
+from eurosat_lib.report.runs.reading import find_run
+from eurosat_lib.stages import cache
+from eurosat_lib.stages.final import kept_predictions
+from eurosat_lib.stages.guard import protect
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """What the first test to need it has computed, for the others to copy."""
+    return tmp_path_factory.mktemp("kept") / "project"
+
+
+@pytest.fixture
+def clone(on_blobs, kept, monkeypatch):
+    """A project that holds what git holds of the run done, two seeds, and nothing else."""
+    root = Path(on_blobs.paths.root)
+    config = override(on_blobs, {"paths.name": "done", "train.seeds": [43]})
+    if not kept.exists():
+        for stage in stages.STAGES.values():
+            stage(config)
+        config.paths.card.write_text("a card")
+        paths = [p for p in tracked_files(read_results(config, "done")) if "done" in p.parts]
+        for path in paths:
+            target = kept / path.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        for folder in ("artifacts", "runs"):
+            shutil.rmtree(root / folder)
+    shutil.copytree(kept, root, dirs_exist_ok=True)
+    monkeypatch.chdir(root)
+    return config
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a stage was computed")
+
+    monkeypatch.setattr(cache, "_compute", refuse)
+
+
+def contents(config):
+    folder = config.paths.artifacts
+    return {p.name: p.read_bytes() for p in folder.rglob("*.*") if p.is_file()}
+
+
+def test_a_fresh_clone_computes_nothing_and_changes_nothing(clone, no_work):
+    assert not (clone.paths.artifacts / "best_spatial.ckpt").exists()
+    before = contents(clone)
+    protect(clone, stages.STAGES, stages.STAGES)
+    for stage in stages.STAGES.values():
+        stage(clone)
+    after = contents(clone)
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert set(after) - set(before) <= {".facts.lock"}
+    assert list((clone.paths.runs / "train").rglob("events.*"))  # curves for the figures
+    assert len(stages.evaluate_seeds(clone).runs) == 2
+    assert stages.compare_finalists_on_test(clone).pair
+
+
+@pytest.mark.parametrize("values", [{"train.lr": 5e-3}, {"seed": 7}, {"profile": "quick"}])
+def test_another_configuration_is_refused_before_anything_is_computed(clone, no_work, values):
+    before = contents(clone)
+    with pytest.raises(UserError, match=r"done: .* in git .*MODEL_CARD\.md"):
+        protect(override(clone, values), stages.STAGES, stages.STAGES)
+    assert contents(clone) == before
+
+
+def test_a_stage_alone_does_not_replace_a_result_either(clone):
+    before = contents(clone)
+    with pytest.raises(UserError, match=r"would be replaced.*train"):
+        stages.train(override(clone, {"train.lr": 5e-3}))
+    assert contents(clone)["train.json"] == before["train.json"]
+
+
+def test_changed_code_is_refused(clone, monkeypatch):
+    monkeypatch.setattr(cache, "source_digest", lambda module: "other")
+    with pytest.raises(UserError, match="configuration, data or code"):
+        protect(clone, stages.STAGES, stages.STAGES)
+
+
+def test_another_profile_is_named(clone):
+    with pytest.raises(UserError, match=r"run of the profile full, not quick.*PROFILE=full"):
+        protect(override(clone, {"profile": "quick"}), stages.STAGES, stages.STAGES)
+
+
+def test_a_run_that_git_does_not_hold_is_free(clone):
+    clone.paths.card.unlink()
+    changed = override(clone, {"train.lr": 5e-3})
+    protect(changed, stages.STAGES, stages.STAGES)
+    assert stages.train(changed).fit.hyperparameters.lr == 5e-3
+
+
+def test_results_that_were_never_published_may_be_added(clone):
+    path = clone.paths.artifacts / "results" / "measure_robustness.json"
+    path.unlink()
+    protect(clone, stages.STAGES, stages.STAGES)
+    stages.measure_robustness(clone)
+    assert path.is_file()
+
+
+def test_logits_that_git_does_not_hold_are_made_again(clone):
+    evaluation = stages.evaluate(clone)
+    assert not (clone.paths.stages / evaluation.stored).exists()
+    found = kept_predictions(clone, evaluation)
+    assert int((found.predicted == found.labels).sum()) == evaluation.correct
+
+
+def test_the_command_line_asks_first(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    config = load_config(root / "configs/config.yaml", "quick", {"paths.name": "done"})
+    folder = config.paths.artifacts / "results"
+    folder.mkdir(parents=True)
+    config.paths.card.write_text("a card")
+    tree = {"scope": {"profile": "full"}, "provenance": {}, "result": {}}
+    (folder / "train.json").write_text(json.dumps(tree))
+    words = ["train", "--profile", "quick", "--name", "done", "--data", "synthetic"]
+    assert main([*words, "--set", "data.synthetic_images=[40,20,20]"]) == 2
+    assert "done: the results of this run are in git" in capsys.readouterr().err
+
+
+def test_a_report_asks_first(clone, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run, "prepare", lambda request: (override(clone, {"seed": 7}), [Late()]))
+    monkeypatch.setattr(run, "store_parameters", lambda *_: asked.append("stored"))
+    with pytest.raises(UserError, match="in git"):
+        run.build(run.Request(), console=None)
+    assert asked == []
+
+
+def test_the_list_of_runs_has_it_in_a_fresh_clone(clone):
+    page = write_index(clone, "configs/config.yaml").read_text(encoding="utf-8")
+    assert "done" in page
+    found = find_run(Path(clone.paths.root), "done").test
+    assert pct(found["accuracy"], 2) in page
+
+
+class Late:
+    """The plan of a notebook that is out of date."""
+
+    def current(self):
+        return False
