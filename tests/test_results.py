@@ -23,6 +23,13 @@ from eurosat_lib.report.results.tables import TABLES
 # Tables of the report that hold no result: what the page says elsewhere, or the protocol itself.
 NO_RESULT = {"artifacts", "layers", "pipeline"}
 
+RECIPE = {
+    "recipe.name": "protocol",
+    "recipe.seeds": [1, 2],
+    "recipe.spatial": True,
+    "recipe.ablation_epochs": 1,
+}
+
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
@@ -34,7 +41,7 @@ def kept(tmp_path_factory):
 def done(on_blobs, kept, monkeypatch):
     """A run with every result, named done, from code that a commit holds."""
     root = Path(on_blobs.paths.root)
-    config = override(on_blobs, {"paths.name": "done", "profile": "quick"})
+    config = override(on_blobs, {"paths.name": "done", "profile": "quick"} | RECIPE)
     if not kept.exists():
         for stage in stages.STAGES.values():
             stage(config)
@@ -110,6 +117,18 @@ def test_the_page_says_what_the_files_say(done, results):
         assert len(pipes) == 1, block
 
 
+def test_a_recipe_stands_beside_the_protocol(done, results):
+    text = results_page(results)
+    assert "The same kind of network by the recipe `protocol`, seed 1: **" in text
+    assert "| **mean ± sd (n = 2)** |" in text and "| spatial, seed 1 |" in text
+    assert '| `optimizer.kind` | `"adam"` |' in text
+    for stage in stages.ON_DEMAND:
+        result(done, stage).unlink()
+    r = read_results(done, "done")
+    assert "Another recipe" not in results_page(r) and "by the recipe" not in results_page(r)
+    assert faults(r) == []
+
+
 def test_the_page_follows_the_files(done, results):
     before = make.pages(results, "")
     change(result(done, "evaluate"), lambda tree: tree["result"].update(correct=1))
@@ -129,11 +148,11 @@ def test_a_shared_machine_is_named(done, results):
 
 
 def test_results_without_a_table_are_listed(done):
-    shutil.copy(result(done, "train"), result(done, "train_recipe"))
+    shutil.copy(result(done, "train"), result(done, "train_more"))
     facts = done.paths.artifacts / "facts.json"
-    change(facts, lambda tree: tree.update(train_recipe={"accuracy": 0.986, "seeds": [1, 2]}))
+    change(facts, lambda tree: tree.update(train_more={"accuracy": 0.986, "seeds": [1, 2]}))
     text = others(read_results(done, "done"))
-    assert text.startswith("### `train_recipe`") and "| `accuracy` | 0.986 |" in text
+    assert text.startswith("### `train_more`") and "| `accuracy` | 0.986 |" in text
     assert text in results_page(read_results(done, "done"))
 
 

@@ -68,7 +68,10 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "compare_splits": compare_splits,
 }
 
+ON_DEMAND = ("ablate_recipe", "train_recipe")  # no part of a run that names no recipe
+
 __all__ = [
+    "ON_DEMAND",
     "STAGES",
     "choose_lr",
     "chosen_lr",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -19,7 +18,8 @@ from eurosat_lib.evaluation.predictions import FILE as PREDICTIONS
 from eurosat_lib.recipe import Recipes
 from eurosat_lib.record import Record
 from eurosat_lib.spatial import SpatialEvaluation, SpatialTraining
-from eurosat_lib.stages import files
+from eurosat_lib.stages import events, files
+from eurosat_lib.stages.events import content_key
 from eurosat_lib.stages.sealed import copy_kept, is_there, keep_sealed
 from eurosat_lib.tracking import keep_only, training_series, write_run
 from eurosat_lib.training.final import Training
@@ -64,9 +64,9 @@ def publish(config: Config, result: Record, provenance: dict, scope: dict) -> No
     elif isinstance(result, Recipes):
         _recipes(config, result)
     elif isinstance(result, Overfit):
-        _overfit(config, result)
+        events.overfit(config.paths.runs / result.stage, result)
     elif isinstance(result, ShuffledLabels):
-        _shuffled(config, result)
+        events.shuffled(config.paths.runs / result.stage, result)
 
 
 def result_path(config: Config, stage: str) -> Path:
@@ -105,11 +105,6 @@ def fit_run(config: Config, stage: str, fit: Fit, name: str = "") -> None:
     )
 
 
-def content_key(record: Record) -> str:
-    """Hash what a record says."""
-    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
-
-
 def _overlaps(config: Config, result: Overlaps) -> None:
     path = config.paths.artifacts / "overlaps.csv"
     if result.pairs:
@@ -120,15 +115,7 @@ def _overlaps(config: Config, result: Overlaps) -> None:
 
 def _lr_finder(config: Config, result: lr_finder.LRFinder) -> None:
     files.write_csv(config.paths.artifacts / "lr_finder.csv", lr_finder.csv_rows(result))
-    keep_only(config.paths.runs / "lr_finder", [f"seed{sweep.seed}" for sweep in result.sweeps])
-    for sweep in result.sweeps:
-        series = {
-            "lr_finder/lr": list(enumerate(sweep.lr, start=1)),
-            "lr_finder/loss": list(enumerate(sweep.loss, start=1)),
-            "lr_finder/smoothed": list(enumerate(sweep.smoothed, start=1)),
-        }
-        folder = config.paths.runs / "lr_finder" / f"seed{sweep.seed}"
-        write_run(folder, content_key(sweep), series)
+    events.sweeps(config.paths.runs / "lr_finder", result)
 
 
 def _trials(config: Config, stage: str, fits: Sequence[Fit], seeds: int) -> None:
@@ -173,32 +160,6 @@ def _recipes(config: Config, result: Recipes) -> None:
         for record in run.fit.epochs
     ]
     files.write_csv(config.paths.artifacts / "recipe.csv", rows)
-
-
-def _overfit(config: Config, result: Overfit) -> None:
-    folder = config.paths.runs / result.stage / f"{result.size}_images"
-    keep_only(folder.parent, [folder.name])
-    write_run(folder, content_key(result), _learning(result.losses, result.accuracies))
-
-
-def _shuffled(config: Config, result: ShuffledLabels) -> None:
-    learnt = {
-        f"draw{number}_{kind}": getattr(pair, kind)
-        for number, pair in enumerate(result.pairs)
-        for kind in ("true", "shuffled")
-    }
-    folder = config.paths.runs / result.stage
-    keep_only(folder, learnt)
-    for name, memory in learnt.items():
-        series = _learning(memory.losses, memory.accuracies)
-        write_run(folder / name, content_key(memory), series)
-
-
-def _learning(
-    losses: Sequence[float], accuracies: Sequence[float]
-) -> dict[str, list[tuple[int, float]]]:
-    columns = {"train/loss": losses, "train/accuracy": accuracies}
-    return {tag: list(enumerate(values, start=1)) for tag, values in columns.items()}
 
 
 def _evaluation(config: Config, result: Evaluation) -> None:

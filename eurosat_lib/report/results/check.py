@@ -35,7 +35,8 @@ def faults(r: Results, data: str | None = None) -> list[str]:
 def _missing(r: Results) -> Iterator[str]:
     split = r.run.facts.get("compare_splits", {})
     excused = () if split.get("available", True) else SPATIAL
-    lost = [stage for stage in stages.STAGES if stage not in r.trees and stage not in excused]
+    wanted = [stage for stage in stages.STAGES if stage not in (*excused, *stages.ON_DEMAND)]
+    lost = [stage for stage in wanted if stage not in r.trees]
     if lost:
         yield f"no result of {', '.join(lost)}"
 

@@ -11,6 +11,7 @@ import jinja2
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, Seeds
 from eurosat_lib.grid import Grid
+from eurosat_lib.recipe import Recipes
 from eurosat_lib.report.folders import find_folder
 from eurosat_lib.report.results import tables
 from eurosat_lib.report.results.elsewhere import elsewhere
@@ -21,7 +22,15 @@ from eurosat_lib.spatial import SplitComparison
 BEGIN, END = "<!-- headline: written by make results -->", "<!-- end of headline -->"
 # Stages whose results stand in those tables, or that give pictures or plain checks only.
 SHOWN = {
-    *("explore_dataset", "find_duplicates", "find_overlaps", "find_seams", "draw_landscape"),
+    *(
+        "train_recipe",
+        "ablate_recipe",
+        "explore_dataset",
+        "find_duplicates",
+        "find_overlaps",
+        "find_seams",
+        "draw_landscape",
+    ),
     *("verify_pipeline", "compute_baselines", "test_model", "check_initial_loss"),
     *("overfit_small", "shuffled_labels", "check_training", "lr_finder", "chosen_lr"),
     *("grid_search", "refined_grid_search", "compare_finalists", "train", "compare_curves"),
@@ -56,6 +65,7 @@ def results_page(r: Results) -> str:
 def headline(r: Results) -> str:
     """Say in a paragraph what the run found."""
     e, again, cut = r.need(Evaluation), r.need(Seeds), r.get(SplitComparison)
+    recipe = r.get(Recipes)
     h = e.hyperparameters
     network = f"{number(e.parameters)} parameters, learning rate {rate(h.lr)}"
     text = (
@@ -70,6 +80,10 @@ def headline(r: Results) -> str:
     if cut and not cut.absent:
         bounds = interval(cut.interval(cut.spatial))
         text += f"; on the spatial split **{percent(cut.spatial.accuracy)} {bounds}**"
+    if recipe:
+        scored = recipe.first.scored
+        text += f". The same kind of network by the recipe `{recipe.name}`, seed {scored.seed}: "
+        text += f"**{percent(scored.accuracy)} {interval(scored.interval)}**"
     return f"{text}."
 
 

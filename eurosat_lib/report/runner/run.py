@@ -43,10 +43,10 @@ def build(request: Request, console: Console) -> list[Path]:
 def _protect(plans: Sequence[Plan], config: Config) -> None:
     """Refuse to replace what git holds of a run; nothing to ask if all is up to date."""
     if config.paths.sealed and not all(plan.current() for plan in plans):
-        from eurosat_lib.stages import STAGES
+        from eurosat_lib.stages import ON_DEMAND, STAGES
         from eurosat_lib.stages.guard import protect
 
-        protect(config, STAGES, STAGES)
+        protect(config, STAGES, [stage for stage in STAGES if stage not in ON_DEMAND])
 
 
 def _run_all(plans: Sequence[Plan], config: Config, console: Console, force: bool) -> None:

@@ -21,6 +21,11 @@ from eurosat_lib.report.results.tables.images import (
     seam_counts,
 )
 from eurosat_lib.report.results.tables.machine import durations, environment, openings, pace
+from eurosat_lib.report.results.tables.recipes import (
+    recipe_scores,
+    recipe_settings,
+    recipe_steps,
+)
 from eurosat_lib.report.results.tables.scores import (
     calibration,
     confusions,
@@ -45,6 +50,7 @@ TABLES = {
         *(finalists_on_test, seeds, split_scores, split_classes),
         *(lr_rules, grid, refined, effects, comparison),
         *(finalists, configuration, history),
+        *(recipe_scores, recipe_settings, recipe_steps),
         *(classes, findings, overlap_counts, seam_counts),
         *(baselines, variants, theory, initial_loss, overfit, shuffled),
         *(environment, durations, openings),
