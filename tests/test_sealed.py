@@ -1,5 +1,6 @@
 """Sealed runs: in a fresh clone their results are taken, and nowhere are they replaced."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from eurosat_lib.french import pct
 from eurosat_lib.report.results.reading import read_results
 from eurosat_lib.report.results.tracked import files as tracked_files
 from eurosat_lib.report.runner import run
+from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runs.index import write_index
 from eurosat_lib.report.runs.reading import find_run
 from eurosat_lib.stages import cache
@@ -94,10 +96,33 @@ def test_a_stage_alone_does_not_replace_a_result_either(clone):
     assert contents(clone)["train.json"] == before["train.json"]
 
 
-def test_changed_code_is_refused(clone, monkeypatch):
+def test_results_stand_though_the_code_has_changed_since(clone, no_work, monkeypatch):
     monkeypatch.setattr(cache, "source_digest", lambda module: "other")
-    with pytest.raises(UserError, match="configuration, data or code"):
-        protect(clone, stages.STAGES, USUAL)
+    before = contents(clone)
+    older = protect(clone, stages.STAGES, USUAL)
+    assert {"train", "grid_search", "evaluate", "compare_splits"} <= set(older)
+    for name in USUAL:
+        stages.STAGES[name](clone)
+    after = contents(clone)
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_other_images_another_checkpoint_or_form_are_refused(clone, monkeypatch):
+    monkeypatch.setattr(cache, "source_digest", lambda module: "other")
+    results = clone.paths.artifacts / "results"
+    for stage, edit in (
+        ("lr_finder", lambda tree: tree["scope"].update(data="0")),
+        ("evaluate", lambda tree: tree["result"].update(checkpoint_sha256="0")),
+        ("overfit_small", lambda tree: tree["result"].update(new=1)),
+    ):
+        path = results / f"{stage}.json"
+        text = path.read_text()
+        tree = json.loads(text)
+        edit(tree)
+        path.write_text(json.dumps(tree))
+        with pytest.raises(UserError, match=f"data or form .*{stage}"):
+            protect(clone, stages.STAGES, [stage])
+        path.write_text(text)
 
 
 def test_another_profile_is_named(clone):
@@ -145,7 +170,7 @@ def test_a_report_asks_first(clone, monkeypatch):
     monkeypatch.setattr(run, "prepare", lambda request: (override(clone, {"seed": 7}), [Late()]))
     monkeypatch.setattr(run, "store_parameters", lambda *_: asked.append("stored"))
     with pytest.raises(UserError, match="in git"):
-        run.build(run.Request(), console=None)
+        run.build(run.Request(), Console(io.StringIO()))
     assert asked == []
 
 

@@ -25,7 +25,6 @@ from eurosat_lib.record import Record
 from eurosat_lib.revision import read_revision
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment
 from eurosat_lib.stages.files import locked, read_json, write_json
-from eurosat_lib.stages.sealed import sealed_result
 from eurosat_lib.stages.sources import source_digest
 
 R = TypeVar("R", bound=Record)
@@ -91,7 +90,7 @@ def stage_folder(config: Config, stage: str, key: str) -> Path:
 def cached(
     config: Config, kind: type[R], stage: str, key: str, compute: Callable[[Path], R]
 ) -> tuple[R, dict[str, Any]]:
-    """Load a result, or compute and keep it; what git holds of a run counts as kept.
+    """Load a result, or compute and keep it.
 
     Args:
         config: for the folders and the device.
@@ -105,7 +104,6 @@ def cached(
     """
     folder = stage_folder(config, stage, key)
     kept = _load(folder / "result.json", kind)
-    kept = kept or _parse(sealed_result(config, stage, folder.name), kind)
     if kept:
         return kept
     if not may_compute():
@@ -171,10 +169,11 @@ def _at(tree: Mapping[str, Any], dotted: str) -> Any:
 
 
 def _load(path: Path, kind: type[R]) -> tuple[R, dict[str, Any]] | None:
-    return _parse(read_json(path), kind)
+    return parse(read_json(path), kind)
 
 
-def _parse(tree: Any, kind: type[R]) -> tuple[R, dict[str, Any]] | None:
+def parse(tree: Any, kind: type[R]) -> tuple[R, dict[str, Any]] | None:
+    """Read result and provenance; ``None`` if there are none, or of another version."""
     try:
         return (kind.model_validate(tree["result"]), tree["provenance"]) if tree else None
     except (ValidationError, KeyError):

@@ -10,6 +10,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.record import Record
 from eurosat_lib.stages import cache, files, publish
+from eurosat_lib.stages.sealed import sealed_result
 from eurosat_lib.training.records import Hyperparameters
 
 R = TypeVar("R", bound=Record)
@@ -65,12 +66,16 @@ def keep_stage(
 ) -> tuple[R, dict[str, Any]]:
     """Load or compute a result without publishing it; arguments as in :func:`run_stage`.
 
+    What git holds of a run comes first.
+
     Returns:
         The result and its provenance.
     """
     fingerprint = load_dataset(config).fingerprint
     key = cache.stage_key(config, kind.stage, f"eurosat_lib.{module}", reads, fingerprint, inputs)
-    return cache.cached(config, kind, kind.stage, key, compute)
+    folder = cache.stage_folder(config, kind.stage, key).name
+    taken = cache.parse(sealed_result(config, kind.stage, folder, fingerprint, inputs), kind)
+    return taken or cache.cached(config, kind, kind.stage, key, compute)
 
 
 def scope(config: Config) -> dict[str, Any]:

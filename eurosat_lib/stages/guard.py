@@ -8,12 +8,12 @@ from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
 from eurosat_lib.record import Record
 from eurosat_lib.stages.cache import NotKept, only_kept
-from eurosat_lib.stages.sealed import FREE, differs, explain
+from eurosat_lib.stages.sealed import FREE, OLDER, differs, explain
 
 
 def protect(
     config: Config, stages: Mapping[str, Callable[[Config], Record]], names: Iterable[str]
-) -> None:
+) -> list[str]:
     """Refuse stages that would compute or load another result than a sealed run published.
 
     Nothing is computed for the answer. Runs that are not sealed pass.
@@ -23,16 +23,21 @@ def protect(
         stages: all of them.
         names: those that are about to be called.
 
+    Returns:
+        Stages whose published result stands though the code that computes it has changed.
+
     Raises:
         UserError: names the results that would be replaced.
     """
     if not config.paths.sealed:
-        return
+        return []
+    OLDER.clear()
     folder = config.paths.artifacts / "results"
     known = [n for n in names if n not in FREE and (folder / f"{n}.json").is_file()]
     changed = [name for name in known if _changes(config, stages[name])]
     if changed:
         raise UserError(explain(config, changed))
+    return [name for name in known if name in OLDER]
 
 
 def _changes(config: Config, stage: Callable[[Config], Record]) -> bool:

@@ -29,7 +29,7 @@ def build(request: Request, console: Console) -> list[Path]:
         NotebookFailed: a cell failed; the last good results are kept.
     """
     config, plans = prepare(request)
-    _protect(plans, config)
+    _protect(plans, config, console)
     store_parameters(plans, config)
     _run_all(plans, config, console, force=request.only is not None)
     files = [plan.target for plan in plans]
@@ -40,13 +40,16 @@ def build(request: Request, console: Console) -> list[Path]:
     return files
 
 
-def _protect(plans: Sequence[Plan], config: Config) -> None:
+def _protect(plans: Sequence[Plan], config: Config, console: Console) -> None:
     """Refuse to replace what git holds of a run; nothing to ask if all is up to date."""
     if config.paths.sealed and not all(plan.current() for plan in plans):
         from eurosat_lib.stages import ON_DEMAND, STAGES
         from eurosat_lib.stages.guard import protect
 
-        protect(config, STAGES, [stage for stage in STAGES if stage not in ON_DEMAND])
+        older = protect(config, STAGES, [s for s in STAGES if s not in ON_DEMAND])
+        console.line(f"{config.paths.name}: its results are in git and are taken as they are")
+        if older:
+            console.line(f"computed by older code (make reproduce compares): {', '.join(older)}")
 
 
 def _run_all(plans: Sequence[Plan], config: Config, console: Console, force: bool) -> None:
