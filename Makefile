@@ -122,6 +122,7 @@ bench: ready # time training and evaluation against the usual loop
 clean: # remove the built report and tool caches; results in artifacts/ and runs/ stay
 	@set -e; folder="reports/$$NAME"; \
 	case "$$NAME" in answers|template|comparaisons|*/*|.*) echo "error: NAME=$$NAME is no run" >&2; exit 2;; esac; \
+	[ ! -f "artifacts/$$NAME/MODEL_CARD.md" ] || { echo "error: git holds the report of $$NAME" >&2; exit 2; }; \
 	rm -rf "$$folder"/rapport.html "$$folder"/rapport.pdf "$$folder"/notebooks "$$folder"/.build.json; \
 	[ -n "$$NAME" ] || rm -rf reports/index.html reports/comparaisons; \
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache; \

@@ -18,7 +18,7 @@ from eurosat_lib.report.runner import run
 from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runs.index import write_index
 from eurosat_lib.report.runs.reading import find_run
-from eurosat_lib.stages import cache
+from eurosat_lib.stages import cache, repeats
 from eurosat_lib.stages.final import kept_predictions
 from eurosat_lib.stages.guard import protect
 
@@ -105,6 +105,15 @@ def test_results_stand_though_the_code_has_changed_since(clone, no_work, monkeyp
         stages.STAGES[name](clone)
     after = contents(clone)
     assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_results_stand_where_weights_are_left_as_well(clone, monkeypatch):
+    """Not a fresh clone: what a test with changed code would open again is still there."""
+    folder = clone.paths.artifacts
+    shutil.copy(folder / "best.ckpt", folder / "best_spatial.ckpt")
+    monkeypatch.setattr(cache, "source_digest", lambda module: "other")
+    monkeypatch.setattr(repeats, "_first_seed", lambda *_: pytest.fail("weights were looked for"))
+    protect(clone, stages.STAGES, USUAL)
 
 
 def test_other_images_another_checkpoint_or_form_are_refused(clone, monkeypatch):

@@ -83,10 +83,10 @@ def compare_finalists_on_test(config: Config) -> FinalistsOnTest:
     found, pair = current_finalists(config), []
     if found:
         best = [f for f in found.ranking if not f.again.diverged][:2]
-        pair, known = _first_seed(config, best), standing(config, FinalistsOnTest)
-        points = [f.again.hyperparameters for f in best]
-        if not pair and known and [p.hyperparameters for p in known.pair] == points:
+        known, points = standing(config, FinalistsOnTest), [f.again.hyperparameters for f in best]
+        if known and [run.hyperparameters for run in known.pair] == points:
             return known  # git holds no weights of the finalists
+        pair = _first_seed(config, best)
     tested = [score_checkpoint(config, path)[0] for _, path in pair]
     level = config.evaluate.confidence
     return run_stage(

@@ -50,10 +50,10 @@ def evaluate_spatial(config: Config) -> SpatialEvaluation:
     """
     fit = train_spatial(config).fit
     cut = _cut(config)
-    path, known = cut.paths.artifacts / SPATIAL_CHECKPOINT, standing(cut, SpatialEvaluation)
-    if known and not path.is_file() and known.evaluation.epoch == fit.best.epoch:
+    known = standing(cut, SpatialEvaluation)
+    if known and known.evaluation.epoch == fit.best.epoch:
         return known  # git holds no weights of this training
-    scores, origin = score_checkpoint(cut, path)
+    scores, origin = score_checkpoint(cut, cut.paths.artifacts / SPATIAL_CHECKPOINT)
     result = SpatialEvaluation(evaluation=scores)
     if may_compute():
         publish(cut, result, origin, scope(cut))
