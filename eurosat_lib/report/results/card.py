@@ -6,7 +6,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from eurosat_lib.data.audit import Overlaps
+from eurosat_lib.data.audit import Audit, Overlaps
 from eurosat_lib.evaluation import Errors, Evaluation, Seeds
 from eurosat_lib.progress import duration
 from eurosat_lib.report.results import tables
@@ -97,7 +97,9 @@ def _data(r: Results) -> dict[str, Any]:
         "fingerprint": r.trees["train"]["scope"]["data"][:16],
         "mean": tuple(config["preprocess"]["mean"]),
         "std": tuple(config["preprocess"]["std"]),
-        "padding": config["augment"]["crop_padding"],
+        "augment": config["augment"],
+        "lists": "published" if r.need(Audit).published_lists else "run's own",
+        "opened": sum(row["sha256"] == e.checkpoint_sha256 for row in tables.opened(r)),
         "level": percent(e.confidence_level, 0),
     }
 

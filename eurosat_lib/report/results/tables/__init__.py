@@ -20,7 +20,13 @@ from eurosat_lib.report.results.tables.images import (
     overlap_counts,
     seam_counts,
 )
-from eurosat_lib.report.results.tables.machine import durations, environment, openings, pace
+from eurosat_lib.report.results.tables.machine import (
+    durations,
+    environment,
+    opened,
+    openings,
+    pace,
+)
 from eurosat_lib.report.results.tables.recipes import (
     recipe_scores,
     recipe_settings,
@@ -57,4 +63,4 @@ TABLES = {
     )
 }
 
-__all__ = ["TABLES", "pace", *TABLES]
+__all__ = ["TABLES", "opened", "pace", *TABLES]

@@ -6,7 +6,7 @@ import csv
 from datetime import datetime
 
 from eurosat_lib.progress import duration
-from eurosat_lib.report.results.english import number, table
+from eurosat_lib.report.results.english import DASH, number, table
 from eurosat_lib.report.results.reading import Results
 from eurosat_lib.training.final import Training
 
@@ -66,17 +66,23 @@ def pace(r: Results) -> str:
 
 def openings(r: Results) -> str:
     """List each opening of the test split in this run, in order."""
+    rows = [
+        (
+            row["opened"].replace("T", " ").replace("+00:00", ""),
+            row.get("role") or DASH,
+            f"`{row['configuration']}`",
+            row["seed"],
+            row["epoch"],
+            f"`{row['sha256'][:12]}`",
+            int(row["images"]),
+        )
+        for row in opened(r)
+    ]
+    heads = ("Opened (UTC)", "What for", "Configuration", "Seed", "Epoch")
+    return table((*heads, "SHA-256 of the checkpoint", "Images"), rows)
+
+
+def opened(r: Results) -> list[dict[str, str]]:
+    """Read the log of the openings: one row each, in order."""
     with open(r.folder / "test_openings.csv", encoding="utf-8", newline="") as file:
-        rows = [
-            (
-                row["opened"].replace("T", " ").replace("+00:00", ""),
-                f"`{row['configuration']}`",
-                row["seed"],
-                row["epoch"],
-                f"`{row['sha256'][:12]}`",
-                int(row["images"]),
-            )
-            for row in csv.DictReader(file)
-        ]
-    heads = ("Opened (UTC)", "Configuration", "Seed", "Epoch", "SHA-256 of the checkpoint")
-    return table((*heads, "Images"), rows)
+        return list(csv.DictReader(file))
