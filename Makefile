@@ -8,7 +8,7 @@ SHELL := bash
 .SUFFIXES:
 .NOTPARALLEL:
 
-PROFILE ?= auto#      auto (full with CUDA, else quick), quick or full
+PROFILE ?= auto#      auto (full with CUDA, else quick), quick, standard or full
 DATA ?=#              auto, synthetic, timm/eurosat-rgb or a folder
 NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
 PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"

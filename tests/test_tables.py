@@ -350,8 +350,8 @@ def test_seeds():
 
 
 def test_openings(tiny):
-    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
-    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00", openings.FINAL)
+    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00", openings.FINAL)
     frame = tables.openings(tiny)
     assert frame.iloc[0].tolist()[:4] == [
         "2026-01-02 03:04:05 UTC",

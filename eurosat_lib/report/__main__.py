@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_request(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--profile", help="auto, quick or full")
+    add("--profile", help="auto, quick, standard or full")
     add("--data", help="auto, synthetic, timm/eurosat-rgb or a folder", default=_data())
     add("--name", help="results go below reports/NAME, artifacts/NAME and runs/NAME")
     add("--params", default="", help="papermill's options: \"-p max_epochs 15 -y 'lr: 1.0e-3'\"")

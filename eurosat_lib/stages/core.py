@@ -52,6 +52,7 @@ def run_stage(
     result = result.model_copy(update=dict(labels or {}))
     if cache.may_compute():  # a dry run changes nothing
         publish.publish(config, result, origin, scope(config))
+    cache.remember(result)
     return result
 
 
@@ -88,7 +89,7 @@ def scope(config: Config) -> dict[str, Any]:
 
 def latest(config: Config, kind: type[R]) -> R | None:
     """Return the last published result of a stage in this run, if it is of the same experiment."""
-    return publish.published(config, kind, scope(config))
+    return cache.remembered(kind) or publish.published(config, kind, scope(config))
 
 
 def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:

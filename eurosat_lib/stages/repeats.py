@@ -9,7 +9,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.evaluation import Evaluation, FinalistScore, FinalistsOnTest, Seeds, discordant
 from eurosat_lib.progress import Bar, progress
-from eurosat_lib.stages import cache
+from eurosat_lib.stages import cache, openings
 from eurosat_lib.stages.core import run_stage
 from eurosat_lib.stages.final import (
     FINAL,
@@ -55,7 +55,7 @@ def _tested(config: Config, plan: Plan, seed: int, bar: Bar) -> Evaluation:
     """Train from one seed, or take the kept training, and score its best epoch."""
     seeded = config.model_copy(update={"seed": seed})
     path = _trained(seeded, plan, bar) / "best.ckpt"
-    return score_checkpoint(seeded, path)[0]
+    return score_checkpoint(seeded, path, openings.SEED)[0]
 
 
 def _trained(config: Config, plan: Plan, bar: Bar) -> Path:
@@ -80,7 +80,7 @@ def compare_finalists_on_test(config: Config) -> FinalistsOnTest:
     found, pair = current_finalists(config), []
     if found:
         pair = _first_seed(config, [f for f in found.ranking if not f.again.diverged][:2])
-    tested = [score_checkpoint(config, path)[0] for _, path in pair]
+    tested = [score_checkpoint(config, path, openings.FINALIST)[0] for _, path in pair]
     level = config.evaluate.confidence
     return run_stage(
         config,

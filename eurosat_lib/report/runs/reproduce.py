@@ -48,6 +48,8 @@ def reproduce(root: Path, name: str, say: Callable[[str], None]) -> bool:
     configs = {stage: _config(before, stage, _target(root, name)) for stage in wanted}
     paths = _prepare(configs[wanted[0]].paths)
     _announce(configs, say)
+    if before.chosen_lr:
+        _choose(configs["grid_search"], before.chosen_lr, say)
     for stage, config in configs.items():
         stages.STAGES[stage](config)
     after = Run(paths)
@@ -90,6 +92,14 @@ def _prepare(paths: Paths) -> Paths:
             shutil.rmtree(folder, ignore_errors=True)
     own.mkdir(parents=True, exist_ok=True)
     return paths
+
+
+def _choose(config: Config, choice: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Make the choice by hand that the run's grid was built on."""
+    from eurosat_lib.stages.choice import ChosenLR, choose_lr
+
+    choose_lr(config, ChosenLR.model_validate(choice))
+    say(f"learning rate chosen by hand in notebook 04: {choice['lr']:g}")
 
 
 def _announce(configs: dict[str, Config], say: Callable[[str], None]) -> None:
