@@ -78,18 +78,21 @@ def notebook_seconds(config: Config) -> dict[str, float]:
     }
 
 
-def stage_seconds(config: Config, names: Iterable[str] = TIMED) -> dict[str, float]:
+def stage_seconds(
+    config: Config, names: Iterable[str] = TIMED, kept: set[str] | None = None
+) -> dict[str, float]:
     """Estimate the seconds that stages will take, 0 for a result that is kept.
 
     Args:
         config: network, sizes, device.
         names: stages to estimate; those that take a moment are left out.
+        kept: from :func:`kept_stages`, if that is known already.
     """
     wanted = [name for name in names if name in TIMED]
     if not wanted:
         return {}
     with only_kept():
-        kept, work = _kept(config, wanted), _Work(config)
+        kept, work = _kept(config, wanted) if kept is None else kept, _Work(config)
         if "train" in wanted and "train" not in kept and not config.evaluate.checkpoint:
             kept = kept.difference(OF_CHECKPOINT)
         return {name: 0.0 if name in kept else work.seconds(name) for name in wanted}
