@@ -25,6 +25,7 @@ from eurosat_lib.report.runs.pairs import Paired, Unpaired, pair
 from eurosat_lib.report.runs.reading import find_run, find_runs
 from eurosat_lib.report.runs.reproduce import reproduce
 from eurosat_lib.report.runs.verdict import judge
+from eurosat_lib.stages.choice import ChosenLR
 
 
 def compute(config, name, **values):
@@ -396,3 +397,23 @@ def test_reproduction_refuses_what_it_cannot_do(two, capsys):
     path.write_text(json.dumps(tree))
     assert main(["reproduce", "--name", "slow"]) == 2
     assert "stored no configuration" in capsys.readouterr().err
+
+
+# --- a learning rate chosen by hand -------------------------------------------------------------
+
+
+def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, monkeypatch):
+    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
+    root, said = Path(two.paths.root), []
+    free = override(two, {"paths.name": "slow", "grid.lr": None, "grid.dilation_stage3": [2]})
+    stages.choose_lr(free, ChosenLR(lr=2e-3, rule="median", smoothing=0.9))
+    assert find_run(root, "slow").chosen_lr is None  # no grid was built on it yet
+    stages.grid_search(free)
+    page = read(write_index(two, "configs/config.yaml"))
+    assert "LR choisi à la main (04) = 2 × 10−3" in text_of(page)
+    assert "LR choisi à la main" in text_of(read(compare(two, "", "slow")))
+    assert reproduce(root, "slow", said.append)
+    assert any("chosen by hand" in line and "0.002" in line for line in said)
+    new = find_run(root, "reproduction-slow")
+    assert new.chosen_lr == find_run(root, "slow").chosen_lr
+    assert new.results["grid_search"]["result"]["origin"] == "chosen_lr"
