@@ -409,6 +409,8 @@ def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, monkeypatch):
     stages.choose_lr(free, ChosenLR(lr=2e-3, rule="median", smoothing=0.9))
     assert find_run(root, "slow").chosen_lr is None  # no grid was built on it yet
     stages.grid_search(free)
+    stages.train(free)
+    stages.evaluate(free)
     page = read(write_index(two, "configs/config.yaml"))
     assert "LR choisi à la main (04) = 2 × 10−3" in text_of(page)
     assert "LR choisi à la main" in text_of(read(compare(two, "", "slow")))

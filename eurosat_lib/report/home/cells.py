@@ -30,6 +30,7 @@ NEEDS = {  # notebook -> what it starts from, and what it does without
     "06_train": "la grille de 05, sinon les valeurs de la configuration",
     "07_eval": "le checkpoint de 06, sinon 07 l’entraîne",
 }
+SHOWN = 3  # missing stages named
 SHORT = 5.0  # seconds below which a notebook computes for a moment only
 CELL = "text-align:left;vertical-align:top"
 SOFT = "opacity:.72;font-size:90%"
@@ -115,7 +116,7 @@ def _state(step: Step) -> str:
         return f"✓{FIXED}calculé"
     reasons = list(dict.fromkeys(filter(None, step.missing.values())))
     why = f"sur place{FIXED}: {' ; '.join(reasons)}" if reasons else ""
-    names = ", ".join(step.missing)
+    names = ", ".join([*step.missing][:SHOWN]) + ("…" if len(step.missing) > SHOWN else "")
     word = f"◐{FIXED}{len(step.done)} sur {plural(total, 'étape')}" if step.done else "○ à faire"
     lines = filter(None, (why, f"manque : {names}" if step.done else ""))
     small = [f'<span style="{SOFT}">{html.escape(typeset(line))}</span>' for line in lines]
@@ -127,10 +128,10 @@ def _run(run: Run, own: Sequence[tuple[str, object]]) -> tuple[str, ...]:
     score = "—"
     if test:
         score = f"{pct(test['accuracy'], 2)} {intervalle((test['low'], test['high']), 2)}"
-    places = {
+    places = {  # files: JupyterLab opens no folder by a link
         "rapport": run.paths.reports / "rapport.html",
-        "carnets": run.paths.reports / "notebooks",
-        "résultats": run.paths.artifacts,
+        "PDF": run.paths.reports / "rapport.pdf",
+        "métriques": run.paths.artifacts / "metrics.json",
     }
     return (
         html.escape(run.label),
@@ -138,7 +139,7 @@ def _run(run: Run, own: Sequence[tuple[str, object]]) -> tuple[str, ...]:
         pct(train["best_val_accuracy"], 2) if train else "pas entraîné",
         score,
         duree(run.seconds),
-        " · ".join(_link(path, text) for text, path in places.items() if path.exists()),
+        " · ".join(_link(path, text) for text, path in places.items() if path.is_file()),
     )
 
 

@@ -30,6 +30,7 @@ OWN = {
     "evaluate_seeds": ("train",),
     "train_spatial": ("train",),
 }
+SPATIAL = ("train_spatial", "evaluate_spatial")
 SHOWN = 3  # settings that differ, at most
 
 
@@ -91,7 +92,8 @@ def _reason(config: Config, stage: str, tree: Mapping[str, Any]) -> str:
         return ""
     if tree["config"]["profile"] != config.profile:
         return f"profil {tree['config']['profile']}"
-    if tree["scope"].get("data") != scope(config)["data"]:
+    cut = stage in SPATIAL  # has images of its own
+    if not cut and tree["scope"].get("data") != scope(config)["data"]:
         return "autres images"
     before, now = flatten(tree["config"]), flatten(config.model_dump(mode="json"))
     sections = (*COMMON, *OWN.get(stage, ("evaluate",)))
