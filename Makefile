@@ -8,7 +8,7 @@ SHELL := bash
 .SUFFIXES:
 .NOTPARALLEL:
 
-PROFILE ?= auto#      auto (full with CUDA, else quick), quick or full
+PROFILE ?= auto#      auto (full with CUDA, else quick), quick, standard or full
 DATA ?=#              auto, synthetic, timm/eurosat-rgb or a folder
 NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
 PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"
@@ -100,10 +100,12 @@ lint: ready # check style, layers of imports, and that no notebook has outputs
 	@"$$PY" -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 	@"$$PY" -m nbstripout --verify --keep-id --extra-keys \
 		"metadata.papermill cell.metadata.papermill metadata.language_info.version" \
-		$(NOTEBOOKS:%=notebooks/%.ipynb)
+		$(NOTEBOOKS:%=notebooks/%.ipynb) notebooks/accueil.ipynb
 
-lab: ready # open JupyterLab at notebooks/
-	@"$$PY" -m jupyterlab --LabApp.default_url=/lab/tree/notebooks \
+lab: ready # open JupyterLab on its landing page: the steps, what is computed, the runs
+	@$(REPORT) home --profile "$$PROFILE" --data "$$DATA" --name "$$NAME"
+	@"$$PY" -m jupyterlab \
+		--LabApp.default_url="/lab/tree/reports/accueil.ipynb?file-browser-path=/notebooks" \
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
 tensorboard: ready # open TensorBoard at runs/
@@ -124,7 +126,7 @@ clean: # remove the built report and tool caches; results in artifacts/ and runs
 	case "$$NAME" in answers|template|comparaisons|*/*|.*) echo "error: NAME=$$NAME is no run" >&2; exit 2;; esac; \
 	[ ! -f "artifacts/$$NAME/MODEL_CARD.md" ] || { echo "error: git holds the report of $$NAME" >&2; exit 2; }; \
 	rm -rf "$$folder"/rapport.html "$$folder"/rapport.pdf "$$folder"/notebooks "$$folder"/.build.json; \
-	[ -n "$$NAME" ] || rm -rf reports/index.html reports/comparaisons; \
+	[ -n "$$NAME" ] || rm -rf reports/index.html reports/accueil.ipynb reports/comparaisons; \
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache; \
 	find eurosat_lib tests -name __pycache__ -type d -prune -exec rm -rf {} +; \
 	echo "cleaned; kept: artifacts/ and runs/ (results), $$VENV"

@@ -103,7 +103,7 @@ def make_parser() -> Parser:
         text = "all stages, in order" if stage == "compute" else stage.replace("_", " ")
         command = commands.add_parser(stage, help=text, description=f"Run {text}.")
         command.add_argument("--config", default="configs/config.yaml", help="YAML file")
-        command.add_argument("--profile", default="auto", help="auto, quick or full")
+        command.add_argument("--profile", default="auto", help="auto, quick, standard or full")
         command.add_argument("--name", help="results under artifacts/NAME and runs/NAME")
         command.add_argument("--data", help="auto, synthetic, timm/eurosat-rgb or a folder")
         command.add_argument("--seed", type=int, help="of weights, order and augmentation")

@@ -70,6 +70,7 @@ def on_blobs(tiny, blobs, monkeypatch) -> Config:
         errors,
         exploration,
         final,
+        logits,
         preparation,
         recipes,
         repeats,
@@ -78,7 +79,18 @@ def on_blobs(tiny, blobs, monkeypatch) -> Config:
     )
 
     cut = replace(blobs, validation=blobs.test, test=blobs.validation, fingerprint="d" * 64)
-    rooms = (core, errors, exploration, final, preparation, recipes, repeats, search, spatial)
+    rooms = (
+        core,
+        errors,
+        exploration,
+        final,
+        logits,
+        preparation,
+        recipes,
+        repeats,
+        search,
+        spatial,
+    )
     for module in (loaders, *rooms):
         if hasattr(module, "load_dataset"):
             monkeypatch.setattr(

@@ -21,7 +21,7 @@ import yaml
 from tests.conftest import ROOT, TINY
 
 QUESTIONS = [*(f"D{i}" for i in range(1, 12)), *(f"M{i}" for i in range(10))]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
 def nested(flat):

@@ -26,6 +26,7 @@ from eurosat_lib.report.runs.pairs import Paired, Unpaired, pair
 from eurosat_lib.report.runs.reading import find_run, find_runs
 from eurosat_lib.report.runs.reproduce import reproduce
 from eurosat_lib.report.runs.verdict import judge
+from eurosat_lib.stages.choice import ChosenLR
 
 
 def compute(config, name, **values):
@@ -427,3 +428,25 @@ def test_a_part_that_cannot_be_computed_is_refused(two, capsys, stages, message)
     assert main(["reproduce", "--name", "slow", "--stages", stages]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not (Path(two.paths.root) / "artifacts/reproduction-slow").exists()
+
+
+# --- a learning rate chosen by hand -------------------------------------------------------------
+
+
+def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, monkeypatch):
+    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
+    root, said = Path(two.paths.root), []
+    free = override(two, {"paths.name": "slow", "grid.lr": None, "grid.dilation_stage3": [2]})
+    stages.choose_lr(free, ChosenLR(lr=2e-3, rule="median", smoothing=0.9))
+    assert find_run(root, "slow").chosen_lr is None  # no grid was built on it yet
+    stages.grid_search(free)
+    stages.train(free)
+    stages.evaluate(free)
+    page = read(write_index(two, "configs/config.yaml"))
+    assert "LR choisi à la main (04) = 2 × 10−3" in text_of(page)
+    assert "LR choisi à la main" in text_of(read(compare(two, "", "slow")))
+    assert reproduce(root, "slow", said.append)
+    assert any("chosen by hand" in line and "0.002" in line for line in said)
+    new = find_run(root, "reproduction-slow")
+    assert new.chosen_lr == find_run(root, "slow").chosen_lr
+    assert new.results["grid_search"]["result"]["origin"] == "chosen_lr"

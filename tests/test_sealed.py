@@ -19,8 +19,8 @@ from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runs.index import write_index
 from eurosat_lib.report.runs.reading import find_run
 from eurosat_lib.stages import cache, repeats
-from eurosat_lib.stages.final import kept_predictions
 from eurosat_lib.stages.guard import protect
+from eurosat_lib.stages.logits import kept_predictions
 
 RECIPE = {"recipe.name": "protocol", "recipe.ablation_epochs": 1}
 USUAL = [name for name in stages.STAGES if name not in stages.ON_DEMAND]

@@ -11,7 +11,7 @@ from handmade import CLASSES, EVALUATION
 
 from eurosat_lib import estimate, plots, spatial, stages, tables
 from eurosat_lib.__main__ import main
-from eurosat_lib.config import load_config
+from eurosat_lib.config import load_config, override
 from eurosat_lib.data import Source, lists
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import newcombe, wilson
@@ -214,6 +214,7 @@ def test_each_opening_of_a_test_split_is_logged_once(real):
     with open(real.paths.artifacts / "test_openings.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["checkpoint"] for row in rows] == ["best.ckpt", "best_spatial.ckpt"]
+    assert [row["role"] for row in rows] == ["final", "spatial"]
 
 
 def test_a_log_of_an_older_form_is_gone_on_with(real):
@@ -222,7 +223,37 @@ def test_a_log_of_an_older_form_is_gone_on_with(real):
     path.write_text("opened,checkpoint,sha256,images\n2026-01-01,best.ckpt,abc,20\n")
     stages.evaluate(real)
     first, second = path.read_text().splitlines()[1:]
-    assert first.startswith("2026-01-01,best.ckpt") and second.endswith(",20")
+    assert first.startswith("2026-01-01,,best.ckpt") and second.endswith(",20")
+    assert second.split(",")[1] == "final"
+
+
+def test_an_opening_noted_before_roles_were_is_given_its_role(real):
+    stages.train(real)
+    stages.evaluate(real)
+    path = real.paths.artifacts / "test_openings.csv"
+    new = path.read_text()
+    path.write_text(new.replace(",role", "").replace(",final,", ","))
+    stages.evaluate(real)
+    assert path.read_text() == new
+
+
+def test_what_was_of_other_images_is_withdrawn(real):
+    """A run that leaves the real images keeps no spatial result; the cache does."""
+    stages.train(real)
+    stages.compare_splits(real)
+    kept = list(real.paths.stages.glob("train_spatial-*/best.ckpt"))
+    off = override(real, {"spatial.enabled": False})
+    stages.train(off)
+    stages.compare_splits(off)
+    assert (real.paths.artifacts / "best_spatial.ckpt").is_file()  # of the same images still
+    drawn = override(real, {"data.source": "synthetic", "data.synthetic_images": [30, 10, 20]})
+    stages.train(drawn)
+    stages.compare_splits(drawn)
+    left = {p.name for p in real.paths.artifacts.rglob("*spatial*") if ".stages" not in str(p)}
+    assert not left and not (real.paths.runs / "train_spatial").exists()
+    facts = json.loads((real.paths.artifacts / "facts.json").read_text())
+    assert "train_spatial" not in facts and "train" in facts
+    assert kept and all(path.is_file() for path in kept)
 
 
 def test_common_images_are_counted(real):

@@ -75,6 +75,8 @@ def test_one_seed_or_several(evaluated):
     assert [run.seed for run in more.runs] == [42, 1, 2]
     assert len({run.checkpoint_sha256 for run in more.runs}) == 3
     assert openings(evaluated) == [run.checkpoint_sha256 for run in more.runs]
+    log = rows(evaluated.paths.artifacts / "test_openings.csv")
+    assert [row["role"] for row in log] == ["final", "seed", "seed"]
     shares = [run.accuracy for run in more.runs]
     assert more.facts()["accuracy"]["mean"] == pytest.approx(np.mean(shares))
     assert more.facts()["accuracy"]["sd"] == pytest.approx(np.std(shares, ddof=1))
@@ -97,7 +99,9 @@ def test_finalists_are_the_two_best_with_the_weights_of_one_seed(evaluated):
     assert [f.hyperparameters for f in found.pair] == [point.hyperparameters for point in best]
     assert {point.fits[0].seed for point in best} == {found.seed} != {evaluated.seed}
     assert found.pair[0].correct - found.pair[1].correct == found.only_first - found.only_second
-    assert {f.checkpoint_sha256 for f in found.pair} <= set(openings(evaluated))
+    log = rows(evaluated.paths.artifacts / "test_openings.csv")
+    opened = {row["sha256"] for row in log if row["role"] == "finalist"}
+    assert {f.checkpoint_sha256 for f in found.pair} == opened
     kept = evaluated.paths.stages.glob("trial-*/best.ckpt")
     assert {f.checkpoint_sha256 for f in found.pair} <= {sha256(path) for path in kept}
 

@@ -350,11 +350,12 @@ def test_seeds():
 
 
 def test_openings(tiny):
-    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
-    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00")
+    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00", openings.FINAL)
+    openings.log_opening(tiny, EVALUATION, "2026-01-02T03:04:05+00:00", openings.FINAL)
     frame = tables.openings(tiny)
-    assert frame.iloc[0].tolist()[:4] == [
+    assert frame.iloc[0].tolist()[:5] == [
         "2026-01-02 03:04:05 UTC",
+        "entraînement final",
         "lr1e-3_wd1e-5_D2_B2",
         "42",
         "2",

@@ -18,7 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark, write its files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m eurosat_lib.bench", description=__doc__)
     parser.add_argument("--config", default="configs/config.yaml", help="YAML file")
-    parser.add_argument("--profile", default="full", help="profile of the loops: quick or full")
+    profiles = "profile of the loops: quick, standard or full"
+    parser.add_argument("--profile", default="full", help=profiles)
     parser.add_argument("--data", default="auto", help="source of the images")
     parser.add_argument("--steps", type=int, default=6, help="timed batches of each run")
     parser.add_argument("--rounds", type=int, default=5, help="repetitions")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 RESERVED = {"results", "overfit_small", "lr_finder", "grid_search", "refined_grid_search", "train"}
 RESERVED |= {"explore_dataset", "evaluate", "captures", "answers", "template", "notebooks"}
 RESERVED |= {"compare_finalists", "train_spatial"}
-RESERVED |= {"comparaisons", "index.html", "rapport.html", "rapport.pdf"}
+RESERVED |= {"comparaisons", "index.html", "rapport.html", "rapport.pdf", "accueil.ipynb"}
 CARD = "MODEL_CARD.md"  # of the checkpoint, in the artifacts of a run that git holds
 
 

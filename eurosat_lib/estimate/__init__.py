@@ -1,11 +1,18 @@
 """How long the stages will take on this machine, measured on a few real training steps."""
 
 from eurosat_lib.estimate.speed import seconds_per_image
-from eurosat_lib.estimate.work import NOTEBOOK_STAGES, TIMED, notebook_seconds, stage_seconds
+from eurosat_lib.estimate.work import (
+    NOTEBOOK_STAGES,
+    TIMED,
+    kept_stages,
+    notebook_seconds,
+    stage_seconds,
+)
 
 __all__ = [
     "NOTEBOOK_STAGES",
     "TIMED",
+    "kept_stages",
     "notebook_seconds",
     "seconds_per_image",
     "stage_seconds",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import Split, load_dataset
@@ -17,13 +18,33 @@ from eurosat_lib.stages.finalists import finalist_trials
 from eurosat_lib.stages.search import grid_plans, is_kept, refined_plans, seeded
 from eurosat_lib.training import Plan
 
-LOOKS = {"find_duplicates": 5.0, "find_overlaps": 5.0, "draw_landscape": 4.0}  # s, all of EuroSAT
+# Seconds on all of EuroSAT (two cores of an AMD EPYC), for stages that train no network.
+LOOKS = {
+    "explore_dataset": 3.0,
+    "find_overlaps": 2.5,
+    "draw_landscape": 2.0,
+    "find_duplicates": 3.0,
+    "find_seams": 1.0,
+    "compute_baselines": 3.5,
+    "analyse_errors": 0.5,
+    "explain_predictions": 0.2,
+}
+ALL_IMAGES = 27_000  # of EuroSAT
+MOMENTS = ("verify_pipeline", "test_model", "compare_curves", "compare_splits")  # below a second
 SPATIAL = ("train_spatial", "evaluate_spatial")
-# Stages that take their time, by notebook; the others take a moment.
+# What each notebook computes, in the order of the pipeline.
 NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
-    "01_data": tuple(LOOKS),
-    "02_baselines": (),
+    "01_data": (
+        "explore_dataset",
+        "find_overlaps",
+        "draw_landscape",
+        "find_duplicates",
+        "find_seams",
+        "verify_pipeline",
+    ),
+    "02_baselines": ("compute_baselines",),
     "03_model_checks": (
+        "test_model",
         "check_initial_loss",
         "overfit_small",
         "shuffled_labels",
@@ -31,42 +52,66 @@ NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
     ),
     "04_lr_finder": ("lr_finder",),
     "05_grid": ("grid_search",),
-    "06_train": ("refined_grid_search", "compare_finalists", "train"),
-    "07_eval": ("evaluate", "measure_robustness", "evaluate_seeds", *SPATIAL),
+    "06_train": ("refined_grid_search", "compare_finalists", "train", "compare_curves"),
+    "07_eval": (
+        "evaluate",
+        "analyse_errors",
+        "measure_robustness",
+        "explain_predictions",
+        "compare_finalists_on_test",
+        "evaluate_seeds",
+        *SPATIAL,
+        "compare_splits",
+    ),
 }
-TIMED = tuple(name for names in NOTEBOOK_STAGES.values() for name in names)
+TIMED = tuple(name for names in NOTEBOOK_STAGES.values() for name in names if name not in MOMENTS)
+# Of these, the ones that look at the final checkpoint: another training makes them void.
+OF_CHECKPOINT = ("evaluate", "analyse_errors", "measure_robustness", "explain_predictions")
 
 
 def notebook_seconds(config: Config) -> dict[str, float]:
     """Estimate the seconds that each notebook will compute, kept results taken off."""
     stages = stage_seconds(config)
     return {
-        notebook: sum(stages[name] for name in names)
+        notebook: sum(stages.get(name, 0.0) for name in names)
         for notebook, names in NOTEBOOK_STAGES.items()
     }
 
 
-def stage_seconds(config: Config, names: Iterable[str] = TIMED) -> dict[str, float]:
+def stage_seconds(
+    config: Config, names: Iterable[str] = TIMED, kept: set[str] | None = None
+) -> dict[str, float]:
     """Estimate the seconds that stages will take, 0 for a result that is kept.
 
     Args:
         config: network, sizes, device.
         names: stages to estimate; those that take a moment are left out.
+        kept: from :func:`kept_stages`, if that is known already.
     """
     wanted = [name for name in names if name in TIMED]
     if not wanted:
         return {}
-    work = _Work(config)
-    return {n: 0.0 if _is_kept(config, n) else LOOKS.get(n) or work.seconds(n) for n in wanted}
+    with only_kept():
+        kept, work = _kept(config, wanted) if kept is None else kept, _Work(config)
+        if "train" in wanted and "train" not in kept and not config.evaluate.checkpoint:
+            kept = kept.difference(OF_CHECKPOINT)
+        return {name: 0.0 if name in kept else work.seconds(name) for name in wanted}
 
 
-def _is_kept(config: Config, stage: str) -> bool:
-    try:
-        with only_kept():
-            STAGES[stage](config)
-    except (NotKept, UserError):
-        return False
-    return True
+def kept_stages(config: Config, names: Iterable[str] = tuple(STAGES)) -> set[str]:
+    """Return the stages whose results are kept for just this configuration, data and code."""
+    with only_kept():
+        return _kept(config, names)
+
+
+def _kept(config: Config, names: Iterable[str]) -> set[str]:
+    """Try each stage, in order: it finds what those before it would publish."""
+    found = set()
+    for name in names:
+        with suppress(NotKept, UserError):
+            STAGES[name](config)
+            found.add(name)
+    return found
 
 
 class _Work:
@@ -75,6 +120,7 @@ class _Work:
     def __init__(self, config: Config) -> None:
         self.config = config
         dataset = load_dataset(config)
+        self.share = sum(map(len, (dataset.train, dataset.validation, dataset.test))) / ALL_IMAGES
         self.train = self._used("train", dataset.train)
         self.validation = self._used("validation", dataset.validation)
         self.test = self._used("test", dataset.test)
@@ -85,6 +131,8 @@ class _Work:
         batch = config.data.batch_size
         finder, overfit, controls = config.lr_finder, config.overfit, config.controls
         match stage:
+            case _ if stage in LOOKS:
+                return LOOKS[stage] * self.share
             case "check_initial_loss":
                 return config.initial_loss.n_seeds * batch * own[1]
             case "overfit_small":
@@ -109,6 +157,8 @@ class _Work:
             case "measure_robustness":
                 wanted = config.evaluate.robustness_images or self.validation
                 return min(wanted, self.validation) * PASSES * own[1]
+            case "compare_finalists_on_test":
+                return 2 * (self.validation + self.test) * own[1]
             case "evaluate_seeds":
                 once = self._training(config.train.max_epochs, self.train, self._blocks)
                 return len(config.train.seeds) * (once + (self.validation + self.test) * own[1])

@@ -99,6 +99,14 @@ def _results(name: str, data: str | None, config_path: str | None) -> int:
     return 0
 
 
+def _home(**fields: str) -> int:
+    from eurosat_lib.report.home.prepare import prepare
+
+    page = prepare(Request(**fields), Console())
+    print(f"landing page: {os.path.relpath(page)}")
+    return 0
+
+
 def _show_index(config_path: str | None) -> int:
     print(f"all runs: {os.path.relpath(_index(config_path))}")
     return 0
@@ -133,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--name", default="", help="of the run")
     command.add_argument("--data", help="source that the run was asked for", default=_data())
     command.set_defaults(run=_results)
+    command = commands.add_parser("home", help="fill in the landing page that make lab opens")
+    _add_common(command)
+    command.set_defaults(run=_home)
     command = commands.add_parser("index", help="list all runs in reports/index.html")
     command.set_defaults(run=_show_index)
     for command in commands.choices.values():
@@ -140,11 +151,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_request(command: argparse.ArgumentParser) -> None:
+def _add_common(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--profile", help="auto, quick or full")
+    add("--profile", help="auto, quick, standard or full")
     add("--data", help="auto, synthetic, timm/eurosat-rgb or a folder", default=_data())
     add("--name", help="results go below reports/NAME, artifacts/NAME and runs/NAME")
+
+
+def _add_request(command: argparse.ArgumentParser) -> None:
+    _add_common(command)
+    add = command.add_argument
     add("--params", default="", help="papermill's options: \"-p max_epochs 15 -y 'lr: 1.0e-3'\"")
     add("--no-pdf", dest="pdf", action="store_false", help="bind the HTML file alone")
 

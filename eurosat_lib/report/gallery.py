@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the page; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m eurosat_lib.report.gallery")
     parser.add_argument("--name", default="", help="of the run: reports/NAME")
-    parser.add_argument("--profile", default="auto", help="auto, quick or full")
+    parser.add_argument("--profile", default="auto", help="auto, quick, standard or full")
     options = parser.parse_args(arguments)
     try:
         config = configure(profile=options.profile, name=options.name)

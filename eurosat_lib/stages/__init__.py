@@ -18,7 +18,7 @@ from eurosat_lib.stages.exploration import (
     find_overlaps,
     find_seams,
 )
-from eurosat_lib.stages.final import evaluate, train
+from eurosat_lib.stages.final import evaluate, train, train_if_missing
 from eurosat_lib.stages.finalists import compare_finalists
 from eurosat_lib.stages.preparation import (
     check_initial_loss,
@@ -80,5 +80,6 @@ __all__ = [
     "latest",
     "provenance",
     "scope",
+    "train_if_missing",
     *STAGES,
 ]

@@ -28,7 +28,8 @@ from eurosat_lib.stages.files import locked, read_json, write_json
 from eurosat_lib.stages.sources import source_digest
 
 R = TypeVar("R", bound=Record)
-_may_compute: ContextVar[bool] = ContextVar("may_compute", default=True)
+# Results met in a dry run, by stage; None outside of one.
+_met: ContextVar[dict[str, Record] | None] = ContextVar("met", default=None)
 
 
 class NotKept(Exception):
@@ -37,17 +38,34 @@ class NotKept(Exception):
 
 def may_compute() -> bool:
     """Tell whether stages may compute and publish, that is, outside :func:`only_kept`."""
-    return _may_compute.get()
+    return _met.get() is None
 
 
 @contextmanager
 def only_kept() -> Iterator[None]:
-    """Load stages without publishing them; raise :class:`NotKept` instead of computing one."""
-    token = _may_compute.set(False)
+    """Load stages without publishing them; raise :class:`NotKept` instead of computing one.
+
+    A stage within finds the results of those before it (``core.latest``) as if each had been
+    published. One configuration at a time.
+    """
+    token = _met.set({})
     try:
         yield
     finally:
-        _may_compute.reset(token)
+        _met.reset(token)
+
+
+def remember(result: Record) -> None:
+    """Keep a result for the stages after it, inside :func:`only_kept`."""
+    met = _met.get()
+    if met is not None:
+        met[result.stage] = result
+
+
+def remembered(kind: type[R]) -> R | None:
+    """Return the result of a stage that this dry run has met."""
+    found = (_met.get() or {}).get(kind.stage)
+    return found if isinstance(found, kind) else None
 
 
 def stage_key(

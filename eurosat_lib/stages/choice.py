@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
-from eurosat_lib.stages import files, publish
+from eurosat_lib.stages import publish
 from eurosat_lib.stages.core import latest, scope
+from eurosat_lib.stages.withdrawal import withdraw
 
 
 class ChosenLR(Record):
@@ -38,12 +39,4 @@ def choose_lr(config: Config, choice: ChosenLR) -> Path:
 
 def forget_lr(config: Config) -> bool:
     """Withdraw the choice; returns whether there was one."""
-    path = publish.result_path(config, ChosenLR.stage)
-    known = path.is_file()
-    path.unlink(missing_ok=True)
-    facts = config.paths.artifacts / "facts.json"
-    if facts.is_file():
-        with files.locked(facts.with_name(".facts.lock")):
-            left = {k: v for k, v in (files.read_json(facts) or {}).items() if k != ChosenLR.stage}
-            files.write_json(facts, left)
-    return known
+    return withdraw(config, [ChosenLR.stage])

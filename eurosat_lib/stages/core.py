@@ -53,6 +53,7 @@ def run_stage(
     result = result.model_copy(update=dict(labels or {}))
     if cache.may_compute():  # a dry run changes nothing
         publish.publish(config, result, origin, scope(config))
+    cache.remember(result)
     return result
 
 
@@ -93,7 +94,7 @@ def scope(config: Config) -> dict[str, Any]:
 
 def latest(config: Config, kind: type[R]) -> R | None:
     """Return the last published result of a stage in this run, if it is of the same experiment."""
-    return publish.published(config, kind, scope(config))
+    return cache.remembered(kind) or publish.published(config, kind, scope(config))
 
 
 def standing(config: Config, kind: type[R]) -> R | None:

@@ -14,7 +14,8 @@ from eurosat_lib.evaluation import (
     open_checkpoint,
 )
 from eurosat_lib.stages.core import run_stage
-from eurosat_lib.stages.final import SCORING, checkpoint_path, kept_predictions, score_checkpoint
+from eurosat_lib.stages.final import SCORING, checkpoint_path, score_checkpoint
+from eurosat_lib.stages.logits import kept_predictions
 
 
 def analyse_errors(config: Config) -> Errors:

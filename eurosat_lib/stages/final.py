@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
-from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import Evaluation, Predictions, evaluate_checkpoint
-from eurosat_lib.evaluation.predictions import FILE as PREDICTIONS
+from eurosat_lib.errors import UserError, explained
+from eurosat_lib.evaluation import Evaluation, evaluate_checkpoint
 from eurosat_lib.grid import Grid, RefinedGrid
 from eurosat_lib.progress import progress
 from eurosat_lib.recipe import evaluate_views
+from eurosat_lib.stages import openings
 from eurosat_lib.stages.cache import may_compute
 from eurosat_lib.stages.core import (
     FITTING,
@@ -24,9 +25,7 @@ from eurosat_lib.stages.core import (
     scope,
 )
 from eurosat_lib.stages.finalists import current_finalists
-from eurosat_lib.stages.openings import log_opening
 from eurosat_lib.stages.publish import publish
-from eurosat_lib.stages.sealed import is_there
 from eurosat_lib.training import Plan, fit
 from eurosat_lib.training.checkpoint import load_checkpoint, sha256
 from eurosat_lib.training.final import Training, choose_hyperparameters
@@ -91,7 +90,11 @@ def _train(
             on_epoch=lambda e: bar.advance(0, f"epoch {e.epoch}, val {e.val_accuracy:.1%}"),
         )
     if not result.epochs:
-        raise UserError(f"final training diverged ({result.diverged}); lower train.lr")
+        raise UserError(
+            f"final training diverged ({result.diverged}); lower train.lr",
+            "L’entraînement final a divergé dès la première époque\u00a0: choisir un LR plus "
+            "petit (paramètre lr du notebook 06_train).",
+        )
     return Training(
         fit=result,
         origin=origin,
@@ -119,14 +122,26 @@ def checkpoint_path(config: Config) -> Path:
     return path if path.is_absolute() else Path(config.paths.root) / path
 
 
+def train_if_missing(config: Config) -> Training | None:
+    """Train if there is no checkpoint to evaluate; ``None`` if there is, or one is named.
+
+    Raises:
+        UserError: the loss stopped being finite in the first epoch.
+    """
+    if config.evaluate.checkpoint or checkpoint_path(config).is_file():
+        return None
+    return train(config)
+
+
 def score_checkpoint(
-    config: Config, path: Path, symmetries: bool = False
+    config: Config, path: Path, role: str = openings.FINAL, symmetries: bool = False
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Score any checkpoint on the test split, and note the opening; nothing else is published.
 
     Args:
         config: sizes, preprocessing, device.
         path: of the checkpoint.
+        role: of the checkpoint, one of ``openings``.
         symmetries: average the logits over the 8 symmetries of each image.
 
     Returns:
@@ -136,31 +151,35 @@ def score_checkpoint(
         UserError: the checkpoint is missing, damaged, or made for another configuration.
     """
     dataset = load_dataset(config)
-    load_checkpoint(path)  # refuses a missing or damaged file before anything else
-    digest = sha256(path)
     score = evaluate_views if symmetries else evaluate_checkpoint
-    result, origin = keep_stage(
-        config,
-        Evaluation,
-        "recipe.views" if symmetries else "evaluation.checkpoint",
-        SCORING,
-        lambda folder: score(config, dataset, path, digest, folder),
-        checkpoint=digest,
-    )
+    with explained(_unusable(config, path)):
+        load_checkpoint(path)  # refuses a missing or damaged file before anything else
+        digest = sha256(path)
+        result, origin = keep_stage(
+            config,
+            Evaluation,
+            "recipe.views" if symmetries else "evaluation.checkpoint",
+            SCORING,
+            lambda folder: score(config, dataset, path, digest, folder),
+            checkpoint=digest,
+        )
     if may_compute():
-        log_opening(config, result, origin["started"])
+        if role == openings.FINAL and config.evaluate.checkpoint:
+            role = openings.GIVEN
+        openings.log_opening(config, result, origin["started"], role)
     return result, origin
 
 
-def kept_predictions(config: Config, evaluation: Evaluation) -> Predictions:
-    """Load what the network said of each image when the test split was opened.
-
-    Git does not hold it: for a sealed run in a fresh clone, the checkpoint says it once more.
-    """
-    folder, path = config.paths.stages / evaluation.stored, checkpoint_path(config)
-    if not is_there(config, folder / PREDICTIONS) and path.is_file():
-        digest = sha256(path)
-        if digest == evaluation.checkpoint_sha256:
-            folder.mkdir(parents=True, exist_ok=True)
-            evaluate_checkpoint(config, load_dataset(config), path, digest, folder)
-    return Predictions.load(folder)
+def _unusable(config: Config, path: Path) -> str:
+    """Say in French what to do about a checkpoint that cannot be evaluated."""
+    shown = os.path.relpath(path, config.paths.root)
+    if not path.is_file():
+        return (
+            f"Le checkpoint {shown} n’existe pas\u00a0: exécuter d’abord le notebook 06_train, "
+            "qui le produit."
+        )
+    return (
+        f"Le checkpoint {shown} n’est pas utilisable ici\u00a0: relancer le notebook 06_train "
+        "avec le profil, les images et les paramètres de ce notebook, ou en indiquer un autre "
+        "(paramètre checkpoint)."
+    )

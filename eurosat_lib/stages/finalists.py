@@ -23,7 +23,10 @@ def compare_finalists(config: Config) -> Finalists:
     """
     chosen = _chosen(config)
     if not chosen:
-        raise UserError("no grid to choose from: run grid_search first (notebook 05_grid)")
+        raise UserError(
+            "no grid to choose from: run grid_search first (notebook 05_grid)",
+            "Aucune grille où choisir des finalistes\u00a0: exécuter d’abord le notebook 05_grid.",
+        )
     trials = finalist_trials(config)
 
     def compute(_: Path) -> Finalists:

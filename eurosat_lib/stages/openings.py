@@ -1,4 +1,4 @@
-"""The log of when the test split was opened."""
+"""The log of when the test split was opened, and what for."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from eurosat_lib.config import Config
 from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.stages import files
 
+# What a tested checkpoint is: the run's own, one that the configuration names, a finalist, the
+# final training from another seed, the one on the spatial split, or that of a recipe.
+FINAL, GIVEN, FINALIST, SEED, SPATIAL = "final", "given", "finalist", "seed", "spatial"
+RECIPE = "recipe"
 
-def log_opening(config: Config, result: Evaluation, opened: str) -> None:
+
+def log_opening(config: Config, result: Evaluation, opened: str, role: str) -> None:
     """Note when the test split was opened for a checkpoint: one row each, in order.
 
     Args:
         config: for the folder of the run.
         result: scores of the checkpoint.
         opened: date and time, ISO 8601, UTC.
+        role: one of the names above.
     """
     path, rows = config.paths.artifacts / "test_openings.csv", []
     if path.is_file():
@@ -23,6 +29,7 @@ def log_opening(config: Config, result: Evaluation, opened: str) -> None:
             rows = list(csv.DictReader(file))
     row = {
         "opened": opened,
+        "role": role,
         "checkpoint": result.checkpoint,
         "configuration": result.hyperparameters.name,
         "seed": str(result.seed),
@@ -31,5 +38,7 @@ def log_opening(config: Config, result: Evaluation, opened: str) -> None:
         "images": str(result.n),
     }
     rows = [{key: old.get(key) or "" for key in row} for old in rows]  # of an older form too
+    nameless = row | {"role": ""}
     if row not in rows:
-        files.write_csv(path, [*rows, row])
+        rows = [row if old == nameless else old for old in rows]
+        files.write_csv(path, rows if row in rows else [*rows, row])

@@ -7,9 +7,12 @@ from pathlib import Path
 from eurosat_lib import baselines, checks
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset, pipeline
+from eurosat_lib.errors import explained
 from eurosat_lib.lr_finder import LRFinder, find_lr
 from eurosat_lib.stages.cache import kept_part
 from eurosat_lib.stages.core import BATCHES, IMAGES, run_stage
+
+TOO_FAST = "Ce petit entraînement a divergé\u00a0: choisir un LR plus petit ({key})."
 
 
 def verify_pipeline(config: Config) -> pipeline.Pipeline:
@@ -66,13 +69,14 @@ def check_initial_loss(config: Config) -> checks.InitialLoss:
 def overfit_small(config: Config) -> checks.Overfit:
     """Learn a few images by heart."""
     dataset = load_dataset(config)
-    return run_stage(
-        config,
-        checks.Overfit,
-        "checks.overfit",
-        (*IMAGES, "seed", "data.batch_size", "model", "overfit"),
-        lambda _: checks.overfit_small(config, dataset),
-    )
+    with explained(TOO_FAST.format(key="paramètre overfit_lr")):
+        return run_stage(
+            config,
+            checks.Overfit,
+            "checks.overfit",
+            (*IMAGES, "seed", "data.batch_size", "model", "overfit"),
+            lambda _: checks.overfit_small(config, dataset),
+        )
 
 
 def shuffled_labels(config: Config) -> checks.ShuffledLabels:
@@ -85,26 +89,28 @@ def shuffled_labels(config: Config) -> checks.ShuffledLabels:
             config, dataset, lambda n, make: kept_part(folder / f"pair{n}.json", checks.Pair, make)
         )
 
-    return run_stage(
-        config,
-        checks.ShuffledLabels,
-        "checks.shuffled",
-        (*IMAGES, *own, "controls.pairs", "controls.validation_images"),
-        compute,
-    )
+    with explained(TOO_FAST.format(key="paramètre overfit_lr")):
+        return run_stage(
+            config,
+            checks.ShuffledLabels,
+            "checks.shuffled",
+            (*IMAGES, *own, "controls.pairs", "controls.validation_images"),
+            compute,
+        )
 
 
 def check_training(config: Config) -> checks.Sanity:
     """Train briefly: twice the same, once on black images."""
     dataset = load_dataset(config)
     own = ("controls.steps", "controls.lr", "controls.validation_images")
-    return run_stage(
-        config,
-        checks.Sanity,
-        "checks.sanity",
-        {*BATCHES, "model", *own} - {"data.train_limit"},
-        lambda _: checks.check_training(config, dataset),
-    )
+    with explained(TOO_FAST.format(key="controls.lr de configs/config.yaml")):
+        return run_stage(
+            config,
+            checks.Sanity,
+            "checks.sanity",
+            {*BATCHES, "model", *own} - {"data.train_limit"},
+            lambda _: checks.check_training(config, dataset),
+        )
 
 
 def lr_finder(config: Config) -> LRFinder:

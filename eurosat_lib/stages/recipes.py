@@ -22,7 +22,7 @@ from eurosat_lib.recipe import (
     recipe_config,
 )
 from eurosat_lib.recipe.fit import WEIGHTS
-from eurosat_lib.stages import cache
+from eurosat_lib.stages import cache, openings
 from eurosat_lib.stages.core import FITTING, latest, run_stage
 from eurosat_lib.stages.final import score_checkpoint
 
@@ -139,8 +139,8 @@ def _run(config: Config, recipe: Recipe, bar: Bar) -> RecipeRun:
     averaged = recipe.settings.views > 1
     return RecipeRun(
         fit=fit,
-        plain=score_checkpoint(own, path)[0],
-        averaged=score_checkpoint(own, path, symmetries=True)[0] if averaged else None,
+        plain=score_checkpoint(own, path, openings.RECIPE)[0],
+        averaged=score_checkpoint(own, path, openings.RECIPE, True)[0] if averaged else None,
     )
 
 

@@ -9,16 +9,16 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.evaluation import Evaluation, FinalistScore, FinalistsOnTest, Seeds, discordant
 from eurosat_lib.progress import Bar, progress
-from eurosat_lib.stages import cache
+from eurosat_lib.stages import cache, openings
 from eurosat_lib.stages.core import run_stage, standing
 from eurosat_lib.stages.final import (
     FINAL,
     checkpoint_path,
     final_plan,
-    kept_predictions,
     score_checkpoint,
 )
 from eurosat_lib.stages.finalists import current_finalists, finalist_trials
+from eurosat_lib.stages.logits import kept_predictions
 from eurosat_lib.stages.search import trial_folder
 from eurosat_lib.training import Fit, Plan, fit
 
@@ -58,7 +58,7 @@ def _tested(config: Config, plan: Plan, seed: int, bar: Bar) -> Evaluation:
     """Train from one seed, or take the kept training, and score its best epoch."""
     seeded = config.model_copy(update={"seed": seed})
     path = _trained(seeded, plan, bar) / "best.ckpt"
-    return score_checkpoint(seeded, path)[0]
+    return score_checkpoint(seeded, path, openings.SEED)[0]
 
 
 def _trained(config: Config, plan: Plan, bar: Bar) -> Path:
@@ -87,7 +87,7 @@ def compare_finalists_on_test(config: Config) -> FinalistsOnTest:
         if known and [run.hyperparameters for run in known.pair] == points:
             return known  # git holds no weights of the finalists
         pair = _first_seed(config, best)
-    tested = [score_checkpoint(config, path)[0] for _, path in pair]
+    tested = [score_checkpoint(config, path, openings.FINALIST)[0] for _, path in pair]
     level = config.evaluate.confidence
     return run_stage(
         config,

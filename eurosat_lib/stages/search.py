@@ -95,7 +95,10 @@ def compare_curves(config: Config) -> grid.Comparisons:
     """
     found = latest(config, grid.Grid) or latest(config, grid.RefinedGrid)
     if found is None:
-        raise UserError("no grid to compare: run grid_search first (notebook 05_grid)")
+        raise UserError(
+            "no grid to compare: run grid_search first (notebook 05_grid)",
+            "Aucune grille à comparer\u00a0: exécuter d’abord le notebook 05_grid.",
+        )
     return run_stage(
         config,
         grid.Comparisons,
@@ -113,7 +116,11 @@ def _search(config: Config, kind: type[S], plans: Sequence[Plan], origin: str) -
     def compute(_: Path) -> S:
         fits = run_trials(kind.stage, trials, config.grid.seeds)
         if not any(fit.epochs for fit in fits):
-            raise UserError(f"{kind.stage}: every trial diverged; lower the learning rates")
+            raise UserError(
+                f"{kind.stage}: every trial diverged; lower the learning rates",
+                "Tous les essais de la grille ont divergé\u00a0: choisir des LR plus petits "
+                "(paramètre grid_lr du notebook 05_grid).",
+            )
         return kind(trials=fits, epochs=plans[0].epochs, origin=origin)
 
     return run_stage(

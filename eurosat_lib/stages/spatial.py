@@ -12,11 +12,16 @@ from eurosat_lib.data.spatial import on_spatial, spatial_absence
 from eurosat_lib.errors import UserError
 from eurosat_lib.progress import progress
 from eurosat_lib.spatial import SpatialEvaluation, SpatialTraining, SplitComparison, compare
+from eurosat_lib.stages import openings
 from eurosat_lib.stages.cache import may_compute
 from eurosat_lib.stages.core import run_stage, scope, standing
 from eurosat_lib.stages.final import FINAL, evaluate, final_plan, score_checkpoint
 from eurosat_lib.stages.publish import SPATIAL_CHECKPOINT, content_key, publish
+from eurosat_lib.stages.withdrawal import withdraw
 from eurosat_lib.training import Plan, fit
+
+OTHER_IMAGES = ("synthetic", "split")  # kinds of absence: the run has left the real standard split
+SPATIAL_FILES = (SPATIAL_CHECKPOINT, "history_spatial.csv", "metrics_spatial.json")
 
 
 def train_spatial(config: Config) -> SpatialTraining:
@@ -53,7 +58,9 @@ def evaluate_spatial(config: Config) -> SpatialEvaluation:
     known = standing(cut, SpatialEvaluation)
     if known and known.evaluation.epoch == fit.best.epoch:
         return known  # git holds no weights of this training
-    scores, origin = score_checkpoint(cut, cut.paths.artifacts / SPATIAL_CHECKPOINT)
+    scores, origin = score_checkpoint(
+        cut, cut.paths.artifacts / SPATIAL_CHECKPOINT, openings.SPATIAL
+    )
     result = SpatialEvaluation(evaluation=scores)
     if may_compute():
         publish(cut, result, origin, scope(cut))
@@ -63,7 +70,8 @@ def evaluate_spatial(config: Config) -> SpatialEvaluation:
 def compare_splits(config: Config) -> SplitComparison:
     """Set the test accuracies on both splits side by side.
 
-    Where there is no spatial split, the result says why, and holds no numbers.
+    Where there is no spatial split, the result says why, and holds no numbers; what the run had
+    published for it is withdrawn if these were other images (the cache keeps it).
 
     Raises:
         UserError: the standard checkpoint is missing, damaged, or made for another configuration.
@@ -71,6 +79,8 @@ def compare_splits(config: Config) -> SplitComparison:
     absence = spatial_absence(config)
     if absence:
         found = SplitComparison(absent=absence.kind, reason=absence.reason)
+        if absence.kind in OTHER_IMAGES and may_compute():
+            withdraw(config, (SpatialTraining.stage, SpatialEvaluation.stage), SPATIAL_FILES)
     else:
         standard, training = evaluate(config), train_spatial(config)
         spatial = evaluate_spatial(config).evaluation
@@ -100,7 +110,10 @@ def _train(config: Config, dataset: EuroSAT, plan: Plan, folder: Path) -> Spatia
             on_epoch=lambda e: bar.advance(0, f"epoch {e.epoch}, val {e.val_accuracy:.1%}"),
         )
     if not result.epochs:
-        raise UserError(f"training on the spatial split diverged ({result.diverged})")
+        raise UserError(
+            f"training on the spatial split diverged ({result.diverged})",
+            "L’entraînement sur le découpage spatial a divergé\u00a0: choisir un LR plus petit.",
+        )
     return SpatialTraining(
         fit=result, planned_epochs=plan.epochs, batch_size=config.data.batch_size
     )

@@ -9,9 +9,19 @@ import pandas as pd
 from eurosat_lib.config import Config
 from eurosat_lib.evaluation import FinalistsOnTest, Seeds, wilson
 from eurosat_lib.french import intervalle, nombre, pct, signe
+from eurosat_lib.stages import openings as openings_log
 from eurosat_lib.tables.frame import frame
 
 DASH = "—"
+ROLES = {
+    openings_log.FINAL: "entraînement final",
+    openings_log.GIVEN: "checkpoint donné",
+    openings_log.FINALIST: "finaliste",
+    openings_log.SEED: "autre graine",
+    openings_log.SPATIAL: "découpage spatial",
+    openings_log.RECIPE: "recette",
+    "": DASH,  # noted before roles were
+}
 
 
 def seeds(found: Seeds) -> pd.DataFrame:
@@ -68,12 +78,13 @@ def finalists_on_test(found: FinalistsOnTest) -> pd.DataFrame:
 
 
 def openings(config: Config) -> pd.DataFrame:
-    """List each opening of the test split in this run, in order; cells are text."""
+    """List each opening of the test split in this run, in order, and its role; cells are text."""
     path = config.paths.artifacts / "test_openings.csv"
     with open(path, encoding="utf-8", newline="") as file:
         rows = [
             (
                 row["opened"].replace("T", " ").replace("+00:00", " UTC"),
+                ROLES.get(row.get("role") or "", DASH),
                 row["configuration"],
                 row["seed"],
                 row["epoch"],
@@ -82,5 +93,5 @@ def openings(config: Config) -> pd.DataFrame:
             )
             for row in csv.DictReader(file)
         ]
-    columns = ("Ouverture", "Configuration", "Graine", "Époque")
+    columns = ("Ouverture", "Rôle", "Configuration", "Graine", "Époque")
     return frame((*columns, "SHA-256 (début)", "Images"), rows)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from eurosat_lib.errors import UserError
+from eurosat_lib.errors import UserError, in_french
 from eurosat_lib.progress import heard_by
 
 
@@ -70,7 +70,7 @@ class Job:
         except Stopped:
             self.state = "stopped"
         except UserError as error:
-            self.state, self.error = "failed", str(error)
+            self.state, self.error = "failed", in_french(error)
         except Exception as error:  # a thread's trace-back would be lost: say it in the view
             self.state, self.error = "failed", f"{type(error).__name__}: {error}"
         self.tell({"event": "state"})

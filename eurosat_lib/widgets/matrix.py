@@ -14,7 +14,7 @@ from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.french import pct
 from eurosat_lib.plots.pictures import break_name
 from eurosat_lib.plots.style import INK
-from eurosat_lib.stages.final import kept_predictions
+from eurosat_lib.stages.logits import kept_predictions
 from eurosat_lib.tables.words import plural
 from eurosat_lib.widgets.pictures import gallery, line
 from eurosat_lib.widgets.shell import view

@@ -13,7 +13,7 @@ from eurosat_lib.evaluation.selection import select
 from eurosat_lib.french import intervalle, nombre, pct
 from eurosat_lib.plots.axes import percent
 from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, one_axes, styled
-from eurosat_lib.stages.final import kept_predictions
+from eurosat_lib.stages.logits import kept_predictions
 from eurosat_lib.tables.words import plural
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
 from eurosat_lib.config import Config
-from eurosat_lib.errors import UserError
+from eurosat_lib.errors import UserError, in_french
 from eurosat_lib.progress import FILE_VARIABLE
 from eurosat_lib.record import Record
 from eurosat_lib.stages.core import latest
@@ -53,7 +53,7 @@ def view(build: Callable[P, Any]) -> Callable[P, Any]:
         try:
             return build(*args, **kwargs)
         except (Missing, UserError) as error:
-            return Note(f"Vue interactive indisponible : {error}")
+            return Note(f"Vue interactive indisponible : {in_french(error)}")
 
     return show
 

@@ -43,7 +43,7 @@ def result_files(config: Config) -> tuple[Path, ...]:
 def _results(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("*.json")):
         tree = _read(path)
-        if tree and {"scope", "provenance"} <= set(tree):
+        if tree and tree.get("scope") and tree.get("provenance"):
             yield tree
 
 

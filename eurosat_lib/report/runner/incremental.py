@@ -20,7 +20,7 @@ from eurosat_lib.report.runner.parameters import Notebook
 
 PACKAGE = Path(__file__).resolve().parents[2]
 # The modules of report/ that notebooks run; what they import from report/ is found by reading.
-ENTRIES = ("__init__", "cells", "answers")
+ENTRIES = ("__init__", "cells", "answers", "needs")
 ANSWER = re.compile(r"""\banswer\(\s*["']([A-Z]\d+(?:\.\d+)*)["']""")
 REPORT = "eurosat_lib.report."
 STAGE = re.compile(r"\bstages\.(\w+)")

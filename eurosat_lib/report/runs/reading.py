@@ -43,10 +43,23 @@ class Run:
 
     @cached_property
     def results(self) -> dict[str, dict[str, Any]]:
-        """By stage: ``scope``, ``provenance``, ``config`` and ``result``."""
+        """By stage: ``scope``, ``provenance``, ``config`` and ``result``.
+
+        What was not computed, a learning rate chosen by hand, has no provenance and is no result.
+        """
+        return {stage: tree for stage, tree in self._published.items() if tree.get("provenance")}
+
+    @property
+    def chosen_lr(self) -> dict[str, Any] | None:
+        """The choice made by hand in notebook 04 that the run's grid was built on, or ``None``."""
+        grid = self.results.get("grid_search", {}).get("result", {})
+        choice = self._published.get("chosen_lr", {}).get("result")
+        return choice if grid.get("origin") == "chosen_lr" else None
+
+    @cached_property
+    def _published(self) -> dict[str, dict[str, Any]]:
         files = sorted((self.paths.artifacts / "results").glob("*.json"))
-        trees = {path.stem: _read(path) for path in files}
-        return {stage: tree for stage, tree in trees.items() if "provenance" in tree}
+        return {path.stem: _read(path) for path in files}
 
     @property
     def train(self) -> dict[str, Any] | None:

@@ -52,6 +52,8 @@ def reproduce(root: Path, name: str, say: Callable[[str], None], only: Sequence[
     if only:
         say(f"taken as they are: {', '.join(give(before, paths, wanted)) or 'no other results'}")
     _announce(configs, say)
+    if before.chosen_lr and "grid_search" in configs:
+        _choose(configs["grid_search"], before.chosen_lr, say)
     for stage, config in configs.items():
         stages.STAGES[stage](config)
     after = Run(paths)
@@ -94,6 +96,14 @@ def _prepare(paths: Paths) -> Paths:
             shutil.rmtree(folder, ignore_errors=True)
     own.mkdir(parents=True, exist_ok=True)
     return paths
+
+
+def _choose(config: Config, choice: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Make the choice by hand that the run's grid was built on."""
+    from eurosat_lib.stages.choice import ChosenLR, choose_lr
+
+    choose_lr(config, ChosenLR.model_validate(choice))
+    say(f"learning rate chosen by hand in notebook 04: {choice['lr']:g}")
 
 
 def _announce(configs: dict[str, Config], say: Callable[[str], None]) -> None:

@@ -22,8 +22,9 @@ SPEAKERS = {
     "train.seeds": "evaluate_seeds",
     "evaluate": "evaluate",
 }
+CHOSEN = "chosen_lr"  # stands among the settings where the grid was built on it
 ASIDE = ("paths", "identity", "compute")  # no part of what identifies a result
-LABELS = {key: name for name, key in PARAMETERS.items()}
+LABELS = {key: name for name, key in PARAMETERS.items()} | {CHOSEN: "LR choisi à la main (04)"}
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -36,7 +37,8 @@ def settings(run: Run) -> dict[str, Any]:
     for place, stage in SPEAKERS.items():
         own = flatten(trees.get(stage, {}))
         merged |= {k: v for k, v in own.items() if k == place or k.startswith(f"{place}.")}
-    return merged
+    choice = run.chosen_lr
+    return merged | ({CHOSEN: choice["lr"]} if choice else {})
 
 
 def differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -61,7 +63,7 @@ def chosen(runs: Sequence[Mapping[str, Any]], config_path: str) -> list[str]:
         for key, value in run.items()
         if _default(config_path, run["profile"]).get(key, value) != value
     }
-    return [key for key in differing(runs) if key in own or key == "profile"]
+    return [key for key in differing(runs) if key in own or key in ("profile", CHOSEN)]
 
 
 def label(key: str) -> str:
