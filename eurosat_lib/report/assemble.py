@@ -121,6 +121,7 @@ def build_page(
 def paper(page: HtmlElement) -> HtmlElement:
     """Return the page as it is printed: files beside it are named, supplements left out."""
     printed = copy.deepcopy(page)
+    printed.get_element_by_id("debut").addnext(printed.find_class("contents")[0])
     unprint(printed)
     for link in printed.xpath("//a[@href and not(starts-with(@href, '#'))]"):
         if not re.match(r"https?://|mailto:", link.get("href")):

@@ -10,10 +10,13 @@ from lxml import etree
 from lxml.html import HtmlElement
 
 from eurosat_lib.errors import UserError
+from eurosat_lib.french import MINUS, THIN
 from eurosat_lib.report.places import where
 
 UNITS = 256  # drawing units per em; coordinates are rounded to whole ones
 DOLLARS = re.compile(r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<!\s)\$(?![\w$])")
+# A number, or one in powers of ten: no drawing, but text, as beside it.
+NUMBER = re.compile(r"(-?[\d{},]+)?(?:\s*\\times\s*)?(?:10\^\{(-?\d+)\})?")
 # The only text outside Markdown in which $…$ is a formula: what `figure` and `table` write.
 CAPTIONED = ("figcaption", "caption", "th", "td")
 
@@ -30,6 +33,9 @@ def typeset(page: HtmlElement) -> list[str]:
             _mark_dollars(element)
     for span in page.xpath('//span[contains(concat(" ", @class, " "), " tex ")]'):
         tex, display = span.text or "", "display" in span.get("class")
+        if not display and (number := plain_number(tex)):
+            _replace(span, number)
+            continue
         try:
             drawing = lxml.html.fragment_fromstring(draw(tex, display))
         except UserError as error:
@@ -40,6 +46,18 @@ def typeset(page: HtmlElement) -> list[str]:
         span.append(drawing)
         _hold_together(span)
     return problems
+
+
+def plain_number(tex: str) -> str | None:
+    r"""Write a number as HTML text: ``3 \times 10^{-4}``; ``None`` if the formula is none."""
+    found = NUMBER.fullmatch(tex.strip())
+    if not found or not any(found.groups()) or ("times" in tex) != all(found.groups()):
+        return None
+    mantissa = (found[1] or "").replace("{,}", ",").replace("-", MINUS)
+    power = f"10<sup>{found[2].replace('-', MINUS)}</sup>" if found[2] else ""
+    if re.search(r"[{}]", mantissa):
+        return None
+    return f"{THIN}×{THIN}".join(filter(None, (mantissa, power)))
 
 
 @functools.lru_cache(maxsize=2048)
@@ -105,6 +123,12 @@ def _mark_dollars(element: HtmlElement) -> None:
         place = element.index(child) + 1
         for index in range(1, len(pieces), 2):
             element.insert(place + index // 2, _tex(pieces[index], pieces[index + 1]))
+
+
+def _replace(span: HtmlElement, text: str) -> None:
+    new = lxml.html.fragment_fromstring(f'<span class="math plain">{text}</span>')
+    new.tail = span.tail
+    span.getparent().replace(span, new)
 
 
 def _tex(tex: str, tail: str) -> HtmlElement:

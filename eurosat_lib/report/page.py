@@ -27,6 +27,7 @@ def shape(page: HtmlElement, meta: ReportMeta) -> list[str]:
     blocks.set_checkboxes(main)
     code.fold(main)
     toc.number_headings(main)
+    toc.link_sections(main)
     blocks.number(main, meta)
     problems = [*typeset(page), *blocks.set_references(main)]
     folds.fold(main)
@@ -44,6 +45,17 @@ def complete(page: HtmlElement, sources: Mapping[str, str]) -> HtmlElement:
     images.lighten(main)
     set_french(page.body)
     page.get_element_by_id("toc").append(toc.contents(main))
+    _list_questions(page, main)
     toc.link_headings(main, sources)
     etree.strip_attributes(page, "data-cell")
     return page
+
+
+def _list_questions(page: HtmlElement, main: HtmlElement) -> None:
+    """Offer the questions beside the contents; a page with fewer than two needs no list."""
+    holder = page.get_element_by_id("questions")
+    links = toc.questions(main)
+    if len(links) > 1:
+        holder.append(links)
+    else:
+        holder.drop_tree()

@@ -6,6 +6,7 @@ import copy
 import re
 import unicodedata
 from collections.abc import Mapping
+from typing import Any
 
 import lxml.html
 from lxml.html import HtmlElement
@@ -13,6 +14,13 @@ from lxml.html import HtmlElement
 from eurosat_lib.report.places import where, words
 
 LEVELS = ("h2", "h3")  # what the contents list
+NUMBERED = re.compile(r"(\d+(?:\.\d+)*)[) ]")
+MENTION = re.compile(r"\b([Ss]ections?)[ \u00a0\u202f](\d+(?:\.\d+)*)(?![\d%])")
+PROSE = (
+    ".//text()[ancestor::p or ancestor::li]"
+    "[not(ancestor::a or ancestor::code or ancestor::pre or ancestor::details)]"
+    "[not(ancestor::*[contains(@class, 'question') or contains(@class, 'tex')])]"
+)
 
 
 def slug(text: str) -> str:
@@ -39,6 +47,31 @@ def number_headings(main: HtmlElement) -> None:
             name = f"{base}-{count}"
         taken.add(name)
         heading.set("id", name)
+
+
+def link_sections(main: HtmlElement) -> None:
+    """Make each "section 9" of the prose a link to it, if that section is in the page."""
+    known = {
+        found[1]: heading.get("id")
+        for heading in main.xpath(".//h2|.//h3")
+        if (found := NUMBERED.match(words(heading)))
+    }
+    for text in main.xpath(PROSE):
+        pieces = MENTION.split(text)
+        if len(pieces) > 1:
+            _link_mentions(text, pieces, known)
+
+
+def questions(main: HtmlElement) -> HtmlElement:
+    """Return a list of links to the questions, by their numbers."""
+    row = lxml.html.Element("ol")
+    for question in main.find_class("question"):
+        item = lxml.html.Element("li")
+        link = lxml.html.Element("a", {"href": f"#{question.get('id')}"})
+        link.text = question.get("id")
+        item.append(link)
+        row.append(item)
+    return row
 
 
 def contents(main: HtmlElement) -> HtmlElement:
@@ -74,6 +107,29 @@ def link_headings(main: HtmlElement, sources: Mapping[str, str]) -> None:
         heading.append(link)
         if heading.tag == "h2" and name in sources:
             heading.addnext(_source(name, sources[name]))
+
+
+def _link_mentions(text: Any, pieces: list[str], known: Mapping[str, str]) -> None:
+    """Rewrite one text node: ``pieces`` are text, word, number, text, word, number … text."""
+    holder = text.getparent()
+    parent = holder if text.is_text else holder.getparent()
+    place = 0 if text.is_text else parent.index(holder) + 1
+    before, links = pieces[0], []
+    for word, number, after in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        mention = f"{word}\u00a0{number}"
+        if number in known:
+            link = lxml.html.Element("a", {"href": f"#{known[number]}"})
+            link.text, link.tail = mention, after
+            links.append(link)
+        elif links:
+            links[-1].tail += mention + after
+        else:
+            before += mention + after
+    if text.is_text:
+        holder.text = before
+    else:
+        holder.tail = before
+    parent[place:place] = links
 
 
 def _source(name: str, address: str) -> HtmlElement:

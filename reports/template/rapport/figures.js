@@ -6,7 +6,7 @@
   dialog.setAttribute("aria-label", "Figure agrandie");
   const close = Object.assign(document.createElement("button"), { type: "button", textContent: "Fermer" });
   const box = Object.assign(document.createElement("div"), { className: "scroll", tabIndex: 0 });
-  const legend = document.createElement("p");
+  const legend = Object.assign(document.createElement("p"), { className: "legend" });
   dialog.append(close, box, legend);
   document.body.append(dialog);
   close.addEventListener("click", () => dialog.close());

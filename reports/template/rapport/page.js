@@ -1,7 +1,12 @@
 // Everything works without scripts; they add the tools and mark where one reads.
 (() => {
   const page = document.documentElement;
-  const blocks = [...document.querySelectorAll("details.code")];
+  const FOLDS = {
+    code: ["Afficher le code", "Masquer le code"],
+    details: ["Ouvrir les suppléments", "Fermer les suppléments"],
+  };
+  const folds = (kind) =>
+    document.querySelectorAll(kind === "code" ? "details.code" : "details.detail");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const system = () => (dark.matches ? "dark" : "light");
   const theme = () => page.dataset.theme ?? system();
@@ -12,13 +17,20 @@
       else localStorage.removeItem("rapport-theme");
     } catch { /* no storage: the choice lasts as long as the page */ }
   };
+  // Folds above what one reads change its place, not where one reads.
+  const toggle = (button, kind) => {
+    const open = button.getAttribute("aria-pressed") !== "true";
+    const seen = document.elementsFromPoint(innerWidth / 2, innerHeight / 3)
+      .find((element) => element.closest("main") && !element.matches("main, .cell"));
+    const before = seen?.getBoundingClientRect().top;
+    for (const block of folds(kind)) block.open = open;
+    button.setAttribute("aria-pressed", open);
+    button.textContent = FOLDS[kind][Number(open)];
+    if (seen?.checkVisibility()) scrollBy(0, seen.getBoundingClientRect().top - before);
+  };
   const actions = {
-    code(button) {
-      const open = button.getAttribute("aria-pressed") !== "true";
-      for (const block of blocks) block.open = open;
-      button.setAttribute("aria-pressed", open);
-      button.textContent = open ? "Masquer le code" : "Afficher le code";
-    },
+    code: (button) => toggle(button, "code"),
+    details: (button) => toggle(button, "details"),
     theme(button) {
       const next = theme() === "dark" ? "light" : "dark";
       if (next === system()) delete page.dataset.theme;
@@ -27,6 +39,7 @@
       name(button);
     },
     print: () => window.print(),
+    keys: () => document.dispatchEvent(new Event("rapport-keys")),
   };
   const name = (button) => {
     button.textContent = theme() === "dark" ? "Thème clair" : "Thème sombre";
@@ -39,7 +52,7 @@
       name(button);
       dark.addEventListener("change", () => name(button));
     }
-    if (action === "code") button.hidden = blocks.length === 0;
+    if (action in FOLDS) button.hidden = folds(action).length === 0;
   }
 
   const copy = async (text) => {

@@ -158,10 +158,12 @@
     uncover();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.target.closest("input, textarea, dialog")) return;
+    if (event.key !== "/" || document.documentElement.dataset.keys === "off") return;
+    if (event.target.closest("input, textarea, dialog")) return;
     event.preventDefault();
     contents.classList.add("open");
     input.focus();
+    input.select();
   });
   addEventListener("toggle", (event) => { // code shown or hidden: other hits
     if (event.target.matches("details.code") && input.value.trim()) again();
