@@ -10,6 +10,7 @@ from lxml.html import HtmlElement
 from eurosat_lib.report import blocks, code, folds, images, screenshots, toc
 from eurosat_lib.report.maths import typeset
 from eurosat_lib.report.meta import ReportMeta
+from eurosat_lib.report.paper import keep_words
 from eurosat_lib.report.typography import set_french
 
 
@@ -44,6 +45,7 @@ def complete(page: HtmlElement, sources: Mapping[str, str]) -> HtmlElement:
     main = page.get_element_by_id("contenu")
     images.lighten(main)
     set_french(page.body)
+    keep_words(main)
     page.get_element_by_id("toc").append(toc.contents(main))
     _list_questions(page, main)
     toc.link_headings(main, sources)
