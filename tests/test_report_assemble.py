@@ -17,7 +17,7 @@ from report_sample import META, WANTED, edit, three_notebooks
 from eurosat_lib.errors import UserError
 from eurosat_lib.report.assemble import assemble, paper
 from eurosat_lib.report.images import lighten
-from eurosat_lib.report.maths import draw
+from eurosat_lib.report.maths import draw, plain_number
 from eurosat_lib.report.meta import ReportMeta
 from eurosat_lib.report.pictures import encode
 from eurosat_lib.report.questionnaire import load_questionnaire, normal
@@ -43,9 +43,7 @@ def build(notebooks, tmp_path):
 def test_the_page_holds_what_it_should(build):
     info, page = build()
     assert (info.figures, info.tables, info.answers) == (2, 2, ("D1", "M0"))
-    assert (
-        info.formulas == len(page.xpath('//span[starts-with(@class,"math")]/*[@role="img"]')) == 6
-    )
+    assert info.formulas == len(page.xpath('//span[starts-with(@class,"math")]')) == 6
     assert page.get("lang") == "fr" and len(page.xpath("//h1")) == 1
     text = page.body.text_content()
     assert "27\u202f000 images\u00a0: l’essentiel" in text
@@ -110,6 +108,26 @@ def test_callouts_are_told_from_quotations(notebooks, build, word, kind):
     assert page.xpath("//blockquote")[-1].text_content().strip() == "Ceci n’en est pas un."
 
 
+def test_a_section_named_in_the_prose_is_a_link_where_it_exists(notebooks, build):
+    source = "Sections 2 et 1, section 1.1 ; la section 9, `section 1`.\n\n#### Fin"
+    edit(notebooks[2], 3, lambda cell: cell.update(source=source))
+    _, page = build()
+    links = page.xpath("//p/a[starts-with(@href, '#sec-')]")
+    assert [(link.text, link.get("href")) for link in links] == [
+        ("Sections\u00a02", "#sec-2-modele"),
+        ("section\u00a01.1", "#sec-1-1-le-dataset-co"),
+    ]
+    text = links[0].getparent().text_content()
+    assert text.startswith(
+        "Sections\u00a02 et 1, section\u00a01.1\u202f; la section\u00a09, section 1."
+    )
+
+
+def test_the_questions_are_listed_beside_the_contents(build):
+    _, page = build()
+    assert page.xpath("//*[@id='questions']//a/@href") == ["#D1", "#M0"]
+
+
 def test_the_contents_number_as_the_template_does(build):
     _, page = build()
     listed = [normal(link.text_content()) for link in page.xpath("//*[@id='toc']//a")]
@@ -171,7 +189,7 @@ def test_the_text_of_an_svg_keeps_its_spaces():
     assert root.findtext("{*}text") == words.replace("&amp;", "&")
 
 
-def test_a_png_loses_bytes_and_no_pixel():
+def test_a_png_becomes_a_smaller_webp_of_the_same_pixels():
     pixels = np.zeros((90, 90, 4), dtype=np.uint8)
     pixels[..., 3], pixels[:, ::3, 0] = 255, 200
     stream = io.BytesIO()
@@ -180,7 +198,7 @@ def test_a_png_loses_bytes_and_no_pixel():
     main = lxml.html.fragment_fromstring(f'<div><img src="{source}"></div>')
     lighten(main)
     small = Image.open(io.BytesIO(base64.b64decode(main.find("img").get("src").split(",")[1])))
-    assert len(main.find("img").get("src")) < len(source) / 5
+    assert small.format == "WEBP" and len(main.find("img").get("src")) < len(source) / 5
     assert small.mode == "RGB" and np.array_equal(np.asarray(small), pixels[..., :3])
 
 
@@ -215,13 +233,29 @@ def test_formulas_keep_their_tex_and_sit_on_the_line(build):
     assert draw("2,5") != draw("2, 5")
 
 
+@pytest.mark.parametrize(
+    ("tex", "text"),
+    [
+        (r"1{,}1 \times 10^{-3}", "1,1\u202f×\u202f10<sup>\u22123</sup>"),
+        ("10^{6}", "10<sup>6</sup>"),
+        ("-2,303", "\u22122,303"),
+        (r"3 \times 4", None),
+        (r"3 \times", None),
+        ("x^{2}", None),
+        ("", None),
+    ],
+)
+def test_a_number_is_text_as_beside_it(tex, text):
+    assert plain_number(tex) == text
+
+
 def test_a_markdown_image_is_embedded_from_its_own_folder(notebooks, build, tmp_path):
     from PIL import Image
 
     Image.fromarray(np.eye(4, dtype=np.uint8) * 255).save(tmp_path / "x.png")
     edit(notebooks[2], 3, lambda cell: cell.update(source="![une croix](x.png)"))
     _, page = build()
-    assert page.xpath("//img[@alt='une croix']/@src")[0].startswith("data:image/png;base64,")
+    assert page.xpath("//img[@alt='une croix']/@src")[0].startswith("data:image/webp;base64,")
 
 
 def test_a_missing_notebook_and_a_wrong_entry_are_named(notebooks, tmp_path):

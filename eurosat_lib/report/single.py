@@ -10,7 +10,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from eurosat_lib.config import load_config
+from eurosat_lib.captures import find_captures
+from eurosat_lib.config import Config, configure
 from eurosat_lib.errors import UserError
 from eurosat_lib.french import duree
 from eurosat_lib.report.meta import ReportMeta
@@ -31,7 +32,9 @@ def describe(notebook: NotebookNode, path: Path) -> ReportMeta:
     run = notebook.metadata.get("papermill", {})
     given = {k: v for k, v in (run.get("parameters") or {}).items() if v not in (None, "")}
     kept = notebook.metadata.get("eurosat", {})
-    identity = _identity(path.parent)
+    profile = kept.get("profile") or given.get("profile", "full")
+    config = _config(path.parent, profile, given.get("name", ""))
+    identity = config.identity.model_dump() if config else {}
     return ReportMeta.of(
         {
             "title": _title(notebook) or path.stem,
@@ -39,9 +42,10 @@ def describe(notebook: NotebookNode, path: Path) -> ReportMeta:
             "course": identity.get("course", ""),
             "repository": identity.get("repository") or "",
             "date": _day(run.get("start_time") or kept.get("finished")),
-            "profile": kept.get("profile") or given.get("profile", "full"),
+            "profile": profile,
             "synthetic": bool(kept.get("synthetic")) or given.get("data") == "synthetic",
             "card": _card(path, run, given),
+            "captures": find_captures(config) if config else {},
         }
     )
 
@@ -66,11 +70,11 @@ def _day(moment: str | None) -> datetime.date | None:
     return datetime.date.fromisoformat(moment[:10]) if moment else None
 
 
-def _identity(folder: Path) -> dict[str, Any]:
-    """Return who the project's configuration names; empty outside of a project."""
+def _config(folder: Path, profile: str, name: str) -> Config | None:
+    """Return the configuration of the project that a notebook lies in; ``None`` outside of one."""
     for root in (folder.resolve(), *folder.resolve().parents):
-        if (root / "configs" / "config.yaml").is_file():
+        path = root / "configs" / "config.yaml"
+        if path.is_file():
             with suppress(UserError):
-                config = load_config(root / "configs" / "config.yaml", profile="quick")
-                return config.identity.model_dump()
-    return {}
+                return configure(str(path), profile, name=name)
+    return None

@@ -51,7 +51,9 @@ def test_axe_finds_no_violation(visit, look):
         "axe_playwright_python.sync_playwright", reason="needs: pip install axe-playwright-python"
     )
     page = visit(**LOOKS[look])
-    page.locator("[data-action=code]").dispatch_event("click")
+    for kind in ("code", "details"):
+        page.locator(f"[data-action={kind}]").dispatch_event("click")
+    assert page.locator("details:not([open])").count() == 0
     if look == "phone":
         page.locator(".menu").tap()
     found = axe.Axe().run(page)
@@ -135,9 +137,9 @@ def test_the_keyboard_reaches_everything(visit):
     assert page.locator("details.code").first.evaluate("e => e.open")
     page.locator(".zoom").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator("dialog img").is_visible()
+    assert page.locator("dialog.large img").is_visible()
     page.keyboard.press("Escape")
-    assert not page.locator("dialog").is_visible()
+    assert not page.locator("dialog.large").is_visible()
     wide = page.locator(".table.landscape .scroll")
     assert wide.get_attribute("tabindex") == "0"
     assert page.locator("main > .cell > .table.narrow .scroll").get_attribute("tabindex") is None

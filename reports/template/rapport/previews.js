@@ -29,7 +29,7 @@
   };
   const inView = (target) => {
     const box = target.getBoundingClientRect();
-    return box.height > 0 && box.top < innerHeight * 0.9 && box.bottom > innerHeight * 0.1;
+    return target.checkVisibility() && box.top < innerHeight * 0.9 && box.bottom > innerHeight * 0.1;
   };
   const place = (link) => {
     const own = link.getBoundingClientRect(), box = card.getBoundingClientRect();
@@ -70,5 +70,10 @@
   card.addEventListener("pointerenter", () => clearTimeout(timer));
   card.addEventListener("pointerleave", () => later(hide, LINGER));
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", () => { if (shown && !card.matches(":hover")) hide(); }, { passive: true });
+  addEventListener("scroll", () => {
+    if (!shown || card.matches(":hover")) return;
+    const own = shown.getBoundingClientRect();
+    if (shown === document.activeElement && own.top > 0 && own.bottom < innerHeight) place(shown);
+    else hide();
+  }, { passive: true });
 })();
