@@ -1,6 +1,7 @@
 """What `figure`, `table` and `answer` display."""
 
 import base64
+import io
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from report_sample import displayed
 
 from eurosat_lib.errors import UserError
@@ -71,6 +73,23 @@ def test_pictures_and_crowds_are_png(kind):
     assert int.from_bytes(data[16:20], "big") == pytest.approx(
         int(image.get("width")) / 0.6, abs=2
     )
+
+
+def test_a_figure_says_where_its_photographs_are():
+    fig, (photo, field) = plt.subplots(1, 2, figsize=(5, 2))
+    photo.imshow(np.full((4, 8, 3), [1.0, 0, 0]))
+    photo.set_axis_off()
+    field.imshow(np.eye(4))
+    image = shown(displayed(figure, fig, "Légende")).find("img")
+    (place,) = image.get("data-photos").split(",")
+    data = base64.b64decode(image.get("src").partition(",")[2])
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    rows, columns = np.nonzero((pixels == [255, 0, 0]).all(axis=2))
+    height, width = pixels.shape[:2]
+    found = [columns.min() / width, rows.min() / height]
+    found += [np.ptp(columns) / width, np.ptp(rows) / height]
+    assert [float(n) / 100 for n in place.split()] == pytest.approx(found, abs=0.006)
+    assert shown(displayed(figure, curve(), "Légende")).find("img").get("data-photos") is None
 
 
 def test_an_empty_figure_and_a_missing_caption_are_refused():

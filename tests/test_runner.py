@@ -448,7 +448,7 @@ def test_meta_of_a_run_without_git(project):
     meta = runcard.report_meta(configure(data="synthetic"), [{"finished": "2026-11-22T10:00:00"}])
     assert meta["synthetic"] and meta["profile"] in ("quick", "full")
     assert meta["date"].isoformat() == "2026-11-22"
-    assert "Version du code" not in meta["card"]
+    assert "Code du rapport" not in meta["card"]
     assert meta["repository"] == ""
     assert "Durée des calculs" not in meta["card"]  # nothing was computed
 

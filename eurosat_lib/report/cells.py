@@ -39,17 +39,19 @@ def figure(
     Raises:
         UserError: the figure is empty or the caption is missing.
     """
-    from eurosat_lib.report.pictures import encode
+    from eurosat_lib.report.pictures import encode, photographs
 
     if fig is None:
         return
     text = caption_html(caption)
     address, width, height = encode(fig, form)
     alt = html.escape(str(fig.get_label() or "").strip() or _plain(caption))
+    photos = photographs(fig)
+    mark = f' data-photos="{photos}"' if photos else ""
     _close(fig)
     _publish(
         f'<figure class="eurosat"{anchor("fig", name)}{_mark(detail)}>'
-        f'<img src="{address}" alt="{alt}" width="{width}" height="{height}">'
+        f'<img src="{address}" alt="{alt}" width="{width}" height="{height}"{mark}>'
         f"<figcaption>{text}</figcaption></figure>",
         caption,
     )

@@ -61,6 +61,31 @@ def encode(figure: Figure, form: Format = "auto") -> tuple[str, int, int]:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}", width, height
 
 
+def photographs(figure: Figure) -> str:
+    """Say where a figure shows pictures in true colours, which no dark theme may turn.
+
+    Returns:
+        One rectangle per picture, ``left top width height`` in per cent of the drawing, separated
+        by commas; empty without any.
+    """
+    from matplotlib.transforms import Bbox
+
+    pictures = [i for axes in figure.axes for i in axes.images if i.get_array().ndim == 3]
+    if not pictures:
+        return ""
+    figure.draw_without_rendering()  # layouts place the axes now
+    whole = figure.get_tightbbox().padded(PADDING)  # in inches
+    places = []
+    for picture in pictures:
+        seen = Bbox.intersection(picture.get_window_extent(), picture.axes.bbox)
+        if seen is not None:
+            x0, y0, x1, y1 = (n / figure.dpi for n in seen.extents)
+            left, top = (x0 - whole.x0) / whole.width, (whole.y1 - y1) / whole.height
+            numbers = (left, top, (x1 - x0) / whole.width, (y1 - y0) / whole.height)
+            places.append(" ".join(f"{100 * n:.2f}" for n in numbers))
+    return ",".join(places)
+
+
 def _has_formulas(figure: Figure) -> bool:
     """Tell whether a text is set by Matplotlib's own TeX, whose letters can only be outlines."""
     from matplotlib.text import Text

@@ -82,13 +82,28 @@ def test_the_theme_follows_the_system_until_it_is_switched(visit):
     assert button.text_content() == "Thème sombre"
     button.click()
     assert colour(page) == dark and button.text_content() == "Thème clair"
-    drawing = page.locator("img.drawing")
+    drawing = page.locator("#fig-perte img")
     assert "invert" in drawing.evaluate("e => getComputedStyle(e).filter")
     page.reload()
     assert colour(page) == dark
     page.emulate_media(media="print")
     assert colour(page) == "rgb(255, 255, 255)"
     assert drawing.evaluate("e => getComputedStyle(e).filter") == "none"
+
+
+def test_in_the_dark_photographs_keep_their_colours(visit):
+    page = visit(color_scheme="dark")
+    base, photos = page.locator("#fig-1 img.drawing"), page.locator("#fig-1 img.photos")
+    assert "invert" in base.evaluate("e => getComputedStyle(e).filter")
+    assert "invert" not in photos.evaluate("e => getComputedStyle(e).filter")
+    assert base.bounding_box() == photos.bounding_box()
+    left, top, width, height = map(float, base.get_attribute("data-photos").split())
+    assert 0 < left < left + width < 100 and 0 < top < top + height < 100 and width > 30
+    page.locator("[data-action=theme]").click()
+    assert not photos.is_visible() and base.evaluate("e => getComputedStyle(e).filter") == "none"
+    page.locator("[data-action=theme]").click()
+    page.emulate_media(media="print")
+    assert not photos.is_visible()
 
 
 def test_the_active_section_is_marked(visit):
@@ -137,7 +152,7 @@ def test_the_keyboard_reaches_everything(visit):
     assert page.locator("details.code").first.evaluate("e => e.open")
     page.locator(".zoom").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator("dialog.large img").is_visible()
+    assert page.locator("dialog.large img.drawing").is_visible()
     page.keyboard.press("Escape")
     assert not page.locator("dialog.large").is_visible()
     wide = page.locator(".table.landscape .scroll")

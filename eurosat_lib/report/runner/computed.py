@@ -29,7 +29,7 @@ def computed_card(config: Config) -> dict[str, str]:
         "Empreinte des images": f"SHA-256 {audit['scope']['data'][:16]}…",
         "Appareil": " ; ".join(dict.fromkeys(where)),
         "Durée des calculs": f"{duree(seconds)} ({len(trees)}{FIXED}étapes)",
-        "Commit des calculs": ", ".join(dict.fromkeys(commits)),
+        "Code des calculs": ", ".join(f"commit {commit}" for commit in dict.fromkeys(commits)),
     }
 
 

@@ -38,13 +38,13 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
     executed = sum(record.get("seconds", 0) for record in records)
     card = {
         "Profil": config.profile,
-        "Données": source.location,
-        **computed_card(config),
-        "Exécution des carnets": duree(executed) if executed else "",
-        "Découpage": "" if source.split == "standard" else source.split,
         "Graine": str(config.seed),
         "Paramètres donnés": _parameters(config),
-        "Version du code": code_version(root),
+        "Données": source.location,
+        "Découpage": "" if source.split == "standard" else source.split,
+        **computed_card(config),
+        "Exécution des carnets": duree(executed) if executed else "",
+        "Code du rapport": code_version(root),
         "Environnement": _environment(),
         "Machine": f"{platform.system()} {platform.machine()}, {_cores()}",
     }

@@ -13,7 +13,7 @@
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
   for (const figure of figures) {
-    const image = figure.querySelector("img");
+    const image = figure.querySelector("img"), picture = image.closest(".picture") ?? image;
     const caption = figure.querySelector("figcaption")
       ?? figure.closest("details.detail")?.querySelector("summary");
     const name = caption?.querySelector(".number")?.textContent.replace(/\.$/, "") ?? "la figure";
@@ -22,13 +22,13 @@
     });
     button.setAttribute("aria-label", `Agrandir ${name.replace(/^F/, "la f")}`);
     const open = () => {
-      box.replaceChildren(image.cloneNode());
+      box.replaceChildren(picture.cloneNode(true));
       legend.replaceChildren(...[...(caption?.childNodes ?? [])].map((n) => n.cloneNode(true)));
       dialog.showModal();
       box.scrollTo(0, 0);
     };
     button.addEventListener("click", open);
-    image.addEventListener("click", open);
-    image.before(button);
+    picture.addEventListener("click", open);
+    picture.before(button);
   }
 })();
