@@ -111,7 +111,7 @@ def test_the_gallery_shows_every_figure_of_the_notebooks(tiny, tmp_path):
     assert gallery.make_gallery(tiny, tmp_path / "docs") == 2
     text = (tmp_path / "docs" / "FIGURES.md").read_text(encoding="utf-8")
     files = re.findall(r"!\[[^]]+\]\((figures/[^)]+)\)", text)
-    assert files == ["figures/01-01_data.png", "figures/02-02_model.svg"]
+    assert files == ["figures/01-01_data.webp", "figures/02-02_model.svg"]
     assert all((tmp_path / "docs" / file).stat().st_size > 500 for file in files)
     assert "## 01_data" in text and "Des images" in text and not old.exists()
 

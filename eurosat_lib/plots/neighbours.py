@@ -31,7 +31,6 @@ from eurosat_lib.plots.tiles import class_of, picture, pixels
 from eurosat_lib.tables.words import plural
 
 COLUMNS = 5  # pairs in a row
-PAPER = 255  # what shows where neither tile is
 
 
 @styled
@@ -79,17 +78,18 @@ def _mosaic(ax: Axes, dataset: EuroSAT, pair: Overlap, color: str) -> None:
     first, second = (pixels(dataset, tile) for tile in (pair.first, pair.second))
     height, width = first.shape[1:]
     top, left = min(0, pair.down), min(0, pair.right)
-    canvas = np.full((3, height + abs(pair.down), width + abs(pair.right)), PAPER, np.uint8)
+    names = [break_name(class_of(dataset, tile)) for tile in (pair.first, pair.second)]
+    title = names[0] if names[0] == names[1] else f"{names[0]} /\n{names[1]}"
+    title += f"\n{nombre(pair.correlation, 2)}"
     for image, down, right, edge in (
         (first, -top, -left, "white"),
         (second, pair.down - top, pair.right - left, color),
     ):
-        canvas[:, down : down + height, right : right + width] = image
+        show(ax, picture(image), title, color, corner=(right, down))
         frame = {"fill": False, "ec": edge, "lw": 1.2, "zorder": 2}
         ax.add_patch(Rectangle((right - 0.5, down - 0.5), width, height, **frame))
-    names = [break_name(class_of(dataset, tile)) for tile in (pair.first, pair.second)]
-    title = names[0] if names[0] == names[1] else f"{names[0]} /\n{names[1]}"
-    show(ax, picture(canvas), f"{title}\n{nombre(pair.correlation, 2)}", color)
+    ax.set_xlim(-0.5, width + abs(pair.right) - 0.5)
+    ax.set_ylim(height + abs(pair.down) - 0.5, -0.5)
 
 
 def _told(found: Overlaps) -> str:

@@ -24,7 +24,13 @@ def gallery(columns: int, rows: int, title_lines: int = 1) -> tuple[Figure, np.n
     return fig, fig.subplots(rows, columns, squeeze=False)
 
 
-def show(ax: Axes, image: Tensor, title: str = "", color: str = INK) -> None:
+def show(
+    ax: Axes,
+    image: Tensor,
+    title: str = "",
+    color: str = INK,
+    corner: tuple[float, float] = (0, 0),
+) -> None:
     """Show an image, pixel by pixel.
 
     Args:
@@ -32,8 +38,12 @@ def show(ax: Axes, image: Tensor, title: str = "", color: str = INK) -> None:
         image: float32 (3, H, W) in [0, 1].
         title: above it.
         color: of the title.
+        corner: where its first pixel lies, right and down from the axes' origin, in pixels.
     """
-    bare(ax).imshow(image.permute(1, 2, 0).cpu().numpy(), interpolation="nearest")
+    (right, down), (height, width) = corner, image.shape[1:]
+    extent = (right - 0.5, right + width - 0.5, down + height - 0.5, down - 0.5)
+    shown = image.permute(1, 2, 0).cpu().numpy()
+    bare(ax).imshow(shown, interpolation="nearest", extent=extent)
     ax.set_title(title, fontsize=SMALL, color=color, loc="center", pad=3)
 
 

@@ -17,12 +17,13 @@ from nbformat import NotebookNode
 from eurosat_lib.config import Config, configure
 from eurosat_lib.errors import UserError
 from eurosat_lib.report.export import read_notebook
+from eurosat_lib.report.images import tight_svg
 from eurosat_lib.report.places import words
 from eurosat_lib.report.runner.incremental import read_record
 
 LIMIT = 1_500_000  # bytes of all pictures: they are kept in git
-WIDTH, COLORS = 720, 64  # pixels and palette of pictures that are no line drawings
-SUFFIX = {"image/svg+xml": ".svg", "image/png": ".png"}
+WIDTH, QUALITY = 720, 84  # pixels, and WebP quality, of pictures that are no line drawings
+SUFFIX = {"image/svg+xml": ".svg", "image/png": ".webp"}
 HEAD = """# Figures
 
 Every figure of the report, drawn by `eurosat_lib.plots` in one style (`plots/style.py`) from a
@@ -78,12 +79,12 @@ def _drawings(name: str, notebook: NotebookNode) -> Iterator[Drawing]:
         image = figure.find("img")
         kind, _, body = image.get("src").removeprefix("data:").partition(";base64,")
         data = base64.b64decode(body)
-        data = _shrink(data) if kind == "image/png" else data
+        data = _shrink(data) if kind == "image/png" else tight_svg(data.decode()).encode()
         yield Drawing(name, data, SUFFIX[kind], words(figure.find("figcaption")), image.get("alt"))
 
 
 def _shrink(png: bytes) -> bytes:
-    """Return a picture of few colours, no wider than the page of a forge shows it."""
+    """Return a picture as WebP, no wider than the page of a forge shows it."""
     from PIL import Image
 
     picture = Image.open(io.BytesIO(png)).convert("RGB")
@@ -91,14 +92,14 @@ def _shrink(png: bytes) -> bytes:
         height = round(picture.height * WIDTH / picture.width)
         picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    picture.quantize(COLORS).save(stream, "PNG", optimize=True)
+    picture.save(stream, "WEBP", quality=QUALITY, method=6)
     return stream.getvalue()
 
 
 def _write(drawings: Sequence[Drawing], head: str, docs: Path) -> None:
     folder = docs / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
+    for old in folder.glob("*.*"):
         old.unlink()
     lines, notebook = [head], None
     for number, drawing in enumerate(drawings, start=1):

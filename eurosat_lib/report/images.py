@@ -38,15 +38,19 @@ def lighten(main: HtmlElement) -> None:
 
 def _plain_svg(source: str) -> str:
     """Write an SVG as percent-encoded text, of which little has to be encoded."""
-    text = base64.b64decode(source[len(SVG) :]).decode()
+    text = tight_svg(base64.b64decode(source[len(SVG) :]).decode())
+    if "'" not in text:
+        text = text.replace('"', "'")
+    return f"data:image/svg+xml,{quote(text, safe=PLAIN)}"
+
+
+def tight_svg(text: str) -> str:
+    """Write an SVG of Matplotlib without what nobody sees: comments, names, fine decimals."""
     text = BLANKS.sub(" ", NEEDLESS.sub("", text)).replace("> <", "><").strip()
     used = set(re.findall(r"#([\w.-]+)", text))
     text = UNUSED_ID.sub(lambda found: found[0] if found[1] in used else "", text)
     text = PATH.sub(lambda found: _tight(DECIMALS.sub(r"\1", found[0])), text)
-    text = LISTS.sub(lambda found: re.sub(r"(?<=[:;]) ", "", _tight(found[0], keep=":;")), text)
-    if "'" not in text:
-        text = text.replace('"', "'")
-    return f"data:image/svg+xml,{quote(text, safe=PLAIN)}"
+    return LISTS.sub(lambda found: re.sub(r"(?<=[:;]) ", "", _tight(found[0], keep=":;")), text)
 
 
 def _tight(values: str, keep: str = "") -> str:
