@@ -184,10 +184,14 @@ def test_duplicate_pairs_leave_the_test_out(pictured, blobs):
 
 def test_overlaps(pictured, blobs):
     fig = check(plots.overlaps(pictured, OVERLAPS), "overlaps")
-    mosaics = [ax.images[0].get_array() for ax in fig.axes if ax.images]
-    assert [m.shape[:2] for m in mosaics] == [(67, 104), (67, 104)]  # 3 down, 40 to the left
+    mosaics = [ax for ax in fig.axes if ax.images]
+    assert len(mosaics) == 2
+    for ax in mosaics:  # the second 3 down, 40 to the left, over the first
+        places = [tuple(image.get_extent()) for image in ax.images]
+        assert places == [(39.5, 103.5, 63.5, -0.5), (-0.5, 63.5, 66.5, 2.5)]
+        assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 103.5), (66.5, -0.5))
     first = blobs.train.images[6].transpose(1, 2, 0) / 255
-    assert np.allclose(mosaics[0][:3, 40:], first[:3])  # above the second
+    assert np.allclose(mosaics[0].images[0].get_array(), first)
     assert "proposées, 3 au-dessus" in fig.get_label() and "test_" not in fig.get_label()
     nothing = {"pairs": (), "rejected": (), "correlations": ()}
     empty = check(plots.overlaps(pictured, OVERLAPS.model_copy(update=nothing)), "overlaps")
