@@ -24,7 +24,7 @@ def address(tmp_path_factory):
     fold = displayed(table, frame, "Un supplément", name="plus", detail=True)
     filler = "\n\n".join(f"Paragraphe {n}. " + "Un texte assez long. " * 30 for n in range(12))
     text = f"{filler}\n\nVoir le [tableau](#tab-plus), la [figure](#fig-1) et la section 1."
-    more = write(folder / "04_more.ipynb", markdown(text), code("table(x)", fold))
+    more = write(folder / "04_more.ipynb", markdown(text), code("table(x)", fold), code("rien"))
     assemble([*three_notebooks(folder), more], META, folder / "r.html", questionnaire=WANTED)
     return (folder / "r.html").as_uri()
 
@@ -88,6 +88,16 @@ def test_keys_lead_from_question_to_question_and_can_be_turned_off(visit):
     assert page.evaluate("document.activeElement === document.body")
     page.locator("[data-action=keys]").click()
     assert help_window.is_visible() and not help_window.get_by_role("checkbox").is_checked()
+
+
+def test_a_cell_that_shows_nothing_waits_for_the_code_to_be_asked_for(visit):
+    page = visit()
+    silent = page.locator(".silent")
+    assert silent.count() == 1 and not silent.is_visible()
+    page.locator("[data-action=code]").click()
+    assert silent.inner_text().split() == ["Code", "rien", "Copier"]
+    page.locator("[data-action=code]").click()
+    assert not silent.is_visible()
 
 
 def test_all_supplements_open_at_once_and_the_text_stays_where_it_is(visit):
