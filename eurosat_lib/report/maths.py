@@ -1,4 +1,7 @@
-"""Formulas: TeX to drawings (SVG paths) inside the page, the same on screen and on paper."""
+r"""Formulas: TeX to drawings (SVG paths) inside the page, the same on screen and on paper.
+
+A mere number (``1{,}1 \times 10^{-3}``) is written out: it can be searched, copied and read aloud.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,12 @@ from lxml import etree
 from lxml.html import HtmlElement
 
 from eurosat_lib.errors import UserError
-from eurosat_lib.french import MINUS, THIN
+from eurosat_lib.french import FIXED, MINUS
 from eurosat_lib.report.places import where
 
 UNITS = 256  # drawing units per em; coordinates are rounded to whole ones
 DOLLARS = re.compile(r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<!\s)\$(?![\w$])")
-# A number, or one in powers of ten: no drawing, but text, as beside it.
-NUMBER = re.compile(r"(-?[\d{},]+)?(?:\s*\\times\s*)?(?:10\^\{(-?\d+)\})?")
+NUMBER = re.compile(r"(-?\d+(?:\{,\}\d+)?)(?: ?\\times ?10\^\{(-?\d+)\})?|10\^\{(-?\d+)\}")
 # The only text outside Markdown in which $…$ is a formula: what `figure` and `table` write.
 CAPTIONED = ("figcaption", "caption", "th", "td")
 
@@ -33,8 +35,8 @@ def typeset(page: HtmlElement) -> list[str]:
             _mark_dollars(element)
     for span in page.xpath('//span[contains(concat(" ", @class, " "), " tex ")]'):
         tex, display = span.text or "", "display" in span.get("class")
-        if not display and (number := plain_number(tex)):
-            _replace(span, number)
+        if not display and (found := NUMBER.fullmatch(tex.strip())):
+            _write(span, *found.groups())
             continue
         try:
             drawing = lxml.html.fragment_fromstring(draw(tex, display))
@@ -48,16 +50,18 @@ def typeset(page: HtmlElement) -> list[str]:
     return problems
 
 
-def plain_number(tex: str) -> str | None:
-    r"""Write a number as HTML text: ``3 \times 10^{-4}``; ``None`` if the formula is none."""
-    found = NUMBER.fullmatch(tex.strip())
-    if not found or not any(found.groups()) or ("times" in tex) != all(found.groups()):
-        return None
-    mantissa = (found[1] or "").replace("{,}", ",").replace("-", MINUS)
-    power = f"10<sup>{found[2].replace('-', MINUS)}</sup>" if found[2] else ""
-    if re.search(r"[{}]", mantissa):
-        return None
-    return f"{THIN}×{THIN}".join(filter(None, (mantissa, power)))
+def _write(span: HtmlElement, mantissa: str | None, scale: str | None, power: str | None) -> None:
+    """Write a number in powers of ten as text, which is not broken."""
+    exponent = scale or power
+    pieces = [mantissa.replace("{,}", ",")] if mantissa else []
+    pieces += ["10"] if exponent else []
+    span.text = f"{FIXED}×{FIXED}".join(pieces).replace("-", MINUS)
+    span.set("class", "sci")
+    if exponent:
+        raised = lxml.html.Element("sup")
+        raised.text = exponent.replace("-", MINUS)
+        span.append(raised)
+    _hold_together(span)
 
 
 @functools.lru_cache(maxsize=2048)
@@ -125,12 +129,6 @@ def _mark_dollars(element: HtmlElement) -> None:
             element.insert(place + index // 2, _tex(pieces[index], pieces[index + 1]))
 
 
-def _replace(span: HtmlElement, text: str) -> None:
-    new = lxml.html.fragment_fromstring(f'<span class="math plain">{text}</span>')
-    new.tail = span.tail
-    span.getparent().replace(span, new)
-
-
 def _tex(tex: str, tail: str) -> HtmlElement:
     span = lxml.html.Element("span", {"class": "tex"})
     span.text, span.tail = tex, tail
@@ -140,7 +138,7 @@ def _tex(tex: str, tail: str) -> HtmlElement:
 def _hold_together(span: HtmlElement) -> None:
     """Keep a full stop or a comma on the line of the formula before it."""
     follow = re.match(r"[.,;:)\u00a0\u202f]+", span.tail or "")
-    if follow and span.get("class") == "math":
+    if follow and span.get("class") != "math display":
         mark = lxml.html.Element("span")
         mark.text = follow[0]
         span.tail = span.tail[follow.end() :]
