@@ -37,7 +37,7 @@ def test_a_reference_shows_what_it_points_to(visit):
     page = visit()
     link = page.locator("a[href='#fig-1']").last
     link.hover()
-    preview(page).locator("img").wait_for(timeout=3000)
+    preview(page).locator("img.drawing").wait_for(timeout=3000)
     assert preview(page).inner_text().startswith("Figure\u00a01. Des images")
     preview(page).hover()  # it stays while the pointer is in it
     page.wait_for_timeout(300)
