@@ -139,7 +139,13 @@ CASES = [  # answer, facts, what it says then, facts that turn it, what it says 
     ),
     ("D5", {}, "Rien n’impose", {"audit": audit(duplicates=1, duplicates_across=1)}, "fuite dir"),
     ("D3", {}, "n’a trouvé aucune paire", {"overlaps": overlaps(LEAK)}, "1 image de test (0,5 %)"),
-    ("D4", {}, "rien n’indique", {"audit": audit(counts=SHIFTED)}, "**diffèrent**"),
+    (
+        "D3",
+        {"audit": audit(counts=UNEVEN)},
+        "le hasard suffit",
+        {"audit": audit(counts=SHIFTED)},
+        "**plus grands que",
+    ),
     ("D5", {}, "même tournée", {"duplicates": duplicates(pairs=(near(),))}, "1 paire presque"),
     ("D5", {}, "aucune vignette ne partage", {"overlaps": overlaps(LEAK)}, "1 paire de vignettes"),
     (
@@ -224,7 +230,7 @@ CASES = [  # answer, facts, what it says then, facts that turn it, what it says 
     (
         "S3",
         {},
-        "1 000 mêmes valeurs",
+        "mêmes 1 000 valeurs",
         {"sanity": sanity(differing=7)},
         "**7 valeurs différentes**",
     ),

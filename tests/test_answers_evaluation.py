@@ -10,6 +10,7 @@ from training_facts import make_evaluation
 
 from eurosat_lib.evaluation import FinalistsOnTest
 from eurosat_lib.evaluation.confusions import families
+from eurosat_lib.report.profiles import Cuts
 
 
 def facts(result, **changes):
@@ -117,7 +118,7 @@ def test_expected_confusions(counts, words):
 
 
 def test_limits_name_what_was_measured():
-    context = {"source": FOLDER, "config": SETTINGS}
+    context = {"source": FOLDER, "config": SETTINGS, "cuts": Cuts()}
     text = say("S10", make_evaluation(), facts(ERRORS, doubtful=3), seeds(7, 8, 9), **context)
     assert "en soupçonne 3" in text and "sur 3 graines" in text and "orientation" not in text
     text = say("S10", make_evaluation(), worse("view", 30), seeds(7), **context)

@@ -18,11 +18,12 @@ from training_facts import (
     rules,
 )
 
-from eurosat_lib.config import PARAMETERS, configure
+from eurosat_lib.config import PARAMETERS, configure, load_config
 from eurosat_lib.data import Source
 from eurosat_lib.grid import Finalists, Grid, RefinedGrid, compare
 from eurosat_lib.lr_finder import Resets
 from eurosat_lib.report.answers import context_of, render
+from eurosat_lib.report.profiles import profile_cuts
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS = ROOT / "reports" / "answers"
@@ -65,7 +66,7 @@ def test_origin_of_the_grid(origin, words):
     assert words in say("S5", make_grid(origin=origin), config=SETTINGS)
 
 
-UNDECIDED = "ces essais ne permettent pas d’en décider"
+UNDECIDED = "**non tranché**"
 
 
 def test_lr_finder_asks_the_protocol_of_the_course():
@@ -89,11 +90,14 @@ def test_lr_finder_asks_the_protocol_of_the_course():
 def test_effect_decided_or_not():
     plain, strong = make_grid(), make_grid(blocks_per_stage=0.05, dilation_stage3=-0.05)
     first, second = say("M5", plain), say("M5", strong)
-    assert first.count(UNDECIDED) == 2 and "**plus" not in first
+    assert first.count("**aucun effet établi**") == 2 and "**plus" not in first
     lines = {line[4]: line for line in second.splitlines() if line.startswith("- **")}
     assert "*niveau* : **plus bas**, −5,1 points [" in lines["A"]
     assert "*niveau* : **plus haut**, +4,9" in lines["B"]
-    assert "*vitesse* : **plus lent**" in lines["A"] and "overfit et stabilité" in lines["B"]
+    assert (
+        "*vitesse* : **plus lent**" in lines["A"]
+        and "rien d’établi sur l’overfit ni la stabilité" in lines["B"]
+    )
     assert "Pour aucun des quatre" in say("L05", plain)
     assert "`dilation_stage3` et `blocks_per_stage`" in say("L05", strong)
 
@@ -251,13 +255,33 @@ def test_overfitting_seen_at_the_test():
 
 
 def test_limits_follow_the_data_and_the_trials():
-    drawn = say("S10", make_evaluation(), source=Source("synthetic", "synthetic"), config=SETTINGS)
-    real = say("S10", make_evaluation(), make_grid(), source=FOLDER, config=SETTINGS)
+    context = {"config": SETTINGS, "cuts": profile_cuts(CONFIG)}
+    drawn = say("S10", make_evaluation(), source=Source("synthetic", "synthetic"), **context)
+    real = say("S10", make_evaluation(), make_grid(), source=FOLDER, **context)
     assert "images synthétiques" in drawn and "vignettes voisines" not in drawn.split("Idées")[0]
     assert "vignettes voisines" in real and "aucun des 24 essais" in real
-    full = SETTINGS | {"profile": "full"}
-    assert "protocole complet" in real
-    assert "protocole complet" not in say("S10", make_evaluation(), source=FOLDER, config=full)
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("quick", "images de 32 pixels de côté au lieu de 64"),
+        ("standard", "choisis sur des débuts d’entraînement"),
+        ("full", "celle d’un autre entraînement.\n"),
+    ],
+)
+def test_limits_and_sources_name_the_profile(profile, said):
+    config = load_config(ROOT / "configs" / "config.yaml", profile)
+    context = {"config": config.model_dump(), "source": FOLDER, "cuts": profile_cuts(config)}
+    text = say("S10", make_evaluation(), **context)
+    assert said in text
+    assert ("ne sont pas les chiffres du protocole" in text) == (profile == "quick")
+    assert ("essais de 3 époques sur 3 000 images" in text) == (profile != "full")
+    general = {"author": "A", "title": "T", "repository": "", "profile": profile}
+    general |= {"synthetic": False, "given": {}, "device": "CPU"}
+    environment = {"python": "3", "torch": "2", "cuda": None}
+    text = render("S0", context | general | {"environment": environment}, ANSWERS)
+    assert text.count(f"--profile {profile}") == 4 and f"PROFILE={profile}" in text
 
 
 def test_reproduction_and_its_boxes():

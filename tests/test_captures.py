@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 
+import lxml.html
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from eurosat_lib.captures.album import INDEX, describe, take_captures
 from eurosat_lib.captures.camera import compress
 from eurosat_lib.captures.views import list_views
 from eurosat_lib.errors import UserError
+from eurosat_lib.report import screenshots
 from eurosat_lib.tracking import write_run
 
 CURVES = {
@@ -37,7 +39,12 @@ def write_runs(config, key="key"):
         metrics = {"hparam/score": 0.5 + 0.1 * rank, "hparam/best_val_accuracy": 0.9}
         write_run(runs / "grid_search" / name, key, CURVES, point, metrics)
     write_run(runs / "train" / TRIALS[0], key, CURVES)
-    compared = {"lr": TRIALS[:2], "dilation_stage3": TRIALS[::2], "blocks_per_stage": TRIALS[:1]}
+    compared = {
+        "lr": TRIALS[:2],
+        "weight_decay": TRIALS[1:],
+        "dilation_stage3": TRIALS[::2],
+        "blocks_per_stage": TRIALS[:1],
+    }
     facts = {f: {"curves": [{"name": n} for n in names]} for f, names in compared.items()}
     config.paths.artifacts.mkdir(parents=True, exist_ok=True)
     tree = {"compare_curves": {"source": "grid_search", **facts}}
@@ -150,3 +157,22 @@ def test_tensorboard_is_really_photographed(tiny):
 def round_to(color):
     """TensorBoard's orange, whatever the palette made of it."""
     return (245, 124, 0) if abs(color[0] - 245) + abs(color[1] - 124) + color[2] < 30 else color
+
+
+def test_on_paper_one_line_stands_for_all_missing_pictures():
+    places = "".join(
+        f'<div class="cell">{screenshots.markup(name, "Une légende.", None)}</div>'
+        for name in ("overfit", "grid")
+    )
+    main = lxml.html.fromstring(f"<main>{places}</main>")
+    screenshots.unprint(main)
+    (line,) = main.xpath(".//p")
+    assert line.get("class") == "elsewhere" and "make captures" in line.text_content()
+    assert not main.xpath(".//*[@data-capture]")
+
+
+def test_comparisons_show_the_cards_alone(tiny):
+    write_runs(tiny)
+    views = {view.name: view for view in list_views(tiny)}
+    assert views["train"].bars and not views["compare_wd"].bars
+    assert views["compare_wd"].tags == ("train/accuracy", "val/accuracy")

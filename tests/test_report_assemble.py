@@ -46,6 +46,7 @@ def test_the_page_holds_what_it_should(build):
     assert (
         info.formulas == len(page.xpath('//span[starts-with(@class,"math")]/*[@role="img"]')) == 5
     )
+    assert page.xpath("//span[@class='sci']/sup/text()") == ["−4"]  # a number is written out
     assert page.get("lang") == "fr" and len(page.xpath("//h1")) == 1
     text = page.body.text_content()
     assert "27\u202f000 images\u00a0: l’essentiel" in text

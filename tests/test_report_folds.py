@@ -85,7 +85,9 @@ def test_paper_names_what_it_leaves_out(page):
     printed = paper(page)
     assert not printed.xpath("//details[@class='detail']")
     lines = [spoken(e) for e in printed.find_class("elsewhere")]
-    assert lines == ["Version HTML : figure S1 et tableau S1.", "Version HTML : figure S2."]
+    assert lines == ["Compléments dans la version HTML : figures S1 et S2 ; tableau S1."]
+    (line,) = printed.find_class("elsewhere")
+    assert line.getnext().tag == "h2" and spoken(line.getnext()).startswith("2) Modèle")
     assert "Ce qui suit." in spoken(page) and "Ce qui suit." not in spoken(printed)
     (note,) = printed.find_class("supplements")
     assert "2 figures et 1 tableau de plus" in spoken(note)

@@ -1,5 +1,7 @@
 """Figures on paper: what moves up before them, and what never does."""
 
+from dataclasses import replace
+
 import pytest
 
 from eurosat_lib.report.paging import Block, arrange
@@ -26,7 +28,7 @@ def lay_out(*sizes):
 def placed(*sizes):
     """Return the order in which blocks stand after the moves."""
     order = list(range(len(sizes)))
-    for number, before in arrange(lay_out(*sizes)):
+    for number, before in arrange(lay_out(*sizes)).moves:
         order.remove(number)
         order.insert(order.index(before), number)
     return order
@@ -72,3 +74,24 @@ def test_what_follows_is_judged_by_where_it_comes_to_stand():
     sizes = [TOP, ("figure", 400), ("text", 250), ("figure", 600), ("text", 100)]
     # The first figure takes 400 of the second page: 500 are left, and text fills them.
     assert placed(*sizes) == [0, 2, 1, 4, 3]
+
+
+def test_the_line_that_ends_a_section_stays_there():
+    assert placed(TOP, ("figure", 400), ("text", 100), ("end", 20)) == [0, 2, 1, 3]
+
+
+def with_picture(*sizes):
+    """The same blocks; of a figure all but 40 px is its picture."""
+    return [
+        replace(b, picture=b.height - 40) if b.kind == "figure" else b for b in lay_out(*sizes)
+    ]
+
+
+def test_a_figure_that_lacks_little_is_made_smaller():
+    found = arrange(with_picture(TOP, ("figure", 300), ("text", 100)))
+    assert found.moves == [] and found.heights == {1: pytest.approx(260 - 14)}  # 10 + 4 missing
+    found = arrange(with_picture(TOP, ("figure", 320), ("text", 100)))
+    assert found.moves == [(2, 1)] and found.heights == {}  # text rather than 88 %
+    found = arrange(with_picture(TOP, ("figure", 320), ("heading", 30), ("text", 100)))
+    assert found.moves == [] and found.heights == {1: pytest.approx(280 - 34)}
+    assert arrange(with_picture(TOP, ("figure", 400), ("heading", 30))).heights == {}

@@ -3,10 +3,14 @@
 import re
 from collections import Counter
 
+import lxml.html
 import pikepdf
 import pytest
+from matterhorn import failures
 from pypdf import PdfReader
 
+from eurosat_lib.report.maths import typeset
+from eurosat_lib.report.paper import keep_equations
 from eurosat_lib.report.pdf import write_pdf
 
 PICTURE = (
@@ -164,3 +168,74 @@ def bars(page):
         else:
             stack += getattr(box, "children", ())
     return found
+
+
+def test_it_keeps_the_rules_of_accessible_pdf(pdf):
+    with pikepdf.open(pdf) as document:
+        assert failures(document) == []
+
+
+def first(document, kind):
+    name = pikepdf.Name(f"/{kind}")
+    return next(e for e in elements(document.Root.StructTreeRoot.K) if name == e.S)
+
+
+def retype(document, kind, other):
+    first(document, kind).S = pikepdf.Name(f"/{other}")
+
+
+def drop(dictionary, *keys):
+    for key in keys:
+        if key in dictionary:
+            del dictionary[key]
+
+
+def paint(document):
+    page = document.pages[1]
+    page.contents_add(document.make_stream(b"0 0 9 9 re f"))
+
+
+def unmap(document):
+    drop(next(iter(document.pages[1].Resources.Font.values())), "/ToUnicode")
+
+
+def link(document):
+    annotations = (a for page in document.pages for a in page.get("/Annots", []))
+    return next(a for a in annotations if a.Subtype == "/Link")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        (lambda d: drop(d.Root, "/Lang"), "11-006"),
+        (lambda d: drop(d.Root, "/MarkInfo"), "01-007"),
+        (lambda d: drop(d.Root, "/ViewerPreferences"), "07-001"),
+        (lambda d: drop(d.Root, "/Metadata"), "06-002"),
+        (lambda d: drop(d.Root, "/StructTreeRoot"), "01-005"),
+        (lambda d: drop(first(d, "Figure"), "/Alt"), "13-004"),
+        (lambda d: retype(d, "H2", "H3"), "14-003"),
+        (lambda d: retype(d, "P", "Absatz"), "02-001"),
+        (lambda d: retype(d, "TR", "Div"), "09-004"),
+        (lambda d: drop(first(d, "TH"), "/ID", "/A"), "15-003"),
+        (lambda d: drop(link(d), "/Contents"), "28-012"),
+        (lambda d: drop(link(d), "/StructParent"), "28-002"),
+        (lambda d: [drop(page.obj, "/Tabs") for page in d.pages], "28-008"),
+        (paint, "01-005: page 2"),
+        (unmap, "31-027"),
+    ],
+)
+def test_a_broken_rule_is_found(pdf, spoil, rule):
+    with pikepdf.open(pdf) as document:
+        spoil(document)
+        assert [line for line in failures(document) if line.startswith(rule)]
+
+
+def test_a_number_is_text_and_stays_with_what_is_tied_to_it():
+    words = "avec LR\u00a0=\u00a0<span class='tex'>5{,}5 \\times 10^{-4}</span>, puis"
+    page = lxml.html.fromstring(f"<div><p>{words} <span class='tex'>10^{{-5}}</span></p></div>")
+    assert typeset(page) == []
+    assert page.text_content() == "avec LR\u00a0=\u00a05,5\u00a0×\u00a010−4, puis 10−5"
+    assert not page.xpath(".//svg") and [e.text for e in page.iter("sup")] == ["−4", "−5"]
+    keep_equations(page)
+    held = [span.text_content() for span in page.find_class("sci")]
+    assert held == ["LR\u00a0=\u00a05,5\u00a0×\u00a010−4,", "10−5"]

@@ -462,6 +462,7 @@ def test_the_run_card_counts_the_results_of_this_run_alone(project):
         ("explore_dataset", here, 20.0),
         ("train", here, 180.0),
         ("evaluate", there, 999.0),
+        ("train_spatial", here | {"data": "ee"}, 60.0),  # the same images, split otherwise
     ):
         provenance = {"device": "CPU", "precision": "bf16", "seconds": seconds}
         tree = {"scope": scope, "provenance": provenance, "result": {}}
@@ -470,7 +471,7 @@ def test_the_run_card_counts_the_results_of_this_run_alone(project):
     meta = runcard.report_meta(config, [{"seconds": 30.0}, {"seconds": 31.0}])
     assert meta["card"]["Empreinte des images"] == "SHA-256 0123456789abcdef…"
     assert meta["card"]["Appareil"] == "CPU, bf16"
-    assert meta["card"]["Durée des calculs"] == "3\u00a0min\u00a020\u00a0s (2\u00a0étapes)"
+    assert meta["card"]["Durée des calculs"] == "4\u00a0min\u00a020\u00a0s (3\u00a0étapes)"
     assert meta["card"]["Exécution des carnets"] == "1\u00a0min\u00a001\u00a0s"
     assert meta["files"]["Résultats"][0].name == "history.csv"
 

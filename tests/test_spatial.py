@@ -16,6 +16,7 @@ from eurosat_lib.data import Source, lists
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import newcombe, wilson
 from eurosat_lib.report.answers import context_of, render
+from eurosat_lib.report.profiles import profile_cuts
 from eurosat_lib.report.tables import to_html
 from tests.conftest import ROOT, TINY
 from tests.training_facts import make_evaluation
@@ -39,8 +40,9 @@ def found(standard=STANDARD, other=SPATIAL, **given):
 
 
 def say(name, *results, **extra):
-    settings = load_config(ROOT / "configs/config.yaml", "quick").model_dump()
-    return render(name, context_of(results, {"config": settings} | extra))
+    config = load_config(ROOT / "configs/config.yaml", extra.pop("profile", "quick"))
+    settings = {"config": config.model_dump(), "cuts": profile_cuts(config)}
+    return render(name, context_of(results, settings | extra))
 
 
 def test_a_difference_of_two_proportions_is_newcombe():
@@ -140,8 +142,10 @@ def test_without_a_spatial_split_the_report_says_why(kind):
 
 def test_the_text_follows_the_interval():
     lower = say("S9.6", found())
-    assert "**doit une part à la proximité**" in lower and "même conclusion" in lower
+    assert "**ne vaut pas pour une autre région**" in lower and "même conclusion" in lower
     assert "HerbaceousVegetation (−50,0\u00a0points)" in lower and "profil `quick`" in lower
+    for profile in ("standard", "full"):  # whole network and training: scores that compare
+        assert "à ce profil" not in say("S9.6", found(), profile=profile)
     same = say("S9.6", found(STANDARD, STANDARD))
     assert "**pas de différence**" in same and "aucune baisse n’est établie" in same
     higher = say("S9.6", found(SPATIAL, STANDARD))

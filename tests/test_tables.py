@@ -187,7 +187,7 @@ def test_lr_rules():
     columns = ["Règle", "Graine 0", "Graine 1", "Médiane", "Étendue (facteur)"]
     assert list(frame.columns) == columns
     assert row(frame, "vallée") == [power(4e-4), power(6e-4), power(5e-4), "1,5"]
-    assert row(frame, "choix (médiane de toutes)")[-2:] == [power(1e-3), "4,0"]
+    assert row(frame, "choix (médiane de toutes)")[-2:] == [power(1e-3), "7,5"]
 
 
 def test_lr_rules_without_a_reliable_curve():
@@ -219,11 +219,11 @@ def test_grid_is_ranked():
     assert frame[score][:3].tolist() == pytest.approx([0.75, 0.65, 0.4])
     assert frame.iloc[0][["LR", "WD", "Hyp-A (dilatation)"]].tolist() == ["10⁻³", "10⁻⁵", 3]
     assert frame["Perte val (nats)"].iloc[0] == pytest.approx(0.2)
-    assert frame["Notes"].tolist()[0] == "retenue, meilleure époque (80,0\u202f%)"
+    assert frame["Notes"].tolist()[0] == "en tête, meilleure époque (80,0\u202f%)"
     assert frame["Notes"].tolist()[1:] == ["≈", "", "diverge à l’époque 1"]
     assert frame["Étendue (points)"].iloc[2] == pytest.approx(20)
     text = written(frame)
-    assert "—" in text and "Gupta" in text and "tirage des images de validation seul" in text
+    assert "—" in text and "Gupta" in text and "seul tirage des images de validation" in text
 
 
 def test_refined_has_the_columns_of_the_grid():

@@ -12,7 +12,7 @@ from eurosat_lib.captures.views import View
 from eurosat_lib.errors import UserError
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, FloatRect, Locator, Page
 
 WIDTH = 940  # CSS pixels: on 16 cm of paper, TensorBoard's letters are 6 to 8 points high
 WIDE, TALL = 1300, 760  # of the table of hyperparameters: all its columns, its 16 best rows
@@ -32,7 +32,7 @@ SETTINGS = {
 CARD = "scalar-card"
 MENU = "button[aria-label='More line chart options']"
 LOG_SCALE = ".mat-mdc-menu-panel button"
-MARGIN = 16  # CSS pixels below the last card
+MARGIN = 12  # CSS pixels around the cards
 
 
 def photograph(browser: Browser, address: str, view: View) -> bytes:
@@ -58,9 +58,13 @@ def photograph(browser: Browser, address: str, view: View) -> bytes:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(address + view.address)
-        shown = _set_cards(page, view) if view.tags else _set_table(page)
+        if not view.tags:
+            table = _set_table(page)
+            page.wait_for_timeout(SETTLE)
+            return compress(table.screenshot(animations="disabled"))
+        clip = _set_cards(page, view)
         page.wait_for_timeout(SETTLE)
-        return compress(shown.screenshot(animations="disabled"))
+        return compress(page.screenshot(animations="disabled", clip=clip))
     except Timeout as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"TensorBoard did not draw the capture {view.name}: {reason}") from None
@@ -68,8 +72,8 @@ def photograph(browser: Browser, address: str, view: View) -> bytes:
         context.close()
 
 
-def _set_cards(page: Page, view: View) -> Page:
-    """Wait for the curves, make axes logarithmic, cut the window below the last card."""
+def _set_cards(page: Page, view: View) -> FloatRect:
+    """Wait for the curves, make axes logarithmic; return what is to be photographed."""
     cards = page.locator(CARD)
     cards.nth(len(view.tags) - 1).wait_for()
     for tag in view.logarithmic:
@@ -79,9 +83,12 @@ def _set_cards(page: Page, view: View) -> Page:
         card.locator("line-chart .series-view").first.wait_for(state="attached")
         card.locator("mat-spinner").wait_for(state="detached")
     page.mouse.move(0, 0)  # or the curve under it would show its values
-    bottoms = [box["y"] + box["height"] for card in cards.all() if (box := card.bounding_box())]
-    page.set_viewport_size({"width": WIDTH, "height": round(max(bottoms)) + MARGIN})
-    return page
+    boxes = [box for card in cards.all() if (box := card.bounding_box())]
+    bottom = max(box["y"] + box["height"] for box in boxes) + MARGIN
+    page.set_viewport_size({"width": WIDTH, "height": round(bottom)})
+    left = 0 if view.bars else min(box["x"] for box in boxes) - MARGIN
+    top = 0 if view.bars else min(box["y"] for box in boxes) - MARGIN
+    return {"x": left, "y": top, "width": WIDTH - left, "height": round(bottom) - top}
 
 
 def _set_table(page: Page) -> Locator:

@@ -17,6 +17,7 @@ LOSS, ACCURACY = ("train/loss", "val/loss"), ("train/accuracy", "val/accuracy")
 # Comparisons of section 7: which factors' trials are laid over each other, and on which cards.
 COMPARED = {
     "compare_lr": (("lr",), ("train/loss", "val/accuracy")),
+    "compare_wd": (("weight_decay",), ("train/accuracy", "val/accuracy")),
     "compare_model": (("dilation_stage3", "blocks_per_stage"), ("val/accuracy", "val/loss")),
 }
 VIEWS = ("overfit", "lr_finder", "grid", "train", *COMPARED)
@@ -32,6 +33,7 @@ class View:
         tags: of the cards of the Time Series tab; none: the table of the HParams tab.
         logarithmic: those of ``tags`` whose vertical axis is logarithmic.
         table: the runs, their colours and their last values stand below each curve.
+        bars: TensorBoard's bars, with its tabs and the filter, are in the picture.
     """
 
     name: str
@@ -39,6 +41,7 @@ class View:
     tags: tuple[str, ...] = ()
     logarithmic: tuple[str, ...] = ()
     table: bool = True
+    bars: bool = True
 
     @property
     def folder(self) -> str:
@@ -92,7 +95,8 @@ def _comparisons(config: Config) -> Iterator[View]:
     for name, (factors, tags) in COMPARED.items():
         curves = [curve["name"] for f in factors for curve in facts.get(f, {}).get("curves", ())]
         runs = [f"{facts['source']}/{curve}" for curve in sorted(set(curves))]
-        yield View(name, tuple(r for r in runs if run_key(config.paths.runs / r)), tags)
+        found = tuple(r for r in runs if run_key(config.paths.runs / r))
+        yield View(name, found, tags, bars=False)
 
 
 def _runs(config: Config, stage: str) -> tuple[str, ...]:

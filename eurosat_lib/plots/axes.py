@@ -96,7 +96,9 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     per_point = ax.figure.dpi / 72
     ends = [end for end in ends if all(map(math.isfinite, end[:2]))]
     heights = [ax.transData.transform(end[:2])[1] / per_point for end in ends]
-    for (x, y, text, color), height, place in zip(ends, heights, spread(heights), strict=True):
+    bottom, top = (edge / per_point for edge in ax.bbox.intervaly)
+    places = within(spread(heights), bottom + LINE / 2, top - LINE / 2)
+    for (x, y, text, color), height, place in zip(ends, heights, places, strict=True):
         ax.annotate(
             text,
             (x, y),
@@ -130,6 +132,19 @@ def spread(heights: Sequence[float], gap: float = LINE) -> list[float]:
     for index, place in zip(order, places, strict=True):
         result[index] = place
     return result
+
+
+def within(places: Sequence[float], low: float, high: float) -> list[float]:
+    """Shift places together as little as possible so that they lie between two bounds.
+
+    Args:
+        places: in points; if they need more room than there is, they start at ``low``.
+        low: lower bound, in points.
+        high: upper bound, in points.
+    """
+    down = min(0.0, high - max(places, default=high))
+    up = max(0.0, low - min(places, default=low) - down)
+    return [place + down + up for place in places]
 
 
 def _top(group: list[float], gap: float) -> float:

@@ -102,10 +102,8 @@ def _losses(ax: Axes, r: Overfit, control: ShuffledLabels) -> None:
     ax.annotate(target, (1, r.target_loss), xytext=(0, 3), color=SOFT, **note)
     end = (len(r.losses), r.losses[-1])
     ax.plot(*end, "o", color=BLUE, ms=6)
-    ax.annotate(nombre(r.losses[-1], 4), end, xytext=(6, 5), color=BLUE, **note)
-    for row, (text, color) in enumerate(
-        ((f"{TRUE} (en gras : cet essai)", BLUE), (SHUFFLED, ORANGE))
-    ):
+    bold = f"{TRUE} (en gras : cet essai, fin à {nombre(r.losses[-1], 4)})"
+    for row, (text, color) in enumerate(((bold, BLUE), (SHUFFLED, ORANGE))):
         style = {"color": color, "ha": "right", "va": "top", "fontsize": SMALL}
         ax.text(0.98, 0.98 - 0.09 * row, text, transform=ax.transAxes, **style)
 

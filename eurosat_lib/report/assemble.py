@@ -16,6 +16,7 @@ from typing import Any
 import lxml.html
 from lxml.html import HtmlElement
 
+from eurosat_lib.report import screenshots
 from eurosat_lib.report.checks import notebook_problems, page_problems, refuse
 from eurosat_lib.report.export import export, merge, read_notebook
 from eurosat_lib.report.folds import unprint
@@ -123,6 +124,7 @@ def paper(page: HtmlElement) -> HtmlElement:
     printed = copy.deepcopy(page)
     printed.get_element_by_id("debut").addnext(printed.find_class("contents")[0])
     unprint(printed)
+    screenshots.unprint(printed)
     for link in printed.xpath("//a[@href and not(starts-with(@href, '#'))]"):
         if not re.match(r"https?://|mailto:", link.get("href")):
             del link.attrib["href"]

@@ -33,6 +33,7 @@ def measure(pages: Sequence[Any]) -> dict[int, Block]:
                     "page": page._page_box.height,
                     "alone": "landscape" in (box.element.get("class") or "").split(),
                     "first": number,
+                    "picture": _picture(box),
                 } | end
             last = number, bottom, box.style["margin_bottom"]
     return {number: _block(sizes) for number, sizes in found.items()}
@@ -97,8 +98,18 @@ def _marked(box: Any) -> Iterator[Any]:
         yield from _marked(child)
 
 
+def _picture(box: Any) -> float:
+    """Return the height of a figure's picture; 0 if it has none or was made smaller already."""
+    if box.element.tag != "figure":
+        return 0.0
+    found = [b for b in _all(box) if b.element is not None and b.element.tag == "img"]
+    return found[0].height if found and not found[0].element.get("style") else 0.0
+
+
 def _kind(element: Any) -> str:
     classes = (element.get("class") or "").split()
+    if "elsewhere" in classes:
+        return "end"
     if element.tag in ("h2", "h3", "h4"):
         return "heading"
     if element.tag == "figure" or "table" in classes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import lxml.html
 from lxml.html import HtmlElement
 
-from eurosat_lib.french import nombre
+from eurosat_lib.french import FIXED, nombre
 
 WORDS = {"figure": ("figure", "figures"), "div": ("tableau", "tableaux")}
 
@@ -49,51 +49,38 @@ def unprint(page: HtmlElement) -> None:
         if link.get("href")[1:] in gone and not link.xpath("ancestor::details"):
             link.tail = ", version HTML" + (link.tail or "")
             link.drop_tag()
-    for cell in page.xpath('//div[contains(@class, "cell")]'):
-        _point(cell)
-    _join(page)
+    _name_by_section(page, folds)
 
 
-def _point(cell: HtmlElement) -> None:
-    """Replace the folds of a cell by one line that names them."""
-    folds = cell.xpath('./details[contains(@class, "detail")]|.//*[not(self::details)]/details')
-    folds = [details for details in folds if "detail" in (details.get("class") or "").split()]
-    if not folds:
-        return
-    line = lxml.html.Element("p", {"class": "elsewhere"})
-    for details in folds:
-        line.append(_name(details[1]))
-    folds[0].addprevious(line)
+def _name_by_section(page: HtmlElement, folds: Sequence[HtmlElement]) -> None:
+    """Replace the folds of each section by one line at its end that names them."""
+    named: list[HtmlElement] = []
+    where = page.xpath("//main//details|//main//*[self::h2 or self::h3 or self::h4]")
+    for place in where:
+        if place in folds:
+            named.append(place[1])
+        elif named and place.tag != "details":
+            place.addprevious(_line(named))
+            named = []
+    if named:
+        named[-1].getparent().addnext(_line(named))
     for details in folds:
         details.drop_tree()
 
 
-def _name(item: HtmlElement) -> HtmlElement:
-    name = lxml.html.Element("span")
-    name.text = f"{WORDS[item.tag][0]}\u00a0{item.get('data-number')}"
-    return name
-
-
-def _join(page: HtmlElement) -> None:
-    """Let lines that follow one another be one, and write them out."""
-    last: HtmlElement | None = None
-    for block in page.xpath("//main//div[contains(@class, 'cell')]/*"):
-        if block.tag == "details" or block.tag == "a":
-            continue  # code, not printed
-        if block.get("class") != "elsewhere":
-            last = None
-        elif last is None:
-            last = block
-        else:
-            last.extend(list(block))
-            block.drop_tree()
-    for line in page.find_class("elsewhere"):
-        line.text = "Version HTML\u00a0: "
-        for span in line[:-2]:
-            span.tail = ", "
-        if len(line) > 1:
-            line[-2].tail = " et "
-        line[-1].tail = "."
+def _line(items: Sequence[HtmlElement]) -> HtmlElement:
+    """Write "Compléments dans la version HTML : figures S3 à S5 et tableau S2."."""
+    kinds = []
+    for tag, words in WORDS.items():
+        numbers = [item.get("data-number") for item in items if item.tag == tag]
+        if len(numbers) > 2:
+            kinds.append(f"{words[1]}{FIXED}{numbers[0]} à{FIXED}{numbers[-1]}")
+        elif numbers:
+            kinds.append(f"{words[len(numbers) > 1]}{FIXED}{f' et{FIXED}'.join(numbers)}")
+    line = lxml.html.Element("p", {"class": "elsewhere"})
+    line.text = f"Compléments dans la version HTML\u00a0: {' ; '.join(kinds)}."
+    line.text = line.text.replace(" ;", "\u202f;")
+    return line
 
 
 def _tell(page: HtmlElement, items: Sequence[HtmlElement]) -> None:

@@ -12,19 +12,11 @@ from urllib.parse import quote
 
 from eurosat_lib.captures import Capture
 from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.report.profiles import banners, profile_name
 
 Links = dict[str, list[tuple[str, str]]]  # label → (name, address)
 MONTHS = ["janvier", "février", "mars", "avril", "mai", "juin"]
 MONTHS += ["juillet", "août", "septembre", "octobre", "novembre", "décembre"]
-QUICK = (
-    "**Profil rapide.** Réseau, nombre d’images et d’époques sont réduits pour que le rapport "
-    "se construise en quelques minutes ; les valeurs illustrent la démarche et ne sont pas "
-    "celles du protocole complet."
-)
-SYNTHETIC = (
-    "**Données synthétiques de démonstration.** Les images de ce rapport sont dessinées par "
-    "programme ; ce ne sont pas des images Sentinel-2, et les résultats ne disent rien d’EuroSAT."
-)
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,8 @@ class ReportMeta:
             raise UserError("report: title or author is missing")
         chosen = dict(values)
         if chosen.get("banners") is None:
-            chosen["banners"] = _default_banners(values)
+            profile = values.get("profile", "full")
+            chosen["banners"] = banners(profile, bool(values.get("synthetic")))
         chosen["banners"] = tuple(chosen["banners"])
         chosen["date"] = french_date(values.get("date") or datetime.date.today())
         chosen["card"] = {str(k): str(v) for k, v in (values.get("card") or {}).items()}
@@ -80,10 +73,8 @@ class ReportMeta:
     def marker(self) -> str:
         """What is said beside every table of a run that is not the real thing."""
         words = ["données synthétiques"] if self.synthetic else []
-        if self.profile == "quick":
-            words.append("profil rapide")
-        elif self.profile != "full":
-            words.append(f"profil {self.profile}")
+        if self.profile != "full":
+            words.append(profile_name(self.profile))
         return ", ".join(words)
 
 
@@ -104,8 +95,3 @@ def french_date(value: Any) -> str:
         return str(value)
     day = "1er" if value.day == 1 else value.day
     return f"{day} {MONTHS[value.month - 1]} {value.year}"
-
-
-def _default_banners(values: Mapping[str, Any]) -> list[str]:
-    banners = [SYNTHETIC] if values.get("synthetic") else []
-    return banners + ([QUICK] if values.get("profile", "full") == "quick" else [])

@@ -2,18 +2,23 @@
 
 A figure is never cut; where it does not fit, the rest of its page would stay empty. As in LaTeX,
 text then moves up before it, and it stands on the next page. Nothing leaves its section; figures
-keep their order, as do tables and text.
+keep their order, as do tables and text. A figure for which little is missing is printed a little
+smaller instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 GAP = 40.0  # CSS pixels (11 mm): an empty foot that is worth a move
 LINES = 62.0  # CSS pixels: room that a text needs to begin on a page, about three lines
 LINE = 18.4  # CSS pixels: a text is broken between lines
 REACH = 6  # blocks over which text may move up
+SLIGHTLY = 0.94  # a picture made so much smaller looks the same: rather than moving text
+SMALLEST = 0.86  # of a picture's size, where no text can fill the page: 7.5 points become 6.5
+SPARE = 4.0  # CSS pixels left below a picture made smaller
 
 
 @dataclass(frozen=True)
@@ -21,13 +26,15 @@ class Block:
     """A block of the flow, as it lies in a first layout; lengths in CSS pixels.
 
     Attributes:
-        kind: ``figure``, ``table``, ``heading``, ``question`` or ``text``.
+        kind: ``figure``, ``table``, ``heading``, ``question``, ``text``, or ``end`` for the line
+            that ends a section.
         height: of all its pieces, without margins.
         above: distance from the block before it.
         page: height of the text area of its page.
         sheets: numbers of the first and last page that it stands on.
         end: where it ends on the last one, from the top of the text area.
         alone: it has a page of its own (turned pages).
+        picture: height of a figure's picture that may still be made smaller.
     """
 
     kind: str
@@ -37,6 +44,7 @@ class Block:
     sheets: tuple[int, int]
     end: float
     alone: bool = False
+    picture: float = 0.0
 
     @property
     def floats(self) -> bool:
@@ -49,29 +57,55 @@ class Block:
         return self.kind == "text" or (self.kind == "table" and self.height > 0.8 * self.page)
 
 
-def arrange(blocks: Sequence[Block]) -> list[tuple[int, int]]:
-    """Return the moves, in order: (block, block before which it is put), numbers in ``blocks``."""
+class Arrangement(NamedTuple):
+    """What is to be changed; blocks are named by their number.
+
+    Attributes:
+        moves: in order: (block, block before which it is put).
+        heights: figure → height of its picture, CSS pixels.
+    """
+
+    moves: list[tuple[int, int]]
+    heights: dict[int, float]
+
+
+def arrange(blocks: Sequence[Block]) -> Arrangement:
+    """Say which blocks to move and which pictures to make smaller, so that pages are filled."""
     order = list(range(len(blocks)))
     moves: list[tuple[int, int]] = []
+    heights: dict[int, float] = {}
     foot, place = 0.0, 0
     while place < len(order):
         block = blocks[order[place]]
         before = blocks[order[place - 1]] if place else None
-        if before and not moves:  # up to here all lies as it was measured
+        if before and not moves and not heights:  # up to here all lies as it was measured
             foot = before.end
             fits = block.sheets[0] == before.sheets[1]
         else:
             fits = foot + _needed(blocks, order, place) <= block.page
         if block.floats and not fits and block.page - foot > GAP:
-            pulled = _fill(blocks, order, place, foot)
+            small = _smaller(block, foot)
+            pulled = [] if small >= SLIGHTLY else _fill(blocks, order, place, foot)
             for rank, step in enumerate(pulled):
                 moves.append((order[step], order[place + rank]))
                 order.insert(place + rank, order.pop(step))
             if pulled:
                 continue
+            if small >= SMALLEST:
+                heights[order[place]] = small * block.picture
+                foot, place = block.page, place + 1
+                continue
         foot = _advance(blocks, order, place, foot)
         place += 1
-    return moves
+    return Arrangement(moves, heights)
+
+
+def _smaller(block: Block, foot: float) -> float:
+    """Return the share of its size at which a figure's picture still fits on the page."""
+    if not block.picture:
+        return 0.0
+    missing = foot + block.above + block.height + SPARE - block.page
+    return 1 - missing / block.picture
 
 
 def _advance(blocks: Sequence[Block], order: Sequence[int], place: int, foot: float) -> float:
@@ -105,7 +139,7 @@ def _fill(blocks: Sequence[Block], order: Sequence[int], place: int, foot: float
     kinds = {blocks[order[place]].kind}
     for step in range(place + 1, min(place + 1 + REACH, len(order))):
         block = blocks[order[step]]
-        if block.kind == "heading" or block.alone or foot > block.page - LINES:
+        if block.kind in ("heading", "end") or block.alone or foot > block.page - LINES:
             break
         if block.kind in kinds or foot + _needed(blocks, order, step) > block.page:
             kinds.add(block.kind)  # what is passed is passed by none of its kind

@@ -30,16 +30,19 @@ def prepare(page: str, measure: Callable[[str], dict[int, Block]]) -> str:
     for code in main.xpath('.//details[contains(@class, "code")]'):
         code.drop_tree()  # not printed, and long to style
     keep_words(main)
+    keep_equations(main)
     for _ in range(PASSES):
         blocks = _flow(main)
         for number, block in enumerate(blocks):
             block.set("data-block", str(number))
         measured = measure(_draft(root))
         shown = sorted(measured)
-        moves = arrange([measured[number] for number in shown])
+        moves, heights = arrange([measured[number] for number in shown])
         for number, target in moves:
             blocks[shown[target]].addprevious(_detached(blocks[shown[number]]))
-        if not moves:
+        for number, height in heights.items():
+            blocks[shown[number]].find(".//img").set("style", f"max-height: {height:.0f}px")
+        if not moves and not heights:
             break
     return lxml.html.tostring(root, encoding="unicode", doctype="<!DOCTYPE html>")
 
@@ -62,6 +65,24 @@ def keep_words(main: HtmlElement) -> None:
                 code.text = (code.text or "") + piece
             else:
                 last.tail = (last.tail or "") + piece
+
+
+def keep_equations(main: HtmlElement) -> None:
+    """Hold a number or formula together with what an unbreakable space ties to it ("LR = ").
+
+    WeasyPrint would break the line at the first place it finds before them, not at the last.
+    """
+    for span in main.xpath('.//span[@class="sci" or @class="math"]'):
+        before, parent = span.getprevious(), span.getparent()
+        text = (parent.text if before is None else before.tail) or ""
+        tied = re.search(r"[^ \n]+[\u00a0\u202f]$", text)
+        if tied is None or len(tied[0]) > WHOLE:
+            continue
+        span.text = tied[0] + (span.text or "")
+        if before is None:
+            parent.text = text[: tied.start()]
+        else:
+            before.tail = text[: tied.start()]
 
 
 def _flow(main: HtmlElement) -> list[HtmlElement]:

@@ -1,4 +1,4 @@
-"""Screenshots of TensorBoard in the report: where they stand, and what stands there without."""
+"""Screenshots of TensorBoard in the report: where they stand, what stands there without."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ HOW = (
     "À faire par <code>make captures</code>, puis <code>make report</code>, qui la placera ici "
     "(il faut un navigateur Chromium)."
 )
+
+ALL = "<code>make captures</code>, puis <code>make report</code>, les placent."
 
 
 def markup(name: str, caption: str, capture: Capture | None) -> str:
@@ -38,6 +40,23 @@ def markup(name: str, caption: str, capture: Capture | None) -> str:
         f'<figure class="eurosat capture" id="capture-{name.replace("_", "-")}" '
         f'data-capture="{name}">{picture}<figcaption>{caption}</figcaption></figure>'
     )
+
+
+def unprint(main: HtmlElement) -> None:
+    """Leave one line on paper for all the screenshots that are not there: where the first stood.
+
+    Args:
+        main: of the page to be printed; on screen each place says how to take its picture.
+    """
+    missing = main.xpath(".//div[@data-capture]")
+    for place in missing[1:]:
+        place.drop_tree()
+    if missing:
+        line = f"<p>Captures d’écran TensorBoard : absentes de cette version. {ALL}</p>"
+        note = lxml.html.fragment_fromstring(line)
+        note.set("class", "elsewhere")
+        note.tail = missing[0].tail
+        missing[0].getparent().replace(missing[0], note)
 
 
 def refresh(main: HtmlElement, captures: Mapping[str, Capture]) -> None:

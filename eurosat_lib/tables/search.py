@@ -43,7 +43,8 @@ def lr_rules(r: LRFinder) -> pd.DataFrame:
         found = r.resets
         rows.append(("protocole du cours", *blank, _rate(found.choice), _factor(found.window)))
     origin = "médiane de toutes" if r.reliable else "protocole du cours" if r.choice else "aucun"
-    rows.append((f"choix ({origin})", *blank, _rate(r.choice), _factor(r.window)))
+    all_of_them = (min(r.suggestions), max(r.suggestions)) if r.reliable else r.window
+    rows.append((f"choix ({origin})", *blank, _rate(r.choice), _factor(all_of_them)))
     note = words.faults(r)
     options = {"note": words.typeset(f"Sans suggestion : {note}.")} if note else {}
     return frame(("Règle", *seeds, "Médiane", "Étendue (facteur)"), rows, **options)
@@ -61,7 +62,7 @@ def grid(grid: GridSearch) -> pd.DataFrame:
         hyper = point.hyperparameters
         sound = not point.diverged
         notes = [
-            "retenue" if rank == 0 and sound else "≈" if point.name in tied else "",
+            "en tête" if rank == 0 and sound else "≈" if point.name in tied else "",
             f"meilleure époque ({pct(point.best.val_accuracy)})" if point.name == by_epoch else "",
             words.trial_note(point),
         ]
@@ -88,14 +89,14 @@ def _ties(grid: GridSearch) -> str:
     """Say the rule by which points are called indistinguishable from the best."""
     found = grid.noise
     basis = {
-        "seeds": f"{found.seeds} graines par point",
-        "twins": "runs qui ne diffèrent que par le weight decay",
-        "images": "tirage des images de validation seul",
+        "seeds": f"les {found.seeds} graines de chaque point",
+        "twins": "les runs qui ne diffèrent que par le weight decay",
+        "images": "le seul tirage des images de validation",
     }[found.source]
     return words.typeset(
         f"≈ : indiscernable du meilleur, à moins de {nombre(100 * grid.margin, 1)} points de lui "
-        f"(sélection de Gupta à {pct(0.95, 0)} ; écart-type d’un score : "
-        f"{nombre(100 * found.sd, 1)}, d’après : {basis}). Étendue : des deux dernières époques."
+        f"(sélection de Gupta à {pct(0.95, 0)} ; écart-type d’un score, "
+        f"estimé sur {basis} : {nombre(100 * found.sd, 1)}). Étendue : des deux dernières époques."
     )
 
 

@@ -15,11 +15,12 @@ def computed_card(config: Config) -> dict[str, str]:
     """Return the lines of the run card that follow from the results on disk; none without any.
 
     Only results that share data and settings with the audit of the images are counted: what an
-    earlier run left behind says nothing of this one.
+    earlier run left behind says nothing of this one. The spatial training shares the images, but
+    not their splits.
     """
     folder = config.paths.artifacts / "results"
     audit = _read(folder / "explore_dataset.json")
-    trees = [tree for tree in _results(folder) if audit and tree["scope"] == audit["scope"]]
+    trees = [tree for name, tree in _results(folder) if audit and _shared(name, tree, audit)]
     if not trees:
         return {}
     where = [f"{t['provenance']['device']}, {t['provenance']['precision']}" for t in trees]
@@ -40,11 +41,18 @@ def result_files(config: Config) -> tuple[Path, ...]:
     return (*kept, config.paths.runs)
 
 
-def _results(folder: Path) -> Iterator[dict[str, Any]]:
+def _shared(name: str, tree: dict[str, Any], audit: dict[str, Any]) -> bool:
+    own, of_audit = tree["scope"], audit["scope"]
+    if name.endswith("_spatial"):
+        own, of_audit = ({**scope, "data": None} for scope in (own, of_audit))
+    return own == of_audit
+
+
+def _results(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(folder.glob("*.json")):
         tree = _read(path)
         if tree and tree.get("scope") and tree.get("provenance"):
-            yield tree
+            yield path.stem, tree
 
 
 def _read(path: Path) -> dict[str, Any] | None:

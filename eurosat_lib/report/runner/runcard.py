@@ -14,6 +14,7 @@ from typing import Any
 from eurosat_lib.captures import find_captures
 from eurosat_lib.config import Config, stored_parameters
 from eurosat_lib.french import FIXED, duree
+from eurosat_lib.report.profiles import banners, profile_cuts
 from eurosat_lib.report.runner.computed import computed_card, result_files
 from eurosat_lib.report.runs.index import index_path
 from eurosat_lib.revision import CHANGED, git, read_revision
@@ -56,7 +57,7 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "date": datetime.date.fromisoformat(max(days)) if days else None,
         "profile": config.profile,
         "synthetic": source.synthetic,
-        "banners": None,
+        "banners": banners(config.profile, source.synthetic, profile_cuts(config)),
         "card": {label: value for label, value in card.items() if value},
         "files": {"Résultats": result_files(config), "Tous les runs": (index_path(root),)},
         "captures": find_captures(config),
