@@ -291,3 +291,31 @@ def test_wrong_requests_stop_before_any_kernel(project, options, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 5
+
+
+def test_the_last_notebook_alone_trains_and_says_so(project):
+    done = build(project, "--name", "alone", "--only", "07_eval")
+    assert done.returncode == 0, done.stderr
+    executed = nbformat.read(project / "reports/alone/notebooks/07_eval.ipynb", as_version=4)
+    (cell,) = [cell for cell in executed.cells if cell.id == "earlier"]
+    said = cell.outputs[0].data["text/markdown"]
+    assert "artifacts/alone/best.ckpt` manque" in said and "`06_train` le produit" in said
+    facts = json.loads((project / "artifacts/alone/facts.json").read_text())
+    assert facts["train"]["origin"]["lr"] == "fallback" and "evaluate" in facts
+
+
+def test_the_landing_page_is_filled_in_and_its_source_left_alone(project):
+    source = (project / "notebooks/accueil.ipynb").read_bytes()
+    command = [sys.executable, "-m", "eurosat_lib.report", "home", "--profile", "tiny"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project, check=False)
+    assert done.returncode == 0 and "left empty" not in done.stdout, done.stdout + done.stderr
+    assert (project / "notebooks/accueil.ipynb").read_bytes() == source
+    page = nbformat.read(project / "reports/accueil.ipynb", as_version=4)
+    outputs = [o for cell in page.cells if cell.cell_type == "code" for o in cell.outputs]
+    assert [output.output_type for output in outputs] == ["display_data"] * 2
+    html = lxml.html.fromstring("".join(output.data["text/html"] for output in outputs))
+    addresses = [unquote(address) for address in html.xpath("//a/@href")]
+    assert all((project / "reports" / address).is_file() for address in addresses)
+    assert {f"../notebooks/{path.name}" for path in NOTEBOOKS} <= set(addresses)
+    given = [cell for cell in page.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert all(cell.metadata.jupyter.source_hidden for cell in given) and given

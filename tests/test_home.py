@@ -67,7 +67,8 @@ def test_steps_follow_what_is_computed(here):
     partly = override(here, {"overfit.epochs": 5})
     stages.overfit_small(partly)
     _, rows = table(write(cells.steps, partly))
-    assert "◐\u00a01 sur 5\u00a0étapes" in rows[2][2] and "check_training" in rows[2][2]
+    assert "◐\u00a01 sur 5\u00a0étapes" in rows[2][2]
+    assert "test_model" in rows[2][2] and "…" in rows[2][2]
 
 
 def test_a_result_of_another_configuration_says_what_differs(here):

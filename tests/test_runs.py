@@ -450,3 +450,14 @@ def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, monkeypatch):
     new = find_run(root, "reproduction-slow")
     assert new.chosen_lr == find_run(root, "slow").chosen_lr
     assert new.results["grid_search"]["result"]["origin"] == "chosen_lr"
+
+
+def test_the_spatial_split_is_reproduced_with_the_run(two, monkeypatch):
+    """Its results are stored with the split they made; the stages make it again."""
+    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
+    config = compute(two, "cut", lr=1e-2, max_epochs=1)
+    stages.compare_splits(config)
+    root, said = Path(two.paths.root), []
+    assert reproduce(root, "cut", said.append)
+    assert "train_spatial: the same to the bit" in said[-1]
+    assert find_run(root, "reproduction-cut").spatial["n"] == 40

@@ -20,6 +20,8 @@ from eurosat_lib.report.runs.reading import Run, find_run
 from eurosat_lib.report.runs.settings import flatten
 from eurosat_lib.report.runs.verdict import Verdict, judge
 
+# Published with the cut that they made themselves, beside a run on the standard split.
+CUT = ("train_spatial", "evaluate_spatial")
 VERDICT = "reproduction.json"  # in the artifacts of the new run, once it is complete
 CONDITIONS = ("commit", "device", "precision", "python", "torch", "torchvision", "cuda", "numpy")
 CONDITIONS += ("scikit-learn", "system", "cores")
@@ -82,6 +84,8 @@ def _config(run: Run, stage: str, paths: Paths) -> Config:
             "that stored no configuration; run its notebook once more"
         )
     known = {key: value for key, value in stored.items() if key not in ("paths", "identity")}
+    if stage in CUT:
+        known["data"] = known["data"] | {"split": "standard"}
     base = configure(str(Path(paths.root, "configs/config.yaml")), name=paths.name)
     return override(base, flatten(known))
 
