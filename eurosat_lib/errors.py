@@ -45,3 +45,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``' (did you mean X?)'`` for the closest of ``known``, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A computation was stopped by hand; called again, it goes on from what was finished."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows instead of a trace-back: nothing is wrong with the code."""
+        return [
+            "Calcul arrêté. Ce qui était terminé est gardé : exécuter de nouveau cette cellule "
+            "reprend là où il en était."
+        ]

@@ -1,5 +1,6 @@
 """Progress: what the file says, what a console shows, what tqdm is told."""
 
+import ast
 import io
 import json
 import os
@@ -7,9 +8,13 @@ import subprocess
 import sys
 
 import pytest
+from settings import ROOT
 
-from eurosat_lib.progress import FILE_VARIABLE, Display, announce, duration, progress
+from eurosat_lib.progress import FILE_VARIABLE, Display, Pace, announce, duration, progress
 from eurosat_lib.progress.sinks import FileSink, JupyterSink
+from eurosat_lib.progress.words import in_french
+
+SEARCHES = ("grid_search", "refined_grid_search", "compare_finalists")
 
 
 class Terminal(io.StringIO):
@@ -114,23 +119,71 @@ def test_jupyter_moves_a_tqdm_bar(monkeypatch):
             calls.append(options)
             self.n = 0
 
-        def set_postfix_str(self, note, refresh):
-            calls.append(note)
-
         def update(self, n):
             self.n += n
-            calls.append(n)
+            calls.append((n, self.told))
+
+        def refresh(self):
+            calls.append("refresh")
 
         def close(self):
             calls.append("close")
 
     monkeypatch.setattr("tqdm.auto.tqdm", Bar)
     sink = JupyterSink()
-    sink.feed(event("start", 0.0))
-    sink.feed(event("advance", 1.0, done=3, note="val 80 %"))
-    sink.feed(event("end", 2.0, done=3))
-    options = {"total": 4, "desc": "grid", "unit": " trials", "leave": True}
-    assert calls == [options, "val 80 %", 3, 0, "close"]
+    sink.feed(event("start", 0.0, label="Final training", unit="images"))
+    sink.feed(event("advance", 6.0, done=3, note="epoch 1, val 80.5%", unit="images"))
+    sink.feed(event("end", 70.0, done=4, unit="images"))
+    options = calls.pop(0)
+    assert (options["total"], options["leave"]) == (4, True)
+    assert options["desc"] == "Entraînement final\N{NO-BREAK SPACE}: "
+    moved = "3 / 4 images · 6 s · encore environ 2 s · époque 1, val 80,5\u202f%"
+    assert calls == [(3, moved), (1, "4 / 4 images · 1 min 10 s"), "refresh", "close"]
+
+
+def test_steps_of_an_earlier_run_do_not_count_in_the_pace():
+    pace, stream = Pace(event("start", 100.0)), io.StringIO()
+    display = Display(stream, interval=10)
+    display.feed(event("start", 100.0, total=10))
+    resumed = event("advance", 100.2, done=4, total=10)
+    pace.hear(resumed)
+    display.feed(resumed)
+    assert pace.left(resumed) is None
+    later = event("advance", 110.2, done=6, total=10)
+    pace.hear(later)
+    display.feed(later)
+    assert pace.left(later) == pytest.approx(20)  # two steps in ten seconds, four to go
+    assert stream.getvalue() == "grid 6/10 trials · 10 s · about 20 s left\n"
+
+
+def calls_of(*names):
+    """List the first arguments, if written out, of the calls to functions of these names."""
+    for path in (ROOT / "eurosat_lib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
+                words = [a for a in node.args[:1] if isinstance(a, ast.Constant)]
+                yield from (word.value for word in words)
+
+
+def test_every_label_is_said_in_french():
+    labels = {*calls_of("progress"), *(s.replace("_", " ").capitalize() for s in SEARCHES)}
+    assert len(labels) >= 9
+    assert [label for label in sorted(labels) if in_french(label) == label] == []
+
+
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        ("going on after epoch 4 of 14", "Reprise après l’époque 4 sur 14."),
+        ("trial 3, lr2.2e-3_wd1e-5_D3_B2", "essai 3, lr2.2e-3_wd1e-5_D3_B2"),
+        ("trial 3, val 65.4%", "essai 3, val 65,4\u202f%"),
+        ("loss 0.0312", "perte 0,0312"),
+        ("epoch", "époques"),
+        ("unheard of", "unheard of"),
+    ],
+)
+def test_notes_are_said_in_french(english, french):
+    assert in_french(english) == french
 
 
 def test_console_is_standard_error(tmp_path):

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from eurosat_lib.progress.pace import HEAD_START
+
 INTERVAL = 10.0  # seconds between two lines where a line cannot be rewritten
 REDRAW = 0.1  # seconds between two drawings of the rewritten line
 ERASE = "\r\x1b[2K"
@@ -33,6 +35,8 @@ class _State:
 
     event: dict[str, Any]
     started: float
+    since: float  # from here the pace counts
+    base: float = 0.0  # share done by then
 
     def steps(self) -> str:
         e = self.event
@@ -69,7 +73,7 @@ class Display:
         if kind == "start":
             if not self._bars:
                 self._shown = now
-            self._bars[event["key"]] = _State(event, now)
+            self._bars[event["key"]] = _State(event, now, now)
         elif event["key"] in self._bars:
             self._bars[event["key"]].event = event
         self._heard, self._left = now, self._estimate(now)
@@ -123,10 +127,13 @@ class Display:
         share = 0.0
         for state in reversed(self._bars.values()):
             share = state.fraction(share)
-        if not self._bars or share <= 0:
+        if not self._bars:
             return None
-        elapsed = now - next(iter(self._bars.values())).started
-        return elapsed * (1 - share) / share
+        outer = next(iter(self._bars.values()))
+        if now - outer.started < HEAD_START:
+            outer.since, outer.base = now, share
+        done = share - outer.base
+        return (now - outer.since) * (1 - share) / done if done > 0 else None
 
     def _line(self, now: float) -> str:
         outer, *inner = self._bars.values()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import cache
 from typing import Any, Protocol
 
-from eurosat_lib.progress.display import Display
+from eurosat_lib.french import FIXED, nombre, pct
+from eurosat_lib.progress.display import Display, duration
+from eurosat_lib.progress.pace import Pace
+from eurosat_lib.progress.words import in_french
 
 FILE_VARIABLE = "EUROSAT_PROGRESS"
 FILE_INTERVAL = 0.2  # seconds between two lines of one bar; its first and last always are written
@@ -43,31 +47,56 @@ class FileSink:
 
 
 class JupyterSink:
-    """Shows tqdm bars below the running cell; an inner bar vanishes when it ends."""
+    """Shows tqdm bars below the running cell, in French; an inner bar vanishes when it ends."""
 
     def __init__(self) -> None:
         """Start without bars."""
-        self._bars: dict[str, Any] = {}
+        self._bars: dict[str, tuple[Any, Pace]] = {}
 
     def feed(self, event: dict[str, Any]) -> None:
         """Make, move or close the tqdm bar of the event; print an announcement."""
         if event["event"] == "announce":
-            print(event["text"])
+            print(in_french(event["text"]))
         elif event["event"] == "start":
-            self._bars[event["key"]] = self._start(event)
+            self._bars[event["key"]] = (self._start(event), Pace(event))
         else:
-            bar = self._bars[event["key"]]
-            if event["note"]:
-                bar.set_postfix_str(event["note"], refresh=False)
+            bar, pace = self._bars[event["key"]]
+            pace.hear(event)
+            bar.told = tell(event, event["time"] - pace.began, pace.left(event))
             bar.update(event["done"] - bar.n)
             if event["event"] == "end":
-                self._bars.pop(event["key"]).close()
+                self._bars.pop(event["key"])
+                bar.refresh()
+                bar.close()
 
     def _start(self, event: dict[str, Any]) -> Any:
-        from tqdm.auto import tqdm
+        label, form = f"{in_french(event['label'])}{FIXED}: ", "{desc}{share} {bar} {told}"
+        options = {"bar_format": form, "leave": not self._bars, "miniters": 1}
+        return _bar()(total=event["total"], desc=label, **options)
 
-        unit, outermost = f" {event['unit']}", not self._bars
-        return tqdm(total=event["total"], desc=event["label"], unit=unit, leave=outermost)
+
+def tell(event: dict[str, Any], elapsed: float, left: float | None) -> str:
+    """Say in French what stands behind a bar: steps, seconds so far and left, the last note."""
+    steps = f"{nombre(event['done'])} / {nombre(event['total'])} {in_french(event['unit'])}"
+    parts = [steps, duration(round(elapsed))]
+    if left is not None and left >= 1:
+        parts.append(f"encore environ {duration(round(left))}")
+    return " · ".join([*parts, *filter(None, [in_french(event["note"])])])
+
+
+@cache
+def _bar() -> Any:
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):  # type: ignore[misc]
+        told = ""
+
+        @property
+        def format_dict(self) -> dict[str, Any]:
+            known = super().format_dict
+            return known | {"share": pct(self.n / (self.total or 1), 0), "told": self.told}
+
+    return Bar
 
 
 _sinks: dict[str, Sink] = {}

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
+from eurosat_lib.errors import Interrupted
 from eurosat_lib.record import Record
 from eurosat_lib.stages import cache, files, publish
 from eurosat_lib.stages.sealed import sealed_result
@@ -71,12 +72,18 @@ def keep_stage(
 
     Returns:
         The result and its provenance.
+
+    Raises:
+        Interrupted: stopped by Ctrl-C or JupyterLab's stop button.
     """
     fingerprint = load_dataset(config).fingerprint
     key = cache.stage_key(config, kind.stage, f"eurosat_lib.{module}", reads, fingerprint, inputs)
     folder = cache.stage_folder(config, kind.stage, key).name
     taken = cache.parse(sealed_result(config, kind.stage, folder, fingerprint, inputs), kind)
-    return taken or cache.cached(config, kind, kind.stage, key, compute)
+    try:
+        return taken or cache.cached(config, kind, kind.stage, key, compute)
+    except KeyboardInterrupt:
+        raise Interrupted from None
 
 
 def scope(config: Config) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def load_network(config: Config) -> tuple[DilatedCNN, str]:
     except UserError:
         set_seed(config.seed)
         model = Runtime.of(config).place(build_model(config)).eval()
-        return model, "réseau non entraîné (le notebook 06_train l’entraîne)"
-    return model, "réseau entraîné (best.ckpt)"
+        return model, "Réseau non entraîné (le notebook 06_train l’entraîne)."
+    return model, "Réseau entraîné (best.ckpt)."
 
 
 def layer_names(model: DilatedCNN) -> dict[str, str]:
@@ -85,7 +85,8 @@ def show(config: Config, model: DilatedCNN, name: str, image: np.ndarray) -> str
     cut = f", les {SHOWN} plus forts" if len(maps) > SHOWN else ""
     dead = int((maps == 0).all((1, 2)).sum())
     idle = f" ; {dead} canaux nuls partout" if dead else ""
-    head = f"Sortie {shape}{cut}, de {nombre(low, 2)} à {nombre(high, 2)}{idle}."
+    span = f"de {nombre(low, 2)} (violet) à {nombre(high, 2)} (jaune)"
+    head = f"Sortie {shape}{cut}, {span}{idle}."
     html = tag(image, "image choisie", 140) + line(head) + gallery(pictures, captions, side=SIDE)
     if isinstance(model.get_submodule(name), nn.Conv2d):
         kernels = filters(model, name)[order]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from eurosat_lib.french import nombre
 from eurosat_lib.plots.pictures import break_name
 from eurosat_lib.stages.core import latest
 from eurosat_lib.tables.words import plural
+from eurosat_lib.widgets.controls import Pages
 from eurosat_lib.widgets.pictures import gallery, line
 from eurosat_lib.widgets.shell import view
 
@@ -77,12 +78,19 @@ class Album:
         if not len(rows):
             return line("Aucune image ne correspond à ce choix.")
         captions = [
-            f"{break_name(self.dataset.classes[images.labels[row]])}\n{images.names[row]}"
+            caption(self.dataset.classes[images.labels[row]], str(images.names[row]))
             for row in shown
         ]
         first, last = nombre(number * PAGE + 1), nombre(number * PAGE + len(shown))
         head = line(f"{plural(len(rows), 'image')} ; de {first} à {last} :")
         return head + gallery(images.images[shown], captions)
+
+
+def caption(label: str, name: str) -> str:
+    """Name an image in two lines: its class, then what its file adds to it."""
+    stem = PurePosixPath(name).stem
+    number = stem.removeprefix(f"{label}_")
+    return f"{break_name(label)}\n{f'n° {number}' if number != stem else stem}"
 
 
 class _OneSplit(Tiles):
@@ -110,25 +118,24 @@ def browse(config: Config) -> Any:
         name: key for name, key in FINDINGS.items() if key not in known or known[key] is not None
     }
     finding = w.Dropdown(options=offered, description="constat")
-    page = w.IntSlider(min=1, max=1, description="page", continuous_update=True)
     shown = w.HTML()
-    _connect(album, (split, label, finding), page, shown)
-    return w.VBox([w.HBox([split, label, finding]), page, shown])
+    pages = _connect(album, (split, label, finding), shown)
+    return w.VBox([w.HBox([split, label, finding]), pages.box, shown])
 
 
-def _connect(album: Album, choices: tuple[Any, Any, Any], page: Any, shown: Any) -> Callable:
-    def draw(*_: Any) -> None:
+def _connect(album: Album, choices: tuple[Any, Any, Any], shown: Any) -> Pages:
+    found: dict[str, np.ndarray] = {}
+
+    def choose(*_: Any) -> None:
         split, label, finding = (choice.value for choice in choices)
-        rows = album.rows(split, None if label == ALL else label, finding)
-        page.max = max(1, -(-len(rows) // PAGE))
-        shown.value = album.page(split, rows, page.value - 1)
+        found["rows"] = album.rows(split, None if label == ALL else label, finding)
+        pages.restart(-(-len(found["rows"]) // PAGE))
 
-    def again(*_: Any) -> None:
-        page.value = 1
-        draw()
+    def turn(page: int) -> None:
+        shown.value = album.page(choices[0].value, found["rows"], page)
 
+    pages = Pages(turn)
     for choice in choices:
-        choice.observe(again, "value")
-    page.observe(draw, "value")
-    draw()
-    return draw
+        choice.observe(choose, "value")
+    choose()
+    return pages

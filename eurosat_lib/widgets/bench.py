@@ -9,16 +9,17 @@ import torch
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
-from eurosat_lib.french import nombre
+from eurosat_lib.french import nombre, pct
 from eurosat_lib.runtime import epoch_generator
 from eurosat_lib.transforms import Augmentation, get_augmentation_transforms
+from eurosat_lib.widgets.controls import NAMED, WIDE, slider, steps
 from eurosat_lib.widgets.pictures import gallery, line, to_bytes
 from eurosat_lib.widgets.shell import view
 
 DRAWS = 11  # beside the original
 SLIDERS = {  # parameter of the augmentation -> its name, highest value, step
     "crop_padding": ("décalage (px)", 24, 1),
-    "flip_probability": ("miroir (prob.)", 1.0, 0.05),
+    "flip_probability": ("miroir, prob.", 1.0, 0.05),
     "brightness": ("luminosité ±", 1.0, 0.05),
     "contrast": ("contraste ±", 1.0, 0.05),
     "saturation": ("saturation ±", 1.0, 0.05),
@@ -81,7 +82,7 @@ def augmentation(config: Config) -> Any:
     def draw(*_: Any) -> None:
         rows = np.flatnonzero(dataset.train.labels == label.value)
         image = dataset.train.images[rows[state["image"] % len(rows)]]
-        chosen = Augmentation(**{name: slider.value for name, slider in sliders.items()})
+        chosen = Augmentation(**{name: one.value for name, one in sliders.items()})
         shown.value = bench(image, chosen, usual, state["seed"])
 
     def step(key: str) -> None:
@@ -89,8 +90,8 @@ def augmentation(config: Config) -> Any:
         draw()
 
     def restore(*_: Any) -> None:
-        for name, slider in sliders.items():
-            slider.value = getattr(usual, name)
+        for name, one in sliders.items():
+            one.value = getattr(usual, name)
 
     for control in (label, *sliders.values()):
         control.observe(draw, "value")
@@ -106,6 +107,7 @@ def _slider(name: str, value: float) -> Any:
     import ipywidgets as w
 
     text, top, step = SLIDERS[name]
-    kind = w.IntSlider if name == "crop_padding" else w.FloatSlider
-    box = {"layout": w.Layout(width="440px"), "style": {"description_width": "110px"}}
-    return kind(value=value, min=0, max=max(top, value), step=step, description=text, **box)
+    if name != "crop_padding":
+        return slider(steps(0, max(top, value), step), value, text, lambda share: pct(share, 0))
+    box = {"layout": w.Layout(width=WIDE), "style": {"description_width": NAMED}}
+    return w.IntSlider(value=value, min=0, max=max(top, value), description=text, **box)

@@ -47,6 +47,11 @@ class Job:
         """Ask for a stop; the work ends at its next batch."""
         self._stop.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it runs and was asked to stop."""
+        return self.state == "running" and self._stop.is_set()
+
     def join(self, seconds: float | None = None) -> None:
         """Wait for the thread."""
         if self._thread:

@@ -14,6 +14,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.french import nombre, pct
 from eurosat_lib.plots.axes import decimal, epochs, percent
 from eurosat_lib.plots.style import BLUE, SOFT, finish, new_figure, styled
+from eurosat_lib.progress import Pace, duration
 from eurosat_lib.stages.final import final_plan
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
 from eurosat_lib.training.final import Training
@@ -55,7 +56,9 @@ def _axes(planned: int) -> Figure:
         (percent if kind == "accuracy" else decimal)(ax.yaxis)
         ax.set_ylabel("exactitude (%)" if kind == "accuracy" else "perte (nats)")
         ax.legend(loc="upper right" if kind == "loss" else "lower right")
-    return freeze(finish(fig, "L’entraînement en cours", "Perte et exactitude, en direct."))
+    return freeze(
+        finish(fig, "L’entraînement final, en direct", "Perte et exactitude, en direct.")
+    )
 
 
 def describe(job: Job, run: Mapping[str, pd.Series], planned: int) -> str:
@@ -94,46 +97,68 @@ class Live:
         self.job, self.curves = Job(lambda: stages.train(config), self._hear), Curves(plan.epochs)
         self.button = w.Button(button_style="primary")
         self.bar = w.IntProgress(max=1, layout=w.Layout(width="320px"))
-        self.text, self.picture = w.HTML(), w.Image(format="png", width=SHOWN)
+        self.left, self.text = w.HTML(), w.HTML()
+        self.picture = w.Image(format="png", width=SHOWN)
         self.button.on_click(self._press)
-        row = w.HBox([self.button, self.bar])
-        self.box = w.VBox([row, self.text, self.picture])
+        self.box = w.VBox([w.HBox([self.button, self.bar, self.left]), self.text, self.picture])
+        self._run: dict[str, pd.Series] = {}  # the longest curves seen
+        self._pace: Pace | None = None
         self._heard, self._note = 0.0, ""
         self._drawing = threading.Lock()  # the training's thread and the button's draw in turn
         self._show()
 
     def _press(self, *_: Any) -> None:
+        """Answer at once: the training's thread draws, at its next epoch or once stopped."""
         if self.job.state == "running":
-            self.button.disabled = True
             self.job.stop()
         else:
             self.job.start()
-            self._show()
+        with self._drawing:
+            self._label()
 
     def _hear(self, event: dict[str, Any]) -> None:
         """Hear of the training, in its thread."""
         if event["event"] == "state":
             self._show()
-        elif event["event"] == "advance":
+        elif event["event"] == "start":
+            self._pace = Pace(event)
+        elif event["event"] == "advance" and self._pace:
+            self._pace.hear(event)
             due = event["time"] - self._heard >= OFTEN
             if due or event["note"] != self._note:
-                self._heard, self.bar.max = event["time"], max(event["total"], 1)
-                self.bar.value = event["done"]
+                self._heard = event["time"]
+                self._move(event, self._pace.left(event))
             if event["note"] != self._note:
                 self._note = event["note"]
                 self._show()
 
-    def _show(self) -> None:
-        with self._drawing:
-            self._draw()
+    def _move(self, event: dict[str, Any], left: float | None) -> None:
+        self.bar.max, self.bar.value = max(event["total"], 1), event["done"]
+        if left is not None and left >= 1:
+            self.left.value = line(f"encore environ {duration(round(left))}")
 
-    def _draw(self) -> None:
-        state = self.job.state
+    def _show(self) -> None:
+        """Read the run and draw it."""
+        with self._drawing:
+            self._read()
+            self._label()
+            self.picture.value = self.curves.draw(self._run)
+
+    def _read(self) -> None:
+        """Read the epochs so far; a training that goes on writes its earlier ones anew."""
         run = read_run(self.folder, TRAINING_TAGS) if self.folder.is_dir() else {}
-        if state == "idle" and len(run.get("val/loss", ())) < self.planned:
-            run = {}
+        count = len(run.get("val/loss", ()))
+        started = self.job.state != "idle"
+        if count >= len(self._run.get("val/loss", ())) and (started or count == self.planned):
+            self._run = run
+
+    def _label(self) -> None:
+        state = self.job.state
         names = {"idle": "Entraîner", "running": "Arrêter", "stopped": "Reprendre"}
         self.button.description = names.get(state, "Terminé" if state == "done" else "Réessayer")
-        self.button.disabled = state == "done"
-        self.text.value = line(describe(self.job, run, self.planned))
-        self.picture.value = self.curves.draw(run)
+        self.button.disabled = state == "done" or self.job.stopping
+        if self.job.stopping:
+            self.button.description = "Arrêt…"
+        if state != "running":
+            self.left.value = ""
+        self.text.value = line(describe(self.job, self._run, self.planned))

@@ -83,19 +83,16 @@ def confusion(config: Config, evaluation: Evaluation) -> Any:
 
     cells = Cells(load_dataset(config), kept_predictions(config, evaluation))
     order = w.ToggleButtons(options=ORDERS, style={"button_width": "190px"})
-    shown, state = w.HTML(), {"cell": _first(evaluation)}
+    shown, board = w.HTML(), Board(evaluation)
 
     def draw(*_: Any) -> None:
-        shown.value = cells.show(*state["cell"], order.value)
+        shown.value = cells.show(*board.cell, order.value)
 
-    def open_cell(truth: int, guess: int) -> None:
-        state["cell"] = (truth, guess)
-        draw()
-
+    board.on_open = draw
+    board.open(*_first(evaluation))
     order.observe(draw, "value")
-    draw()
     hint = w.HTML(line("Lignes : classe vraie. Colonnes : classe prédite. Cliquer sur un nombre."))
-    return w.VBox([hint, _board(evaluation, open_cell), order, shown])
+    return w.VBox([hint, board.grid, order, shown])
 
 
 def _first(evaluation: Evaluation) -> tuple[int, int]:
@@ -105,27 +102,56 @@ def _first(evaluation: Evaluation) -> tuple[int, int]:
     return (names.index(found[0][0]), names.index(found[0][1])) if found else (0, 0)
 
 
-def _short(name: str) -> str:
-    return break_name(name).replace("\n", "<br>")
+class Board:
+    """The matrix as buttons; the open cell has a frame.
+
+    Attributes:
+        grid: the widget.
+        cell: (true class, predicted class) of the open cell.
+        on_open: called after a cell is opened.
+    """
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        """Lay the buttons out."""
+        import ipywidgets as w
+
+        self.cell, self.on_open = (0, 0), lambda: None
+        box = {"width": "auto", "margin": "0", "padding": "0"}
+        self._plain, self._framed = w.Layout(**box), w.Layout(**box, border=f"2px solid {INK}")
+        self._styles: dict[str, Any] = {}
+        self._buttons: dict[tuple[int, int], Any] = {}
+        children = [w.HTML(), *(_head(name, "center") for name in evaluation.classes)]
+        for truth, name in enumerate(evaluation.classes):
+            cells = [self._button(evaluation, truth, k) for k in range(len(evaluation.classes))]
+            children += [_head(name, "left"), *cells]
+        columns = f"110px repeat({len(evaluation.classes)}, minmax(34px, 64px))"
+        layout = w.Layout(grid_template_columns=columns, grid_gap="2px", align_items="center")
+        self.grid = w.GridBox(children, layout=layout)
+
+    def open(self, truth: int, guess: int) -> None:
+        """Frame a cell and tell of it."""
+        self._buttons[self.cell].layout = self._plain
+        self.cell = (truth, guess)
+        self._buttons[self.cell].layout = self._framed
+        self.on_open()
+
+    def _button(self, evaluation: Evaluation, truth: int, guess: int) -> Any:
+        import ipywidgets as w
+
+        row, classes = evaluation.confusion[truth], evaluation.classes
+        count = row[guess]
+        colour = shade(count / max(sum(row), 1), truth == guess) if count else EMPTY
+        style = self._styles.setdefault(colour, w.ButtonStyle(button_color=colour, text_color=INK))
+        cell = w.Button(description=str(count or "·"), layout=self._plain, style=style)
+        cell.tooltip = f"{classes[truth]} → {classes[guess]}"
+        cell.on_click(lambda _: self.open(truth, guess))
+        self._buttons[truth, guess] = cell
+        return cell
 
 
-def _board(evaluation: Evaluation, on_click: Any) -> Any:
+def _head(name: str, align: str) -> Any:
     import ipywidgets as w
 
-    box, counts = w.Layout(width="auto", margin="0", padding="0"), np.array(evaluation.confusion)
-    shares = counts / counts.sum(1, keepdims=True).clip(1)
-    styles: dict[str, Any] = {}
-    head = '<div style="font-size:10px;line-height:1.1;overflow-wrap:anywhere">{}</div>'
-    children = [w.HTML(), *(w.HTML(head.format(_short(name))) for name in evaluation.classes)]
-    for truth, name in enumerate(evaluation.classes):
-        children.append(w.HTML(head.format(_short(name))))
-        for guess in range(len(evaluation.classes)):
-            count = counts[truth, guess]
-            colour = shade(shares[truth, guess], truth == guess) if count else EMPTY
-            style = styles.setdefault(colour, w.ButtonStyle(button_color=colour, text_color=INK))
-            cell = w.Button(description=str(count or "·"), layout=box, style=style)
-            cell.tooltip = f"{name} → {evaluation.classes[guess]}"
-            cell.on_click(lambda _, t=truth, g=guess: on_click(t, g))
-            children.append(cell)
-    columns = f"110px repeat({len(evaluation.classes)}, minmax(34px, 64px))"
-    return w.GridBox(children, layout=w.Layout(grid_template_columns=columns, grid_gap="2px"))
+    look = f"font-size:10px;line-height:1.1;overflow-wrap:anywhere;text-align:{align}"
+    text = break_name(name).replace("\n", "<br>")
+    return w.HTML(f'<div style="{look}">{text}</div>')

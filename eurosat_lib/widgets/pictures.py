@@ -59,14 +59,15 @@ def gallery(
         _cell(image, typeset(caption), flag, side)
         for image, caption, flag in zip(images, captions, flags, strict=True)
     ]
-    layout = f"display:grid;grid-template-columns:repeat(auto-fill,{side + 6}px);gap:8px"
+    columns = f"grid-template-columns:repeat(auto-fill,{side + 6}px)"
+    layout = f"display:grid;{columns};gap:8px;padding:4px"
     return f'<div class="gallery" style="{layout}">{"".join(cells)}</div>'
 
 
 def _cell(image: np.ndarray, caption: str, marked: bool, side: int) -> str:
     frame = f"outline:3px solid {ORANGE};" if marked else ""
     lines = html.escape(caption).replace("\n", "<br>")
-    text = "font-size:11px;line-height:1.25;overflow-wrap:anywhere"
+    text = "font-size:11px;line-height:1.25;margin-top:4px;overflow-wrap:anywhere"
     picture = tag(image, caption.replace("\n", ", "), side)
     return (
         f'<figure style="margin:0;width:{side}px"><div style="{frame}">{picture}</div>'
@@ -76,7 +77,7 @@ def _cell(image: np.ndarray, caption: str, marked: bool, side: int) -> str:
 
 def line(text: str) -> str:
     """Write a sentence, with French spacing; it may hold ``<b>``."""
-    return f'<div class="line" style="line-height:1.4">{typeset(text)}</div>'
+    return f'<div class="line" style="line-height:1.4;margin:2px 0">{typeset(text)}</div>'
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.55) -> np.ndarray:

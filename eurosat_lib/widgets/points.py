@@ -14,6 +14,7 @@ from eurosat_lib.plots import style
 from eurosat_lib.plots.axes import decimal, epochs, percent
 from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, styled
 from eurosat_lib.tables.words import SHORT, factor_value, plural, typeset
+from eurosat_lib.widgets.controls import slider
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
@@ -149,9 +150,8 @@ def trials(config: Config, grid: GridSearch) -> Any:
     listing = {"now": False}  # the list itself is changing: nothing was picked
 
     def kept() -> list[Candidate]:
-        lowest = floor.value if floor.value > floor.min else 0.0
         wanted = {factor: box.value for factor, box in filters.items() if box.value != ANY}
-        return fitting(grid, wanted, lowest)
+        return fitting(grid, wanted, floor.value)
 
     def show(*_: Any) -> None:
         if not listing["now"]:
@@ -184,9 +184,5 @@ def _values(grid: GridSearch, factor: str) -> Any:
 
 
 def _floor(grid: GridSearch) -> Any:
-    import ipywidgets as w
-
     scores = [point.score for point in grid.ranking]
-    low, high = min(scores), max(scores)
-    box = {"readout_format": ".3f", "description": "score ≥"}
-    return w.FloatSlider(value=low, min=low, max=max(high, low + 0.001), step=0.001, **box)
+    return slider([0.0, *scores], 0.0, "score ≥", pct)

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from eurosat_lib.config import Config
+from eurosat_lib.french import nombre
 from eurosat_lib.lr_finder import LRFinder, fault, grid_rates, smooth, suggest
 from eurosat_lib.lr_finder.rules import round_digits
 from eurosat_lib.plots.axes import decimal, log_x
@@ -17,6 +18,7 @@ from eurosat_lib.plots.lr import HEADROOM, SHADES
 from eurosat_lib.plots.style import ORANGE, finish, one_axes, styled
 from eurosat_lib.stages.choice import ChosenLR, choose_lr, chosen_lr, forget_lr
 from eurosat_lib.tables.words import FAULTS, RULES, power
+from eurosat_lib.widgets.controls import NAMED, WIDE, slider, steps
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
@@ -142,10 +144,8 @@ def sweep(config: Config, result: LRFinder) -> Any:
     import ipywidgets as w
 
     chart = Chart(result)
-    wide = {"layout": w.Layout(width="460px"), "style": {"description_width": "90px"}}
-    smoothing = w.FloatSlider(
-        value=result.smoothing, max=0.99, step=0.01, description="lissage", **wide
-    )
+    smoothing = slider(steps(0, 0.99, 0.01), result.smoothing, "lissage", lambda v: nombre(v, 2))
+    wide = {"layout": w.Layout(width=WIDE), "style": {"description_width": NAMED}}
     rule = w.Dropdown(options=CHOICES, value=MEDIAN, description="règle", **wide)
     use = w.Button(description="Utiliser ce LR", button_style="primary")
     undo = w.Button(description="Annuler le choix")

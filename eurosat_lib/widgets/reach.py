@@ -60,22 +60,29 @@ def field(config: Config) -> Any:
 
     dataset, size = load_dataset(config), config.data.image_size
     image = dataset.validation.images[0]
-    last = size // 4 - 1
+    side = size // 4  # of the map that stage 3 gives
     blocks = w.IntSlider(value=config.model.blocks_per_stage, min=1, max=4, description="blocs B")
     dilation = w.IntSlider(
         value=config.model.dilation_stage3, min=1, max=4, description="dilatation D"
     )
-    row = w.IntSlider(value=last // 2, max=last, description="ligne")
-    column = w.IntSlider(value=last // 2, max=last, description="colonne")
-    text, shown = w.HTML(), w.HTML()
+    row, column = (
+        w.IntSlider(value=side // 2, min=1, max=side, description=name)
+        for name in ("ligne", "colonne")
+    )
+    text, shown = w.HTML(layout=w.Layout(width="340px")), w.HTML()
 
     def draw(*_: Any) -> None:
-        side = receptive_field(blocks.value, dilation.value)
-        text.value = line(describe(config, blocks.value, dilation.value))
-        shown.value = drawing(image, size, side, row.value, column.value)
+        field = receptive_field(blocks.value, dilation.value)
+        text.value = line(describe(config, blocks.value, dilation.value)) + line(hint)
+        shown.value = drawing(image, size, field, row.value - 1, column.value - 1)
 
+    hint = (
+        f"Le carré orange est ce que voit une sortie de l’étage 3, à la ligne et à la colonne "
+        f"choisies de sa carte de {side} × {side}."
+    )
     controls = (blocks, dilation, row, column)
     for control in controls:
         control.observe(draw, "value")
     draw()
-    return w.VBox([*controls, text, shown])
+    wrap = w.Layout(flex_flow="row wrap")
+    return w.HBox([w.VBox([*controls, text]), shown], layout=wrap)

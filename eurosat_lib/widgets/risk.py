@@ -15,6 +15,7 @@ from eurosat_lib.plots.axes import percent
 from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, one_axes, styled
 from eurosat_lib.stages.logits import kept_predictions
 from eurosat_lib.tables.words import plural
+from eurosat_lib.widgets.controls import slider, steps
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
@@ -96,20 +97,13 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
     import ipywidgets as w
 
     curve = Curve(kept_predictions(config, evaluation))
-    slider = w.FloatSlider(
-        value=0.5,
-        max=0.999,
-        step=0.001,
-        readout_format=".3f",
-        description="confiance ≥",
-        layout=w.Layout(width="500px"),
-    )
+    level = slider([*steps(0, 0.995, 0.005), 0.999], 0.5, "confiance ≥", pct)
     text, picture = w.HTML(), w.Image(format="png", width=SHOWN)
 
     def draw(*_: Any) -> None:
-        kept, picture.value = curve.move(slider.value)
+        kept, picture.value = curve.move(level.value)
         text.value = line(describe(kept, evaluation.confidence_level))
 
-    slider.observe(draw, "value")
+    level.observe(draw, "value")
     draw()
-    return w.VBox([slider, text, picture])
+    return w.VBox([level, text, picture])
