@@ -24,6 +24,7 @@ from eurosat_lib.widgets.shell import view
 
 LINES = {"train": ("entraînement", SOFT, "--"), "val": ("validation", BLUE, "-")}
 OFTEN = 0.2  # seconds between two movements of the bar
+SELDOM = 0.5  # seconds between two drawings of the curves: an epoch may be shorter
 
 
 class Curves:
@@ -103,7 +104,7 @@ class Live:
         self.box = w.VBox([w.HBox([self.button, self.bar, self.left]), self.text, self.picture])
         self._run: dict[str, pd.Series] = {}  # the longest curves seen
         self._pace: Pace | None = None
-        self._heard, self._note = 0.0, ""
+        self._heard, self._drawn, self._note = 0.0, 0.0, ""
         self._drawing = threading.Lock()  # the training's thread and the button's draw in turn
         self._show()
 
@@ -124,12 +125,11 @@ class Live:
             self._pace = Pace(event)
         elif event["event"] == "advance" and self._pace:
             self._pace.hear(event)
-            due = event["time"] - self._heard >= OFTEN
-            if due or event["note"] != self._note:
+            if event["time"] - self._heard >= OFTEN:
                 self._heard = event["time"]
                 self._move(event, self._pace.left(event))
-            if event["note"] != self._note:
-                self._note = event["note"]
+            if event["note"] != self._note and event["time"] - self._drawn >= SELDOM:
+                self._note, self._drawn = event["note"], event["time"]
                 self._show()
 
     def _move(self, event: dict[str, Any], left: float | None) -> None:

@@ -185,4 +185,4 @@ def _values(grid: GridSearch, factor: str) -> Any:
 
 def _floor(grid: GridSearch) -> Any:
     scores = [point.score for point in grid.ranking]
-    return slider([0.0, *scores], 0.0, "score ≥", pct)
+    return slider([0.0, *scores], 0.0, "score ≥", lambda score: pct(score) if score else "tous")

@@ -35,10 +35,10 @@ def drawing(image: np.ndarray, size: int, side: int, row: int, column: int) -> s
         f"height:{side * scale:.1f}px;border:2px solid {ORANGE};box-sizing:border-box"
     )
     frame = f"position:relative;overflow:hidden;width:{FRAME}px;height:{FRAME}px"
-    picture = f'<div style="position:absolute;top:{start}px;left:{start}px">{tag(image, "", SIDE)}'
-    return (
-        f'<div style="{frame};background:#8882">{picture}</div><div style="{square}"></div></div>'
-    )
+    place = f"position:absolute;top:{start}px;left:{start}px"
+    picture = f'<div style="{place}">{tag(image, "", SIDE)}</div>'
+    field = f'<div data-drawn style="{square}"></div>'
+    return f'<div style="{frame};background:#8882">{picture}{field}</div>'
 
 
 def describe(config: Config, blocks: int, dilation: int) -> str:

@@ -1,0 +1,142 @@
+"""A hand that moves a page of JupyterLab, by its commands and the mouse."""
+
+from contextlib import contextmanager
+
+from lab_server import PATIENCE
+
+OPEN = """async path => {
+  const panel = await jupyterapp.commands.execute('docmanager:open', {path});
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  jupyterapp.shell.activateById(panel.id);
+  for (const cell of panel.content.widgets) cell.node.dataset.cell = cell.model.id;
+}"""
+RUN = """([id, wait]) => {
+  const notebook = jupyterapp.shell.currentWidget.content;
+  notebook.deselectAll();
+  notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.model.id === id);
+  const done = jupyterapp.commands.execute('notebook:run-cell').then(() => null);
+  return wait ? done : null;
+}"""
+OUTPUTS = """() => jupyterapp.shell.currentWidget.content.widgets.flatMap(cell =>
+  (cell.model.toJSON().outputs || []).map(output => ({cell: cell.model.id, ...output})))"""
+WRITE = """([id, old, text]) => {
+  const widgets = jupyterapp.shell.currentWidget.content.widgets;
+  const source = widgets.find(cell => cell.model.id === id).model.sharedModel;
+  if (!source.getSource().includes(old)) throw new Error(`no ${old} in ${id}`);
+  source.setSource(source.getSource().replace(old, text));
+}"""
+CLOSE = """async () => {
+  const panel = jupyterapp.shell.currentWidget;
+  await panel.sessionContext.shutdown();
+  await panel.context.save();
+  panel.dispose();
+}"""
+LOOK = """async cell => {
+  const drawn = [...cell.querySelectorAll('.jp-OutputArea-output :is(img, [data-drawn])')];
+  const seen = drawn.map(async node => {
+    if (node.tagName !== 'IMG') return node.outerHTML;
+    const bytes = await (await fetch(node.src)).arrayBuffer();
+    const hash = await crypto.subtle.digest('SHA-256', bytes);
+    return [...new Uint8Array(hash)].join();
+  });
+  return (await Promise.all(seen)).join(' ');
+}"""
+CHANGED = f"async ([cell, before]) => (await ({LOOK})(cell)) !== before"
+
+
+class Lab:
+    """One page of JupyterLab: opens a notebook, runs cells, moves what they show."""
+
+    def __init__(self, page, address):
+        """Load the page."""
+        self.page = page
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(address)
+        page.wait_for_function("window.jupyterapp")
+        page.evaluate("jupyterapp.restored.then(() => null)")
+
+    @contextmanager
+    def notebook(self, name):
+        """Open a notebook with a kernel of its own, which ends with it."""
+        self.page.evaluate(OPEN, f"notebooks/{name}.ipynb")
+        try:
+            yield self
+        finally:
+            self.page.evaluate(CLOSE)
+
+    def menu(self, *path):
+        """Go through the menus by mouse, to the last entry of a path."""
+        first, *between, last = path
+        self.page.locator("#jp-MainMenu").get_by_text(first, exact=True).click()
+        for name in between:
+            self.entry(name).hover()
+        self.entry(last).click()
+
+    def download(self, *path):
+        """Go through the menus to an entry that opens a page, and take the file it brings."""
+        with self.page.expect_download() as got:
+            self.menu(*path)
+        return got.value
+
+    def entry(self, name):
+        """Find an entry of an open menu."""
+        return self.page.locator(".lm-Menu-item:visible").get_by_text(name, exact=True)
+
+    def run_all(self):
+        """Run all cells and wait for the last."""
+        self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells').then(() => 0)")
+
+    def run(self, cell, wait=True):
+        """Run one cell."""
+        self.page.evaluate(RUN, [cell, wait])
+
+    def interrupt(self):
+        """Press the stop button of the toolbar, as a user does."""
+        command = "notebook:interrupt-kernel"
+        self.page.evaluate(f"jupyterapp.commands.execute('{command}').then(() => 0)")
+
+    def write(self, cell, old, text):
+        """Replace a part of a cell's source."""
+        self.page.evaluate(WRITE, [cell, old, text])
+
+    def outputs(self, cell=None):
+        """List the outputs of the notebook, or of one cell."""
+        found = self.page.evaluate(OUTPUTS)
+        return [output for output in found if cell in (None, output["cell"])]
+
+    def cell(self, name):
+        """Find a cell by its id."""
+        return self.page.locator(f"[data-cell={name}]")
+
+    def look(self, cell):
+        """Return what the pictures of a cell show."""
+        return self.cell(cell).evaluate(LOOK)
+
+    def await_change(self, cell, before):
+        """Wait until its pictures show something else."""
+        handle = self.cell(cell).element_handle()
+        self.page.wait_for_function(CHANGED, arg=[handle, before])
+
+    def await_text(self, cell, text):
+        """Wait until an output of a cell says something."""
+        self.cell(cell).locator(".jp-OutputArea-output").get_by_text(text).first.wait_for()
+
+    def drag(self, cell, slider, share):
+        """Draw a slider, counted from 0, to a share of its length."""
+        track = self.cell(cell).locator(".noUi-target").nth(slider)
+        track.scroll_into_view_if_needed()
+        handle, box = track.locator(".noUi-handle").bounding_box(), track.bounding_box()
+        height = handle["y"] + handle["height"] / 2
+        self.page.mouse.move(handle["x"] + handle["width"] / 2, height)
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + share * box["width"], height, steps=3)
+        self.page.mouse.up()
+
+    def press(self, cell, name):
+        """Click a button by the text on it, or by its tooltip."""
+        self.cell(cell).locator(f"button:has-text('{name}'), button[title='{name}']").click()
+
+    def choose(self, cell, box, row):
+        """Choose a row of a list, both counted from 0."""
+        self.cell(cell).locator("select").nth(box).select_option(index=row)
