@@ -4,12 +4,14 @@ from contextlib import contextmanager
 
 from lab_server import PATIENCE
 
-OPEN = """async path => {
-  const panel = await jupyterapp.commands.execute('docmanager:open', {path});
+OPEN = """async ([path, kernel]) => {
+  const wanted = kernel ? {path, kernel: {id: kernel}} : {path};
+  const panel = await jupyterapp.commands.execute('docmanager:open', wanted);
   await panel.context.ready;
   await panel.sessionContext.ready;
   jupyterapp.shell.activateById(panel.id);
   for (const cell of panel.content.widgets) cell.node.dataset.cell = cell.model.id;
+  return panel.sessionContext.session.kernel.id;
 }"""
 RUN = """([id, wait]) => {
   const notebook = jupyterapp.shell.currentWidget.content;
@@ -28,7 +30,8 @@ WRITE = """([id, old, text]) => {
 }"""
 CLOSE = """async () => {
   const panel = jupyterapp.shell.currentWidget;
-  await panel.sessionContext.shutdown();
+  const code = "import ipywidgets; ipywidgets.Widget.close_all()";
+  await panel.sessionContext.session.kernel.requestExecute({code, silent: true}).done;
   await panel.context.save();
   panel.dispose();
 }"""
@@ -50,7 +53,7 @@ class Lab:
 
     def __init__(self, page, address):
         """Load the page."""
-        self.page = page
+        self.page, self._kernel = page, None
         page.set_default_timeout(1000 * PATIENCE)
         page.goto(address)
         page.wait_for_function("window.jupyterapp")
@@ -58,8 +61,8 @@ class Lab:
 
     @contextmanager
     def notebook(self, name):
-        """Open a notebook with a kernel of its own, which ends with it."""
-        self.page.evaluate(OPEN, f"notebooks/{name}.ipynb")
+        """Open a notebook; all share a kernel, so that Torch is imported once."""
+        self._kernel = self.page.evaluate(OPEN, [f"notebooks/{name}.ipynb", self._kernel])
         try:
             yield self
         finally:
