@@ -53,6 +53,6 @@ class Interrupted(KeyboardInterrupt):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows instead of a trace-back: nothing is wrong with the code."""
         return [
-            "Calcul arrêté. Ce qui était terminé est gardé : exécuter de nouveau cette cellule "
+            "Calcul arrêté. Ce qui était terminé est gardé : exécuter de nouveau cette cellule "
             "reprend là où il en était."
         ]

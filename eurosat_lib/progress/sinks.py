@@ -62,7 +62,8 @@ class JupyterSink:
         else:
             bar, pace = self._bars[event["key"]]
             pace.hear(event)
-            bar.told = tell(event, event["time"] - pace.began, pace.left(event))
+            left = pace.left(event) if event["event"] == "advance" else None
+            bar.told = tell(event, event["time"] - pace.began, left)
             bar.update(event["done"] - bar.n)
             if event["event"] == "end":
                 self._bars.pop(event["key"])
@@ -70,7 +71,10 @@ class JupyterSink:
                 bar.close()
 
     def _start(self, event: dict[str, Any]) -> Any:
-        label, form = f"{in_french(event['label'])}{FIXED}: ", "{desc}{share} {bar} {told}"
+        label, form = (
+            f"{in_french(event['label'])} : ".replace(" ", FIXED),
+            "{desc}{share} {bar} {told}",
+        )
         options = {"bar_format": form, "leave": not self._bars, "miniters": 1}
         return _bar()(total=event["total"], desc=label, **options)
 
@@ -81,7 +85,8 @@ def tell(event: dict[str, Any], elapsed: float, left: float | None) -> str:
     parts = [steps, duration(round(elapsed))]
     if left is not None and left >= 1:
         parts.append(f"encore environ {duration(round(left))}")
-    return " · ".join([*parts, *filter(None, [in_french(event["note"])])])
+    told = " · ".join([*parts, *filter(None, [in_french(event["note"])])])
+    return told.replace(" ", FIXED)  # tqdm widens plain spaces
 
 
 @cache

@@ -62,7 +62,8 @@ class Pages:
         self._slider.observe(self._show, "value")
         self._back.on_click(lambda _: self._step(-1))
         self._on.on_click(lambda _: self._step(1))
-        self.box = w.HBox([self._slider, self._text, self._back, self._on])
+        row = w.Layout(align_items="center")
+        self.box = w.HBox([self._slider, self._text, self._back, self._on], layout=row)
 
     def restart(self, count: int) -> None:
         """Show the first of ``count`` pages."""

@@ -101,7 +101,8 @@ class Live:
         self.left, self.text = w.HTML(), w.HTML()
         self.picture = w.Image(format="png", width=SHOWN)
         self.button.on_click(self._press)
-        self.box = w.VBox([w.HBox([self.button, self.bar, self.left]), self.text, self.picture])
+        row = w.HBox([self.button, self.bar, self.left], layout=w.Layout(align_items="center"))
+        self.box = w.VBox([row, self.text, self.picture])
         self._run: dict[str, pd.Series] = {}  # the longest curves seen
         self._pace: Pace | None = None
         self._heard, self._drawn, self._note = 0.0, 0.0, ""
@@ -141,8 +142,8 @@ class Live:
         """Read the run and draw it."""
         with self._drawing:
             self._read()
-            self._label()
             self.picture.value = self.curves.draw(self._run)
+            self._label()
 
     def _read(self) -> None:
         """Read the epochs so far; a training that goes on writes its earlier ones anew."""

@@ -13,7 +13,7 @@ from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.french import pct
 from eurosat_lib.plots.pictures import break_name
-from eurosat_lib.plots.style import INK
+from eurosat_lib.plots.style import INK, ORANGE
 from eurosat_lib.stages.logits import kept_predictions
 from eurosat_lib.tables.words import plural
 from eurosat_lib.widgets.pictures import gallery, line
@@ -117,7 +117,7 @@ class Board:
 
         self.cell, self.on_open = (0, 0), lambda: None
         box = {"width": "auto", "margin": "0", "padding": "0"}
-        self._plain, self._framed = w.Layout(**box), w.Layout(**box, border=f"2px solid {INK}")
+        self._plain, self._framed = w.Layout(**box), w.Layout(**box, border=f"3px solid {ORANGE}")
         self._styles: dict[str, Any] = {}
         self._buttons: dict[tuple[int, int], Any] = {}
         children = [w.HTML(), *(_head(name, "center") for name in evaluation.classes)]
