@@ -16,7 +16,7 @@ from eurosat_lib.tracking import LiveRun, read_run
 from eurosat_lib.widgets import live
 from eurosat_lib.widgets.jobs import Job
 from eurosat_lib.widgets.live import Live
-from eurosat_lib.widgets.overlay import Overlay, Runs, find_runs
+from eurosat_lib.widgets.overlay import Overlay, Runs, find_runs, legend
 from eurosat_lib.widgets.rates import state
 
 PICK = ChosenLR(lr=7e-4, rule="valley", smoothing=0.9)
@@ -144,4 +144,5 @@ def test_runs_come_and_go_on_one_axes():
     both = overlay.draw("val/accuracy", {"a": one, "b": two})
     assert [len(line.get_xdata()) for line in overlay.figure.axes[0].lines[:3]] == [2, 2, 0]
     assert overlay.draw("val/accuracy", {"b": two}) != both
-    assert [text.get_text() for text in overlay.figure.axes[0].get_legend().texts] == ["b"]
+    names = legend(f"run {k}" for k in range(8))
+    assert names.count("solid") == 6 and names.count("dashed") == 2 and "run 7" in names

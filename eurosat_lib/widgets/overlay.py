@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 
 from eurosat_lib.config import Config
 from eurosat_lib.plots.axes import decimal, epochs, percent
-from eurosat_lib.plots.style import SERIES, SMALL, finish, one_axes, styled
+from eurosat_lib.plots.style import SERIES, finish, one_axes, styled
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import Missing, view
@@ -66,17 +67,22 @@ class Overlay:
     def draw(self, tag: str, curves: Mapping[str, pd.Series]) -> bytes:
         """Return the picture (PNG) of one tag of some runs."""
         ax = self.figure.axes[0]
-        for one, (name, values) in zip(ax.lines, _padded(curves), strict=True):
+        empty = [pd.Series(dtype=float)] * (MOST - len(curves))
+        for one, values in zip(ax.lines, [*curves.values(), *empty], strict=True):
             one.set_data(values.index, values.to_numpy())
-            one.set_label(name)
         _scale(ax, tag, list(curves.values()))
-        ax.legend(handles=ax.lines[: len(curves)], loc="best", fontsize=SMALL)
         return figure_png(self.figure)
 
 
-def _padded(curves: Mapping[str, pd.Series]) -> list[tuple[str, pd.Series]]:
-    empty = [("_", pd.Series(dtype=float))] * (MOST - len(curves))
-    return [*curves.items(), *empty]
+def legend(names: Iterable[str]) -> str:
+    """Return HTML: the runs by name, in the colours of their lines; it stands beside them."""
+    rows = []
+    for rank, name in enumerate(names):
+        stroke = "dashed" if rank >= len(SERIES) else "solid"
+        look = f"border-top:3px {stroke} {SERIES[rank % len(SERIES)]}"
+        sample = f'<span style="display:inline-block;width:24px;margin-right:6px;{look};'
+        rows.append(f'{sample}vertical-align:middle"></span>{html.escape(name)}<br>')
+    return f'<div style="font-size:12px;line-height:1.6">{"".join(rows)}</div>'
 
 
 def _scale(ax: Axes, tag: str, curves: Sequence[pd.Series]) -> None:
@@ -115,11 +121,12 @@ def runs(config: Config) -> Any:
     picks = w.SelectMultiple(options=names, rows=12, layout=w.Layout(width="420px"))
     tag = w.Dropdown(options=TAGS, description="mesure")
     again = w.Button(description="Relire runs/")
-    picture, text = w.Image(format="png", width=SHOWN), w.HTML()
+    picture, text, names_shown = w.Image(format="png", width=SHOWN), w.HTML(), w.HTML()
 
     def draw(*_: Any) -> None:
         chosen = picks.value[:MOST]
         picture.value = overlay.draw(tag.value, {n: reader.series(n, tag.value) for n in chosen})
+        names_shown.value = legend(chosen)
         more = f" (les {MOST} premiers sont tracés)" if len(picks.value) > MOST else ""
         text.value = line(f"Ctrl ou Maj pour en choisir plusieurs{more}.")
 
@@ -134,4 +141,5 @@ def runs(config: Config) -> Any:
     again.on_click(reread)
     trained = [name for name in names if "train" in name.split("/")]
     picks.value = (trained or names)[:1]
-    return w.VBox([w.HBox([picks, w.VBox([tag, again, text])]), picture])
+    drawn = w.HBox([picture, names_shown], layout=w.Layout(flex_flow="row wrap"))
+    return w.VBox([w.HBox([picks, w.VBox([tag, again, text])]), drawn])
