@@ -18,9 +18,6 @@ import pypdf
 import pytest
 import yaml
 
-from eurosat_lib import stages
-from eurosat_lib.config import load_config
-from eurosat_lib.stages.choice import ChosenLR
 from tests.conftest import ROOT, TINY
 
 QUESTIONS = [*(f"D{i}" for i in range(1, 12)), *(f"M{i}" for i in range(10))]
@@ -251,16 +248,6 @@ def test_plain_papermill_takes_the_same_parameters(project):
     kept = json.loads((project / "artifacts/plain/results/train.json").read_text())["config"]
     assert (kept["train"]["max_epochs"], kept["profile"]) == (1, "tiny")
     assert results(project, "plain") == before
-
-
-def test_a_rate_chosen_by_hand_is_told_in_the_grid_of_its_run(project):
-    config = load_config(project / "configs/config.yaml", "tiny", {"paths.name": "choix"})
-    stages.choose_lr(config, ChosenLR(lr=7e-4, rule="valley", smoothing=0.9))
-    done = build(project, "--name", "choix", "--only", "05_grid")
-    assert done.returncode == 0, done.stderr
-    executed = nbformat.read(project / "reports/choix/notebooks/05_grid.ipynb", as_version=4)
-    cell = next(cell for cell in executed.cells if cell.id == "chosen")
-    assert cell.outputs[0].data["text/plain"].endswith(": 0,0007'")
 
 
 def kernel_here(folder):
