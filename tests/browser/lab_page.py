@@ -37,6 +37,7 @@ CLOSE = """async () => {
 }"""
 LOOK = """async cell => {
   const drawn = [...cell.querySelectorAll('.jp-OutputArea-output :is(img, [data-drawn])')];
+  if (drawn.some(node => node.tagName === 'IMG' && !node.naturalWidth)) return null;
   const seen = drawn.map(async node => {
     if (node.tagName !== 'IMG') return node.outerHTML;
     const bytes = await (await fetch(node.src)).arrayBuffer();
@@ -44,8 +45,8 @@ LOOK = """async cell => {
     return [...new Uint8Array(hash)].join();
   });
   return (await Promise.all(seen)).join(' ');
-}"""
-CHANGED = f"async ([cell, before]) => (await ({LOOK})(cell)) !== before"
+}"""  # null while a picture is on its way
+CHANGED = f"async ([cell, before]) => ![null, before].includes(await ({LOOK})(cell))"
 
 
 class Lab:
@@ -113,8 +114,10 @@ class Lab:
         return self.page.locator(f"[data-cell={name}]")
 
     def look(self, cell):
-        """Return what the pictures of a cell show."""
-        return self.cell(cell).evaluate(LOOK)
+        """Return what the pictures of a cell show, once there are any."""
+        seen = f"async cell => (await ({LOOK})(cell)) || false"
+        handle = self.cell(cell).element_handle()
+        return self.page.wait_for_function(seen, arg=handle).json_value()
 
     def await_change(self, cell, before):
         """Wait until its pictures show something else."""
