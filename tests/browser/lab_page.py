@@ -1,5 +1,6 @@
 """A hand that moves a page of JupyterLab, by its commands and the mouse."""
 
+import time
 from contextlib import contextmanager
 
 from lab_server import PATIENCE
@@ -46,7 +47,6 @@ LOOK = """async cell => {
   });
   return (await Promise.all(seen)).join(' ');
 }"""  # null while a picture is on its way
-CHANGED = f"async ([cell, before]) => ![null, before].includes(await ({LOOK})(cell))"
 
 
 class Lab:
@@ -113,16 +113,13 @@ class Lab:
         """Find a cell by its id."""
         return self.page.locator(f"[data-cell={name}]")
 
-    def look(self, cell):
-        """Return what the pictures of a cell show, once there are any."""
-        seen = f"async cell => (await ({LOOK})(cell)) || false"
-        handle = self.cell(cell).element_handle()
-        return self.page.wait_for_function(seen, arg=handle).json_value()
-
-    def await_change(self, cell, before):
-        """Wait until its pictures show something else."""
-        handle = self.cell(cell).element_handle()
-        self.page.wait_for_function(CHANGED, arg=[handle, before])
+    def look(self, cell, before=None):
+        """Return what the pictures of a cell show, once it is something else than before."""
+        deadline = time.monotonic() + PATIENCE
+        while (seen := self.cell(cell).evaluate(LOOK)) in (None, "", before):
+            assert time.monotonic() < deadline, f"{cell}: the picture does not change"
+            self.page.wait_for_timeout(50)
+        return seen
 
     def await_text(self, cell, text):
         """Wait until an output of a cell says something."""
