@@ -28,11 +28,11 @@ VIEWS = {
     },
     "04_lr_finder": {"explore-sweep": lambda lab, cell: lab.drag(cell, 0, 0.3)},
     "05_grid": {"explore-trials": lambda lab, cell: lab.choose(cell, -1, 2)},
-    "06_train": {"explore-runs": lambda lab, cell: lab.choose(cell, 0, 0)},
+    "06_train": {"explore-runs": lambda lab, cell: lab.choose(cell, 1, 1)},
     "07_eval": {
-        "explore-confusion": lambda lab, cell: lab.press(cell, "SeaLake → SeaLake"),
+        "explore-confusion": lambda lab, cell: _open_another(lab, cell),
         "explore-own-image": lambda lab, cell: _drop(lab, cell),
-        "explore-threshold": lambda lab, cell: lab.drag(cell, 0, 0.2),
+        "explore-threshold": lambda lab, cell: lab.drag(cell, 0, 0.01),
     },
 }
 
@@ -58,6 +58,11 @@ def lab(browser, project):
         context = browser.new_context(viewport={"width": 1400, "height": 1000})
         yield Lab(context.new_page(), address)
         context.close()
+
+
+def _open_another(lab, cell):
+    closed = lab.cell(cell).locator("button[title*='→']:not([style*='solid'])")
+    closed.filter(has_text=re.compile(r"^\d+$")).first.click()
 
 
 def _drop(lab, cell):
