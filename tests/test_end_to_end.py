@@ -100,7 +100,8 @@ def test_executed_notebooks_ran_from_top_to_bottom(project):
 
 
 def test_all_questions_are_answered_in_order_in_the_html(page):
-    found = [e.get("id") for e in page.xpath('//div[contains(@class, "question")]')]
+    named = page.xpath('//div[contains(concat(" ", @class, " "), " question ")]')
+    found = [e.get("id") for e in named]
     assert found == QUESTIONS
     for question in QUESTIONS:
         answer = page.xpath(f'//div[@id="{question}"]/following::div[contains(@class,"answer")]')
