@@ -84,7 +84,9 @@ def _class_row(found: SplitComparison, pair: ClassPair) -> tuple[str, ...]:
 
 def _recalls(pair: ClassPair) -> tuple[str, str]:
     counts = ((pair.hits_standard, pair.n_standard), (pair.hits_spatial, pair.n_spatial))
-    return tuple(f"{pct(hits / n)} (n{FIXED}={FIXED}{nombre(n)})" if n else NONE for hits, n in counts)
+    return tuple(
+        f"{pct(hits / n)} (n{FIXED}={FIXED}{nombre(n)})" if n else NONE for hits, n in counts
+    )
 
 
 def _test_gap(side: Side) -> str:
