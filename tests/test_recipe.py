@@ -21,8 +21,9 @@ from eurosat_lib.grid import RefinedGrid
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.recipe import SymmetricAverage, fit_recipe, recipe_config
 from eurosat_lib.recipe.augment import Mixer, SymmetricAugmentation, symmetric_views
-from eurosat_lib.recipe.fit import WEIGHTS, side_at
+from eurosat_lib.recipe.fit import WEIGHTS
 from eurosat_lib.recipe.optimizers import Optimizers, rate_factor
+from eurosat_lib.recipe.task import side_at
 from eurosat_lib.report.answers import context_of, render
 from eurosat_lib.stages.recipes import ablation_rows
 from eurosat_lib.training.checkpoint import load_checkpoint

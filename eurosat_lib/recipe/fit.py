@@ -19,6 +19,7 @@ from eurosat_lib.progress import announce
 from eurosat_lib.recipe.augment import Mixer, SymmetricAugmentation
 from eurosat_lib.recipe.records import RecipeEpoch, RecipeFit
 from eurosat_lib.recipe.step import RecipeStep
+from eurosat_lib.recipe.task import side_at
 from eurosat_lib.runtime import Runtime, epoch_generator, set_seed
 from eurosat_lib.tracking import LiveRun
 from eurosat_lib.training.checkpoint import describe_task, save_checkpoint
@@ -26,22 +27,6 @@ from eurosat_lib.training.resume import forget_states, keep_state, restore_state
 from eurosat_lib.training.steps import Divergence, EpochMeans, evaluate, train_epoch
 
 WEIGHTS = "recipe.ckpt"  # of the last epoch
-SIDE_STEP = 4  # pixels: the network halves the side twice
-
-
-def side_at(settings: Settings, epoch: int, full: int) -> int:
-    """Return the side of the training images of an epoch, in pixels.
-
-    Args:
-        settings: ``sides`` tells the share of the full side from which share of the epochs on.
-        epoch: counted from 0.
-        full: side of the images that the network is judged on, in pixels.
-
-    Returns:
-        A multiple of 4, at least 16 and at most ``full``.
-    """
-    share = [side for start, side in settings.sides if start * settings.epochs <= epoch][-1]
-    return min(full, max(16, SIDE_STEP * round(share * full / SIDE_STEP)))
 
 
 def fit_recipe(

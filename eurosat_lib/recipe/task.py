@@ -1,4 +1,4 @@
-"""The configuration under which a recipe trains, and under which its network is judged."""
+"""What a recipe makes of the configuration: network, batches, normalisation, sides."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from eurosat_lib.config.recipes import Settings
 from eurosat_lib.data import Split
 
 DIGITS = 4  # of mean and standard deviation
+SIDE_STEP = 4  # pixels: the network halves the side twice
 BLOCK = 2048  # images summed at a time
 
 
@@ -42,3 +43,18 @@ def channel_statistics(split: Split) -> tuple[list[float], list[float]]:
     mean = sums / count
     std = np.sqrt(squares / count - mean**2)
     return [round(float(m), DIGITS) for m in mean], [round(float(s), DIGITS) for s in std]
+
+
+def side_at(settings: Settings, epoch: int, full: int) -> int:
+    """Return the side of the training images of an epoch, in pixels.
+
+    Args:
+        settings: ``sides`` tells the share of the full side from which share of the epochs on.
+        epoch: counted from 0.
+        full: side of the images that the network is judged on, in pixels.
+
+    Returns:
+        A multiple of 4, at least 16 and at most ``full``.
+    """
+    share = [side for start, side in settings.sides if start * settings.epochs <= epoch][-1]
+    return min(full, max(16, SIDE_STEP * round(share * full / SIDE_STEP)))
