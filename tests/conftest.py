@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import iter_modules
 
 import matplotlib
 import numpy as np
@@ -64,33 +66,14 @@ def blobs() -> EuroSAT:
 @pytest.fixture
 def on_blobs(tiny, blobs, monkeypatch) -> Config:
     """The tiny configuration, with every stage reading the blobs, on one split or the other."""
+    from eurosat_lib import stages
     from eurosat_lib.data import loaders
-    from eurosat_lib.stages import (
-        core,
-        errors,
-        exploration,
-        final,
-        logits,
-        preparation,
-        recipes,
-        repeats,
-        search,
-        spatial,
-    )
 
     cut = replace(blobs, validation=blobs.test, test=blobs.validation, fingerprint="d" * 64)
-    rooms = (
-        core,
-        errors,
-        exploration,
-        final,
-        logits,
-        preparation,
-        recipes,
-        repeats,
-        search,
-        spatial,
-    )
+    rooms = [
+        importlib.import_module(m.name)
+        for m in iter_modules(stages.__path__, "eurosat_lib.stages.")
+    ]
     for module in (loaders, *rooms):
         if hasattr(module, "load_dataset"):
             monkeypatch.setattr(
@@ -98,6 +81,7 @@ def on_blobs(tiny, blobs, monkeypatch) -> Config:
                 "load_dataset",
                 lambda config: blobs if config.data.split == "standard" else cut,
             )
-    for module in (recipes, spatial):
-        monkeypatch.setattr(module, "spatial_absence", lambda config: None)
+    for module in rooms:
+        if hasattr(module, "spatial_absence"):
+            monkeypatch.setattr(module, "spatial_absence", lambda config: None)
     return tiny

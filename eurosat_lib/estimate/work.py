@@ -127,12 +127,19 @@ class _Work:
 
     def seconds(self, stage: str) -> float:
         """Estimate one stage, its finished trials taken off."""
+        if stage in LOOKS:
+            return LOOKS[stage] * self.share
+        if stage in SPATIAL and spatial_absence(self.config):
+            return 0.0
+        checked = self._checks(stage)
+        return self._trainings(stage) if checked is None else checked
+
+    def _checks(self, stage: str) -> float | None:
+        """Estimate a stage of notebooks 03 and 04; ``None`` for any other."""
         config, own = self.config, seconds_per_image(self.config, self._blocks)
         batch = config.data.batch_size
         finder, overfit, controls = config.lr_finder, config.overfit, config.controls
         match stage:
-            case _ if stage in LOOKS:
-                return LOOKS[stage] * self.share
             case "check_initial_loss":
                 return config.initial_loss.n_seeds * batch * own[1]
             case "overfit_small":
@@ -146,6 +153,12 @@ class _Work:
             case "lr_finder":
                 resets = finder.reset_rates * finder.reset_steps
                 return len(finder.seeds) * (finder.iterations + resets) * batch * own[0]
+        return None
+
+    def _trainings(self, stage: str) -> float:
+        """Estimate a stage of notebooks 05 to 07."""
+        config, evaluated = self.config, seconds_per_image(self.config, self._blocks)[1]
+        match stage:
             case "grid_search":
                 return self._trials(grid_plans(config)[0])
             case "refined_grid_search":
@@ -156,18 +169,16 @@ class _Work:
                 return self._finalists()
             case "measure_robustness":
                 wanted = config.evaluate.robustness_images or self.validation
-                return min(wanted, self.validation) * PASSES * own[1]
+                return min(wanted, self.validation) * PASSES * evaluated
             case "compare_finalists_on_test":
-                return 2 * (self.validation + self.test) * own[1]
+                return 2 * (self.validation + self.test) * evaluated
             case "evaluate_seeds":
                 once = self._training(config.train.max_epochs, self.train, self._blocks)
-                return len(config.train.seeds) * (once + (self.validation + self.test) * own[1])
-            case _ if stage in SPATIAL and spatial_absence(config):
-                return 0.0
+                return len(config.train.seeds) * (once + (self.validation + self.test) * evaluated)
             case "train" | "train_spatial":  # the two splits are of one size
                 return self._training(config.train.max_epochs, self.train, self._blocks)
             case _:
-                return (self.validation + self.test) * own[1]
+                return (self.validation + self.test) * evaluated
 
     @property
     def _blocks(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -48,7 +49,6 @@ def evaluate_checkpoint(
     found = _predict(config, dataset, see(model), runtime)
     if folder:
         found.save(folder)
-    level, right = config.evaluate.confidence, found.predicted == found.labels
     return Evaluation(
         checkpoint=path.name,
         checkpoint_sha256=digest,
@@ -56,17 +56,23 @@ def evaluate_checkpoint(
         epoch=content["epoch"],
         seed=content["seed"],
         parameters=count_parameters(model),
-        classes=dataset.classes,
-        n=len(right),
-        correct=int(right.sum()),
-        n_validation=len(found.val_labels),
-        correct_validation=int((found.val_logits.argmax(1) == found.val_labels).sum()),
-        loss=nll(found.logits, found.labels),
-        loss_validation=nll(found.val_logits, found.val_labels),
-        confidence_level=level,
-        **class_scores(found.labels, found.predicted, dataset.classes, level),
+        **_scores(found, dataset.classes, config.evaluate.confidence),
         stored=folder.name if folder else "",
     )
+
+
+def _scores(found: Predictions, classes: tuple[str, ...], level: float) -> dict[str, Any]:
+    return {
+        "classes": classes,
+        "n": len(found.labels),
+        "correct": int((found.predicted == found.labels).sum()),
+        "n_validation": len(found.val_labels),
+        "correct_validation": int((found.val_logits.argmax(1) == found.val_labels).sum()),
+        "loss": nll(found.logits, found.labels),
+        "loss_validation": nll(found.val_logits, found.val_labels),
+        "confidence_level": level,
+        **class_scores(found.labels, found.predicted, classes, level),
+    }
 
 
 def open_checkpoint(

@@ -89,14 +89,9 @@ def explain(
         found: what the model says of the validation images of the run.
         digest: SHA-256 of the checkpoint.
     """
-    guesses, labels = found.val_logits.argmax(1), found.val_labels
+    guesses = found.val_logits.argmax(1)
     confidence = softmax(found.val_logits.astype(np.float64), axis=1).max(1)
-    shown: list[int | None] = []
-    for right in (True, False):
-        for truth in range(len(dataset.classes)):
-            fitting = np.flatnonzero((labels == truth) & ((guesses == truth) == right))
-            best = fitting[confidence[fitting].argmax()] if len(fitting) else None
-            shown.append(None if best is None else int(best))
+    shown = _choose(guesses, found.val_labels, confidence, len(dataset.classes))
     rows = [row for row in shown if row is not None]
     place = subset(len(dataset.validation.labels), config.data.validation_limit)[rows]
     device = next(model.parameters()).device
@@ -107,7 +102,7 @@ def explain(
         row: Explanation(
             name=str(found.val_names[row]),
             index=int(index),
-            truth=int(labels[row]),
+            truth=int(found.val_labels[row]),
             prediction=int(guesses[row]),
             confidence=float(confidence[row]),
             heat=tuple(map(tuple, one.tolist())),
@@ -122,3 +117,16 @@ def explain(
         right=drawn[:count],
         wrong=drawn[count:],
     )
+
+
+def _choose(
+    guesses: np.ndarray, labels: np.ndarray, confidence: np.ndarray, classes: int
+) -> list[int | None]:
+    """Return a row per class for the right answers, then for the wrong ones; None: no such."""
+    shown: list[int | None] = []
+    for right in (True, False):
+        for truth in range(classes):
+            fitting = np.flatnonzero((labels == truth) & ((guesses == truth) == right))
+            best = fitting[confidence[fitting].argmax()] if len(fitting) else None
+            shown.append(None if best is None else int(best))
+    return shown

@@ -14,6 +14,20 @@ from eurosat_lib.record import Record
 from eurosat_lib.training.records import Hyperparameters
 
 
+def summarise_seeds(values: list[float], level: float) -> dict[str, float]:
+    """Mean, standard deviation and Student's interval of the mean.
+
+    Args:
+        values: one per seed; a single one has no spread: its sd is 0, its interval itself.
+        level: of the interval, in (0, 1).
+    """
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return {"mean": mean, "sd": 0.0, "low": mean, "high": mean}
+    low, high = mean_interval(np.array(values), level)
+    return {"mean": mean, "sd": statistics.stdev(values), "low": low, "high": high}
+
+
 class Seeds(Record):
     """The final configuration trained and tested anew from each seed."""
 
@@ -27,13 +41,9 @@ class Seeds(Record):
         """Tell whether there is a spread to speak of."""
         return len(self.runs) > 1
 
-    def summary(self, values: list[float]) -> dict:
-        """Mean, standard deviation and Student's interval of the mean; zeros for one value."""
-        mean = statistics.fmean(values)
-        if len(values) < 2:
-            return {"mean": mean, "sd": 0.0, "low": mean, "high": mean}
-        low, high = mean_interval(np.array(values), self.level)
-        return {"mean": mean, "sd": statistics.stdev(values), "low": low, "high": high}
+    def summary(self, values: list[float]) -> dict[str, float]:
+        """Summarise one value per seed, at the level of this result."""
+        return summarise_seeds(values, self.level)
 
     def facts(self) -> dict:
         """Return the seeds and the spread of accuracy and macro-F1 on the test split."""

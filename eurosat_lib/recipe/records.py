@@ -6,10 +6,8 @@ import statistics
 from itertools import pairwise
 from typing import ClassVar
 
-import numpy as np
-
 from eurosat_lib.evaluation import Evaluation
-from eurosat_lib.evaluation.intervals import mean_interval
+from eurosat_lib.evaluation.repeats import summarise_seeds
 from eurosat_lib.record import Record
 
 
@@ -93,12 +91,8 @@ class Recipes(Record):
         return self.runs[0]
 
     def summary(self, values: list[float]) -> dict[str, float]:
-        """Mean, sd and Student's interval of the mean; one value has no spread (zeros)."""
-        mean = statistics.fmean(values)
-        if len(values) < 2:
-            return {"mean": mean, "sd": 0.0, "low": mean, "high": mean}
-        low, high = mean_interval(np.array(values), self.level)
-        return {"mean": mean, "sd": statistics.stdev(values), "low": low, "high": high}
+        """Summarise one value per seed, at the level of this result."""
+        return summarise_seeds(values, self.level)
 
     def facts(self) -> dict:
         """Return the accuracies and what they cost."""

@@ -24,9 +24,16 @@ def findings(audit: Audit, duplicates: Duplicates, overlaps: Overlaps) -> pd.Dat
 
     ``Part`` is the share of all images, a fraction in [0, 1]; missing for pairs and groups.
     """
-    total, side = sum(audit.sizes.values()), audit.image_shape[1]
-    copies, shared = audit.duplicates_across, overlaps.facts()
-    images = [
+    total = sum(audit.sizes.values())
+    rows = [(name, n, n / total, so) for name, n, so in _images(audit, total)]
+    rows[2:2] = [(name, n, None, so) for name, n, so in _groups(audit, duplicates, overlaps)]
+    heads = ("Contrôle", "Cas", "Part", "Pour l’entraînement")
+    return frame(heads, rows, percent=["Part"], digits={"Part": 2}, missing="—")
+
+
+def _images(audit: Audit, total: int) -> list[tuple[str, int, str]]:
+    side = audit.image_shape[1]
+    return [
         (f"Décodée, RGB, {side} × {side} pixels", total, "ni rognage ni remplissage"),
         ("Pixels identiques à une autre", audit.duplicates, _if(audit.duplicates, "pèse double")),
         ("Sans aucune donnée (noire)", audit.black, _if(audit.black, "n’apprend rien")),
@@ -43,7 +50,13 @@ def findings(audit: Audit, duplicates: Duplicates, overlaps: Overlaps) -> pd.Dat
             _if(audit.saturated, "détail perdu dans le blanc", "aucun détail perdu"),
         ),
     ]
-    groups = [
+
+
+def _groups(
+    audit: Audit, duplicates: Duplicates, overlaps: Overlaps
+) -> list[tuple[str, int, str]]:
+    copies, shared = audit.duplicates_across, overlaps.facts()
+    return [
         ("Groupes identiques, sur plusieurs splits", copies, _if(copies, "fuite directe")),
         (
             "Paires presque identiques",
@@ -62,10 +75,6 @@ def findings(audit: Audit, duplicates: Duplicates, overlaps: Overlaps) -> pd.Dat
             _if(shared["relabelled"], "étiquette ambiguë"),
         ),
     ]
-    rows = [(name, n, n / total, so) for name, n, so in images]
-    rows[2:2] = [(name, n, None, so) for name, n, so in groups]
-    heads = ("Contrôle", "Cas", "Part", "Pour l’entraînement")
-    return frame(heads, rows, percent=["Part"], digits={"Part": 2}, missing="—")
 
 
 def overlap_counts(overlaps: Overlaps) -> pd.DataFrame:

@@ -43,11 +43,7 @@ def compare(config: Config, first: str, second: str) -> Path:
     if first == second:
         raise UserError("make compare A=… B=…: two runs, an empty name is the unnamed run")
     runs = (find_run(root, first), find_run(root, second))
-    histories = {run.label: history for run in runs if (history := _history(run)) is not None}
     path = root / "reports" / "comparaisons" / f"{first or '_'}+{second or '_'}.html"
-    tests = [run.test for run in runs]
-    level = next((test["confidence_level"] for test in tests if test), LEVEL)
-    result = pair(runs[0].predictions(), runs[1].predictions(), level)
     return write_page(
         path,
         "compare.html.j2",
@@ -56,21 +52,37 @@ def compare(config: Config, first: str, second: str) -> Path:
         course=config.identity.course,
         names=[run.label for run in runs],
         reports=[_report(run, path) for run in runs],
-        trains=[run.train for run in runs],
-        tests=tests,
-        spatial=[run.spatial for run in runs],
-        untested=[run.label for run in runs if not run.predictions()],
-        stale=[run.label for run in runs if run.tested_other],
-        figure=_figure(histories) if histories else None,
-        missing_runs=[run.label for run in runs if run.label not in histories],
+        index=link(root / "reports" / "index.html", path),
+        **_scores(runs),
+        **_curves(runs),
         settings=_settings(runs),
         unstored=[run.label for run in runs if not settings(run)],
         conditions=_conditions(runs),
-        result=result,
-        p=_p_value(result.p_value) if isinstance(result, Paired) else "",
-        level=level,
-        index=link(root / "reports" / "index.html", path),
     )
+
+
+def _scores(runs: tuple[Run, Run]) -> dict[str, Any]:
+    tests = [run.test for run in runs]
+    level = next((test["confidence_level"] for test in tests if test), LEVEL)
+    result = pair(runs[0].predictions(), runs[1].predictions(), level)
+    return {
+        "tests": tests,
+        "spatial": [run.spatial for run in runs],
+        "untested": [run.label for run in runs if not run.predictions()],
+        "stale": [run.label for run in runs if run.tested_other],
+        "result": result,
+        "p": _p_value(result.p_value) if isinstance(result, Paired) else "",
+        "level": level,
+    }
+
+
+def _curves(runs: tuple[Run, Run]) -> dict[str, Any]:
+    histories = {run.label: history for run in runs if (history := _history(run)) is not None}
+    return {
+        "trains": [run.train for run in runs],
+        "figure": _figure(histories) if histories else None,
+        "missing_runs": [run.label for run in runs if run.label not in histories],
+    }
 
 
 def _history(run: Run) -> Any:
