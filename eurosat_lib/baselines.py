@@ -63,6 +63,7 @@ def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
     images, labels = train.images[kept], train.labels[kept]
 
     def linear(features) -> float:
+        """Fit a logistic regression on some features; return its validation accuracy."""
         model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
         model.fit(features(images), labels)
         return float(model.score(features(validation.images), validation.labels))

@@ -73,6 +73,7 @@ def usual_seconds(config: Config, split: Split, blocks: int, steps: int, train: 
     batches, counts = iter(loader), []
 
     def run(steps: int) -> None:
+        """Go through some batches, as the usual loop does."""
         counts.clear()
         total = 0.0
         for inputs, labels in islice(batches, steps):
@@ -101,6 +102,7 @@ def our_seconds(config: Config, split: Split, blocks: int, steps: int, train: bo
     images = []
 
     def run(epoch: int, steps: int) -> None:
+        """Go through some batches of an epoch on our path."""
         batches = islice(loader.epoch(epoch), steps)
         done = train_epoch(step, batches) if train else evaluate(model, batches, runtime)
         images.append(done.images)

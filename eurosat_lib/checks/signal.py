@@ -59,7 +59,10 @@ def watch(model: nn.Module) -> Iterator[dict[str, Seen]]:
     seen: dict[str, Seen] = {}
 
     def hook(name: str):
+        """Make the observer of one layer."""
+
         def observe(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            """Note the size of the output, and of its gradient once it comes back."""
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 now = Seen(_rms(output), expected_rms(layer, inputs[0]))
                 seen[name] = now

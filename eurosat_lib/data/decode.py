@@ -79,6 +79,7 @@ def _decode_all(
     Image.init()  # registers the decoders once, before the threads need them
 
     def decode_chunk(start: int) -> np.ndarray:
+        """Decode the images from a position on: uint8 (n, 3, 64, 64)."""
         rows = range(start, min(start + CHUNK, len(names)))
         images = np.empty((len(rows), SIDE, SIDE, 3), np.uint8)
         for i, data in enumerate(read(rows.start, rows.stop)):

@@ -112,6 +112,7 @@ def _download_progress() -> Iterator[None]:
     with progress(label, total=DOWNLOAD_MB, unit="MB") as bar:
 
         def watch() -> None:
+            """Move the bar with the bytes that have come."""
             while not done.wait(0.5):
                 arrived = min((downloaded_bytes() - before) // 10**6, DOWNLOAD_MB)
                 bar.advance(max(arrived - bar.done, 0))

@@ -64,6 +64,8 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Lay
     rows: list[LayerRow] = []
 
     def record(name: str, layer: nn.Module):
+        """Make the hook that describes one layer."""
+
         def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
             rows.append(_layer_row(name, layer, output))
 

@@ -63,6 +63,7 @@ def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(plot)
     def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        """Draw the figure in the common style."""
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(STYLE)

@@ -72,6 +72,7 @@ class _Loader(jinja2.FileSystemLoader):
     """Reads templates; a line that holds only ``{% … %}`` tags leaves no empty line behind."""
 
     def get_source(self, environment: jinja2.Environment, template: str) -> Any:
+        """Read a template, the lines of tags alone made empty."""
         source, filename, uptodate = super().get_source(environment, template)
         # The newline goes into a comment, so that line numbers stay true.
         return TAGS_ALONE.sub(r"\1{#\n#}", source), filename, uptodate

@@ -136,6 +136,7 @@ class _Renderer(IPythonRenderer):
         return f'<span class="tex display">{html.escape(body, quote=False)}</span>'
 
     def latex_environment(self, name: str, body: str) -> str:
+        """Write a LaTeX environment as a formula of its own."""
         name = name.rstrip("*")
         if name in ("equation", "displaymath"):
             return self.block_math(body)

@@ -81,6 +81,7 @@ def _writers(
 
 def _cell(write: Callable[..., str], digits: Any, missing: str | None) -> Callable[[Any], str]:
     def text(value: Any) -> str:
+        """Write one cell."""
         if missing is not None and _is_missing(value):
             return missing
         if _is_boolean(value):

@@ -85,6 +85,7 @@ def shuffled_labels(config: Config) -> checks.ShuffledLabels:
     own = ("seed", "data.batch_size", "model", "overfit")
 
     def compute(folder: Path) -> checks.ShuffledLabels:
+        """Learn each pair, or take the one that is kept."""
         return checks.learn_shuffled_labels(
             config, dataset, lambda n, make: kept_part(folder / f"pair{n}.json", checks.Pair, make)
         )

@@ -43,6 +43,7 @@ def train_recipe(config: Config) -> Recipes:
     content = recipe.model_dump(mode="json")
 
     def compute(_: Path) -> Recipes:
+        """Train and test every seed, then the spatial split."""
         every = [*trained, cut] if cut else trained
         with _bar(f"Recipe {recipe.name}", every, recipe.settings) as bar:
             return Recipes(
@@ -75,6 +76,7 @@ def ablate_recipe(config: Config) -> Ablation:
     seeds = [config.model_copy(update={"seed": seed}) for seed in own.ablation_seeds]
 
     def compute(_: Path) -> Ablation:
+        """Train every row from every seed."""
         with _bar(f"Steps of {recipe.name}", seeds * len(rows), rows[0][1]) as bar:
             done = tuple(
                 _row(seeds, name, settings, bar, f"{Ablation.stage}/{recipe.name}_{count}")
@@ -167,6 +169,7 @@ def _fit(config: Config, settings: Settings, bar: Bar, run: str) -> tuple[Recipe
     before = bar.done
 
     def compute(folder: Path) -> RecipeFit:
+        """Train, showing the progress."""
         return fit_recipe(
             own,
             dataset,

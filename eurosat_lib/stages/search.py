@@ -114,6 +114,7 @@ def _search(config: Config, kind: type[S], plans: Sequence[Plan], origin: str) -
     trials = [(own, plan) for plan in plans for own in seeded(config)]
 
     def compute(_: Path) -> S:
+        """Run all trials."""
         fits = run_trials(kind.stage, trials, config.grid.seeds)
         if not any(fit.epochs for fit in fits):
             raise UserError(
@@ -123,15 +124,8 @@ def _search(config: Config, kind: type[S], plans: Sequence[Plan], origin: str) -
             )
         return kind(trials=fits, epochs=plans[0].epochs, origin=origin)
 
-    return run_stage(
-        config,
-        kind,
-        "training.fit",
-        FITTING,
-        compute,
-        {"origin": origin},
-        trials=trial_keys(trials),
-    )
+    labels, keys = {"origin": origin}, trial_keys(trials)
+    return run_stage(config, kind, "training.fit", FITTING, compute, labels, trials=keys)
 
 
 def run_trials(stage: str, trials: Sequence[tuple[Config, Plan]], seeds: int) -> tuple[Fit, ...]:
@@ -159,6 +153,7 @@ def run_trial(config: Config, plan: Plan, stage: str, bar: Bar, seeds: int = 1) 
     count = f"trial {start // (plan.epochs * (plan.train_limit or 1)) + 1}"
 
     def compute(folder: Path) -> Fit:
+        """Train one point, showing the progress."""
         return fit(
             config,
             dataset,

@@ -108,6 +108,7 @@ def layers(config: Config) -> Any:
     shown = w.HTML()
 
     def draw(*_: Any) -> None:
+        """Draw the chosen layer for the chosen image."""
         rows = np.flatnonzero(dataset.validation.labels == label.value)
         image = dataset.validation.images[rows[(number.value - 1) % len(rows)]]
         shown.value = show(config, model, layer.value, image)

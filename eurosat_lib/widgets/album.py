@@ -127,6 +127,7 @@ def _connect(album: Album, choices: tuple[Any, Any, Any], shown: Any) -> Pages:
     found: dict[str, np.ndarray] = {}
 
     def choose(*_: Any) -> None:
+        """Find the images that fit, and go back to the first page."""
         split, label, finding = (choice.value for choice in choices)
         found["rows"] = album.rows(split, None if label == ALL else label, finding)
         pages.restart(-(-len(found["rows"]) // PAGE))

@@ -80,6 +80,7 @@ def augmentation(config: Config) -> Any:
     shown, state = w.HTML(), {"image": 0, "seed": config.seed}
 
     def draw(*_: Any) -> None:
+        """Draw the image under the chosen augmentation."""
         rows = np.flatnonzero(dataset.train.labels == label.value)
         image = dataset.train.images[rows[state["image"] % len(rows)]]
         chosen = Augmentation(**{name: one.value for name, one in sliders.items()})

@@ -124,6 +124,7 @@ def runs(config: Config) -> Any:
     picture, text, names_shown = w.Image(format="png", width=SHOWN), w.HTML(), w.HTML()
 
     def draw(*_: Any) -> None:
+        """Draw the chosen runs."""
         chosen = picks.value[:MOST]
         picture.value = overlay.draw(tag.value, {n: reader.series(n, tag.value) for n in chosen})
         names_shown.value = legend(chosen)
@@ -131,6 +132,7 @@ def runs(config: Config) -> Any:
         text.value = line(f"Ctrl ou Maj pour en choisir plusieurs{more}.")
 
     def reread(*_: Any) -> None:
+        """List the runs anew, the choice kept."""
         kept = picks.value
         picks.options = find_runs(folder)
         picks.value = [name for name in kept if name in picks.options]

@@ -154,12 +154,14 @@ def trials(config: Config, grid: GridSearch) -> Any:
         return fitting(grid, wanted, floor.value)
 
     def show(*_: Any) -> None:
+        """Draw the points that are kept, and the curves of the one picked."""
         if not listing["now"]:
             picked = points.get(picks.value)
             lines.value = drawn.draw(kept(), picked)
             chart.value = drawn_curves.draw(picked) if picked else b""
 
     def choose(*_: Any) -> None:
+        """List the points that pass the filters."""
         found = kept()
         text.value = line(f"{plural(len(found), 'point')} sur {len(points)}.")
         listing["now"] = True

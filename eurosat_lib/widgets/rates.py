@@ -152,6 +152,7 @@ def sweep(config: Config, result: LRFinder) -> Any:
     text, picture, kept = w.HTML(), w.Image(format="png", width=SHOWN), w.HTML()
 
     def draw(*_: Any) -> None:
+        """Draw the sweep under the chosen smoothing and rule."""
         found, picture.value = chart.read(smoothing.value, rule.value)
         text.value = line(describe(result, found))
         use.disabled = found.choice is None or config.grid.lr is not None
@@ -161,6 +162,7 @@ def sweep(config: Config, result: LRFinder) -> Any:
         undo.disabled = chosen_lr(config) is None
 
     def keep(*_: Any) -> None:
+        """Write the learning rate for notebook 05."""
         lr = read_sweep(result, smoothing.value, rule.value).choice
         choose_lr(config, ChosenLR(lr=lr, rule=rule.value, smoothing=round(smoothing.value, 4)))
         tell()

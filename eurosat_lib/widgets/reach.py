@@ -72,6 +72,7 @@ def field(config: Config) -> Any:
     text, shown = w.HTML(layout=w.Layout(width="340px")), w.HTML()
 
     def draw(*_: Any) -> None:
+        """Draw the receptive field of the chosen output."""
         field = receptive_field(blocks.value, dilation.value)
         text.value = line(describe(config, blocks.value, dilation.value)) + line(hint)
         shown.value = drawing(image, size, field, row.value - 1, column.value - 1)

@@ -111,6 +111,7 @@ def own_image(config: Config) -> Any:
         shown.value = show(image, said, dataset.classes, truth)
 
     def uploaded(change: Any) -> None:
+        """Examine a file that was dropped."""
         if change["new"]:
             image = read_picture(bytes(change["new"][0]["content"]))
             examine(image) if image is not None else setattr(shown, "value", line(UNREADABLE))

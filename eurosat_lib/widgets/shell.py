@@ -46,6 +46,7 @@ def view(build: Callable[P, Any]) -> Callable[P, Any]:
 
     @wraps(build)
     def show(*args: P.args, **kwargs: P.kwargs) -> Any:
+        """Build the view, or say in a line why there is none."""
         if os.environ.get(FILE_VARIABLE):
             return Note(ELSEWHERE)
         if find_spec("ipywidgets") is None:

@@ -41,6 +41,7 @@ def _shown(write: Callable[[Config], str]) -> Callable[[Config], None]:
 
     @wraps(write)
     def show(config: Config) -> None:
+        """Display what the cell writes, or the error in French."""
         from IPython.display import publish_display_data
 
         try:

@@ -89,6 +89,7 @@ class _Job(threading.Thread):
         self.stopped = False
 
     def run(self) -> None:
+        """Execute the notebook in this thread; keep the error for whoever waits."""
         try:
             self._execute()
         except BaseException as error:
