@@ -74,6 +74,7 @@ STAGE_NAMES = (
     "train_spatial",
     "evaluate_spatial",
     "compare_splits",
+    "evaluate_spatial_seeds",
 )
 PARTS = ("train_spatial", "evaluate_spatial")  # compare_splits runs them where there are lists
 RECIPES = ("ablate_recipe", "train_recipe")  # on demand

@@ -30,6 +30,7 @@ TINY = {
     "finalists.seeds": 2,
     "train.max_epochs": 2,
     "train.seeds": [],
+    "spatial.seeds": [],
     "evaluate.robustness_images": 30,
     "compute.device": "cpu",
     "compute.precision": "fp32",

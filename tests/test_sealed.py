@@ -36,7 +36,8 @@ def kept(tmp_path_factory):
 def clone(on_blobs, kept, monkeypatch):
     """A project that holds what git holds of the run done, two seeds, and nothing else."""
     root = Path(on_blobs.paths.root)
-    config = override(on_blobs, {"paths.name": "done", "train.seeds": [43]})
+    seeds = {"train.seeds": [43], "spatial.seeds": [44]}
+    config = override(on_blobs, {"paths.name": "done", **seeds})
     if not kept.exists():
         for name, stage in stages.STAGES.items():
             stage(override(config, RECIPE) if name in stages.ON_DEMAND else config)
@@ -78,6 +79,7 @@ def test_a_fresh_clone_computes_nothing_and_changes_nothing(clone, no_work):
     assert set(after) - set(before) <= {".facts.lock"}
     assert list((clone.paths.runs / "train").rglob("events.*"))  # curves for the figures
     assert len(stages.evaluate_seeds(clone).runs) == 2
+    assert [run.seed for run in stages.evaluate_spatial_seeds(clone).runs] == [42, 44]
     assert stages.compare_finalists_on_test(clone).pair
 
 

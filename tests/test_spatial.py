@@ -14,7 +14,7 @@ from eurosat_lib.__main__ import main
 from eurosat_lib.config import load_config, override
 from eurosat_lib.data import Source, lists
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import newcombe, wilson
+from eurosat_lib.evaluation import Seeds, newcombe, wilson
 from eurosat_lib.report.answers import context_of, render
 from eurosat_lib.report.profiles import profile_cuts
 from eurosat_lib.report.tables import to_html
@@ -42,7 +42,10 @@ def found(standard=STANDARD, other=SPATIAL, **given):
 def say(name, *results, **extra):
     config = load_config(ROOT / "configs/config.yaml", extra.pop("profile", "quick"))
     settings = {"config": config.model_dump(), "cuts": profile_cuts(config)}
-    return render(name, context_of(results, settings | extra))
+    run = (make_evaluation(),)
+    seeds = (Seeds(runs=run, level=0.95), spatial.SpatialSeeds(runs=run, level=0.95))
+    seeds = extra.pop("seeds", seeds)
+    return render(name, context_of((*results, *seeds), settings | extra))
 
 
 def test_a_difference_of_two_proportions_is_newcombe():
@@ -127,6 +130,25 @@ def test_figure_shows_every_class_and_the_whole():
     drops = [float(c.get_offsets()[0][0]) for c in right.collections if len(c.get_offsets()) == 1]
     assert drops[-1] == pytest.approx(0.0625) and drops[-2] == pytest.approx(0.5)
     assert "HerbaceousVegetation +50,0" in figure.get_label()
+
+
+def test_without_further_seeds_there_is_no_table_of_them():
+    run = make_evaluation()
+    one = spatial.SpatialSeeds(runs=(run,), level=0.95)
+    assert tables.spatial_seeds(one) is None
+    assert tables.spatial_seeds(spatial.SpatialSeeds(runs=(), level=0.95)) is None
+    two = spatial.SpatialSeeds(runs=(run, run.model_copy(update={"seed": 7})), level=0.95)
+    frame = tables.spatial_seeds(two)
+    assert frame.iloc[:, 0].tolist()[:2] == [str(run.seed), "7"] and "nan" not in frame.to_string()
+
+
+def test_the_text_speaks_of_seeds_where_there_are_some():
+    run = make_evaluation()
+    several = Seeds(runs=(run, run.model_copy(update={"seed": 7})), level=0.95)
+    text = say("S9.6", found(), seeds=(several, spatial.SpatialSeeds(**dict(several))))
+    assert f"sur 2 graines ({run.seed} et 7), le score spatial" in text
+    assert "le score standard" in text and "n’a eu qu’un" not in text
+    assert "n’a eu qu’un entraînement" in say("S9.6", found())
 
 
 @pytest.mark.parametrize("kind", ["disabled", "split", "synthetic", "lists"])
@@ -258,6 +280,30 @@ def test_what_was_of_other_images_is_withdrawn(real):
     facts = json.loads((real.paths.artifacts / "facts.json").read_text())
     assert "train_spatial" not in facts and "train" in facts
     assert kept and all(path.is_file() for path in kept)
+
+
+def test_further_seeds_train_the_same_point_on_the_same_cut(real):
+    stages.grid_search(real)
+    chosen, first = stages.train(real).fit.hyperparameters, stages.compare_splits(real)
+    alone = stages.evaluate_spatial_seeds(real)
+    assert [run.seed for run in alone.runs] == [42] and not alone.several
+    more = stages.evaluate_spatial_seeds(override(real, {"spatial.seeds": [42, 7]}))
+    assert [run.seed for run in more.runs] == [42, 7]
+    assert {run.hyperparameters for run in more.runs} == {chosen}
+    assert more.runs[0].correct == first.spatial.correct
+    point = {f"train.{name}": value for name, value in chosen.model_dump().items()}
+    named = override(real, {"seed": 7, "paths.name": "seven", **point})
+    stages.train(named)
+    assert stages.evaluate_spatial(named).evaluation.loss == more.runs[1].loss
+    with open(real.paths.artifacts / "test_openings.csv", encoding="utf-8", newline="") as file:
+        roles = [row["role"] for row in csv.DictReader(file)]
+    assert roles == ["final", "spatial", "spatial"]
+    assert (real.paths.runs / "repeats" / "seed7_spatial").is_dir()
+
+
+def test_without_lists_there_are_no_seeds_on_them(tiny):
+    found = stages.evaluate_spatial_seeds(override(tiny, {"spatial.seeds": [7]}))
+    assert found.facts() == {"seeds": [], "count": 0, "several": False}
 
 
 def test_common_images_are_counted(real):

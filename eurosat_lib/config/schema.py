@@ -119,6 +119,7 @@ class Spatial(Section):
     """The final training on the spatial split, beside the standard one."""
 
     enabled: bool
+    seeds: tuple[Seed, ...]
 
 
 class Recipe(Section):

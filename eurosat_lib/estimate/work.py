@@ -130,13 +130,18 @@ class _Work:
                 return min(wanted, self.validation) * PASSES * evaluated
             case "compare_finalists_on_test":
                 return 2 * (self.validation + self.test) * evaluated
-            case "evaluate_seeds":
-                once = self._training(config.train.max_epochs, self.train, self._blocks)
-                return len(config.train.seeds) * (once + (self.validation + self.test) * evaluated)
+            case "evaluate_seeds" | "evaluate_spatial_seeds":
+                section = config.spatial if "spatial" in stage else config.train
+                once = self._final + (self.validation + self.test) * evaluated
+                return len(section.seeds) * once
             case "train" | "train_spatial":  # the two splits are of one size
-                return self._training(config.train.max_epochs, self.train, self._blocks)
+                return self._final
             case _:
                 return (self.validation + self.test) * evaluated
+
+    @property
+    def _final(self) -> float:
+        return self._training(self.config.train.max_epochs, self.train, self._blocks)
 
     @property
     def _blocks(self) -> int:

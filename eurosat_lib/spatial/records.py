@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.evaluation import Evaluation, Seeds
 from eurosat_lib.record import Record
 from eurosat_lib.training.records import Fit
 
@@ -46,3 +46,13 @@ class SpatialEvaluation(Record):
     def facts(self) -> dict:
         """Return the scores."""
         return self.evaluation.facts()
+
+
+class SpatialSeeds(Seeds):
+    """That training and its test again from each seed; no runs without a spatial split."""
+
+    stage: ClassVar[str] = "evaluate_spatial_seeds"
+
+    def facts(self) -> dict:
+        """Return the seeds and the spread of the test scores on the spatial split."""
+        return super().facts() if self.runs else {"seeds": [], "count": 0, "several": False}

@@ -31,7 +31,11 @@ from eurosat_lib.stages.preparation import (
     verify_pipeline,
 )
 from eurosat_lib.stages.recipes import ablate_recipe, found_recipe, train_recipe
-from eurosat_lib.stages.repeats import compare_finalists_on_test, evaluate_seeds
+from eurosat_lib.stages.repeats import (
+    compare_finalists_on_test,
+    evaluate_seeds,
+    evaluate_spatial_seeds,
+)
 from eurosat_lib.stages.search import compare_curves, grid_search, refined_grid_search
 from eurosat_lib.stages.spatial import compare_splits, evaluate_spatial, train_spatial
 
@@ -66,6 +70,7 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "train_spatial": train_spatial,
     "evaluate_spatial": evaluate_spatial,
     "compare_splits": compare_splits,
+    "evaluate_spatial_seeds": evaluate_spatial_seeds,
 }
 
 ON_DEMAND = ("ablate_recipe", "train_recipe")  # no part of a run that names no recipe

@@ -1,14 +1,17 @@
-"""Stages that compare on the test split: further seeds, and the two best finalists."""
+"""Stages that compare on a test split: further seeds, and the two best finalists."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from eurosat_lib import grid
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
+from eurosat_lib.data.spatial import on_spatial, spatial_absence
 from eurosat_lib.evaluation import Evaluation, FinalistScore, FinalistsOnTest, Seeds, discordant
 from eurosat_lib.progress import Bar, progress
+from eurosat_lib.spatial import SpatialSeeds
 from eurosat_lib.stages import cache, openings
 from eurosat_lib.stages.core import run_stage, standing
 from eurosat_lib.stages.final import (
@@ -20,7 +23,10 @@ from eurosat_lib.stages.final import (
 from eurosat_lib.stages.finalists import current_finalists, finalist_trials
 from eurosat_lib.stages.logits import kept_predictions
 from eurosat_lib.stages.search import trial_folder
+from eurosat_lib.stages.spatial import evaluate_spatial, spatial_plan
 from eurosat_lib.training import Fit, Plan, fit
+
+S = TypeVar("S", bound=Seeds)
 
 
 def evaluate_seeds(config: Config) -> Seeds:
@@ -32,37 +38,64 @@ def evaluate_seeds(config: Config) -> Seeds:
         UserError: the run's checkpoint cannot be evaluated.
     """
     own, _ = score_checkpoint(config, checkpoint_path(config))
-    seeds = () if config.evaluate.checkpoint else config.train.seeds
+    others = () if config.evaluate.checkpoint else config.train.seeds
+    return _again(config, Seeds, own, others, final_plan(config)[0])
+
+
+def evaluate_spatial_seeds(config: Config) -> SpatialSeeds:
+    """Train and test it again on the spatial split, from each seed of ``spatial.seeds``.
+
+    Without a spatial split the result has no runs.
+
+    Raises:
+        UserError: the spatial training diverged at once, or its checkpoint is damaged.
+    """
+    if spatial_absence(config):
+        return _summed_up(config, SpatialSeeds, [])
+    own, plan = evaluate_spatial(config).evaluation, spatial_plan(config)
+    return _again(config, SpatialSeeds, own, config.spatial.seeds, plan)
+
+
+def _again(
+    config: Config, kind: type[S], own: Evaluation, seeds: tuple[int, ...], plan: Plan
+) -> S:
+    """Train and test anew from the other seeds; a sealed run's result stands as it is."""
     others = [seed for seed in dict.fromkeys(seeds) if seed != own.seed]
-    plan, _ = final_plan(config)
+    cut, role = config, openings.SEED
+    if kind is SpatialSeeds:
+        cut, role = on_spatial(config), openings.SPATIAL
     runs = [own]
     total = plan.epochs * (plan.train_limit or 0) * len(others)
-    known = standing(config, Seeds)
-    if known and known.runs[0] == own and [r.seed for r in known.runs[1:]] == others:
+    known = standing(config, kind)
+    if known and known.runs[:1] == (own,) and [run.seed for run in known.runs[1:]] == others:
         runs = list(known.runs)
     elif others:
         with progress("Further seeds", total=total, unit="images") as bar:
-            runs += [_tested(config, plan, seed, bar) for seed in others]
+            runs += [_tested(cut, plan, seed, bar, role) for seed in others]
+    return _summed_up(config, kind, runs)
+
+
+def _summed_up(config: Config, kind: type[S], runs: list[Evaluation]) -> S:
     level = config.evaluate.confidence
     return run_stage(
         config,
-        Seeds,
+        kind,
         "evaluation.repeats",
         ("evaluate.confidence",),
-        lambda _: Seeds(runs=tuple(runs), level=level),
+        lambda _: kind(runs=tuple(runs), level=level),
         runs=[run.model_dump(mode="json") for run in runs],
     )
 
 
-def _tested(config: Config, plan: Plan, seed: int, bar: Bar) -> Evaluation:
+def _tested(config: Config, plan: Plan, seed: int, bar: Bar, role: str) -> Evaluation:
     """Train from one seed, or take the kept training, and score its best epoch."""
     seeded = config.model_copy(update={"seed": seed})
-    path = _trained(seeded, plan, bar) / "best.ckpt"
-    return score_checkpoint(seeded, path, openings.SEED)[0]
+    name = f"seed{seed}" + ("_spatial" if role == openings.SPATIAL else "")
+    return score_checkpoint(seeded, _trained(seeded, plan, bar, name) / "best.ckpt", role)[0]
 
 
-def _trained(config: Config, plan: Plan, bar: Bar) -> Path:
-    dataset, name = load_dataset(config), f"seed{config.seed}"
+def _trained(config: Config, plan: Plan, bar: Bar, name: str) -> Path:
+    dataset = load_dataset(config)
     inputs = {"hyperparameters": plan.hyperparameters.model_dump(), "images": plan.train_limit}
     source, fingerprint = "eurosat_lib.training.fit", dataset.fingerprint
     key = cache.stage_key(config, "repeat", source, FINAL, fingerprint, inputs)

@@ -32,10 +32,8 @@ def train_spatial(config: Config) -> SpatialTraining:
     Raises:
         UserError: there is no spatial split here, or the loss stopped being finite at once.
     """
-    cut, plan = _cut(config), final_plan(config)[0]
+    cut, plan = _cut(config), spatial_plan(config)
     dataset = load_dataset(cut)
-    total = len(dataset.train)
-    plan = replace(plan, train_limit=min(config.data.train_limit or total, total))
     return run_stage(
         cut,
         SpatialTraining,
@@ -45,6 +43,17 @@ def train_spatial(config: Config) -> SpatialTraining:
         hyperparameters=plan.hyperparameters.model_dump(),
         images=plan.train_limit,
     )
+
+
+def spatial_plan(config: Config) -> Plan:
+    """Return the run's final training, on the images of the spatial split.
+
+    Raises:
+        UserError: there is no spatial split here.
+    """
+    total = len(load_dataset(_cut(config)).train)
+    images = min(config.data.train_limit or total, total)
+    return replace(final_plan(config)[0], train_limit=images)
 
 
 def evaluate_spatial(config: Config) -> SpatialEvaluation:

@@ -17,7 +17,7 @@ from eurosat_lib.tables.errors import calibration, look_alikes, robustness
 from eurosat_lib.tables.evaluation import confusions, metrics, per_class
 from eurosat_lib.tables.finalists import finalists
 from eurosat_lib.tables.recipes import recipe_scores, recipe_steps
-from eurosat_lib.tables.repeats import finalists_on_test, openings, seeds
+from eurosat_lib.tables.repeats import finalists_on_test, openings, seeds, spatial_seeds
 from eurosat_lib.tables.run import artifacts, durations, environment
 from eurosat_lib.tables.search import comparison, effects, grid, lr_rules, refined
 from eurosat_lib.tables.spatial import split_classes, split_scores
@@ -58,6 +58,7 @@ __all__ = [
     "robustness",
     "seam_counts",
     "seeds",
+    "spatial_seeds",
     "split_classes",
     "split_scores",
     "splits",

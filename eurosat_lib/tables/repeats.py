@@ -9,6 +9,7 @@ import pandas as pd
 from eurosat_lib.config import Config
 from eurosat_lib.evaluation import FinalistsOnTest, Seeds, wilson
 from eurosat_lib.french import intervalle, nombre, pct, signe
+from eurosat_lib.spatial import SpatialSeeds
 from eurosat_lib.stages import openings as openings_log
 from eurosat_lib.tables.frame import frame
 
@@ -45,6 +46,11 @@ def seeds(found: Seeds) -> pd.DataFrame:
         rows.append((label, DASH, DASH, _spread(accuracy), bounds, _spread(f1)))
     columns = ("Graine", "Époque", "Validation", "Test")
     return frame((*columns, f"Intervalle à {pct(found.level, 0)}", "Macro-F1"), rows)
+
+
+def spatial_seeds(found: SpatialSeeds) -> pd.DataFrame | None:
+    """List the same for the spatial split; ``None`` with less than two seeds on it."""
+    return seeds(found) if found.several else None
 
 
 def _spread(summary: dict) -> str:

@@ -29,6 +29,7 @@ OWN = {
     "train": ("train",),
     "evaluate_seeds": ("train",),
     "train_spatial": ("train",),
+    "evaluate_spatial_seeds": ("train", "spatial"),
 }
 SPATIAL = ("train_spatial", "evaluate_spatial")
 SHOWN = 3  # settings that differ, at most

@@ -17,7 +17,7 @@ from eurosat_lib.report.results import tables
 from eurosat_lib.report.results.elsewhere import elsewhere
 from eurosat_lib.report.results.english import interval, number, percent, rate, table
 from eurosat_lib.report.results.reading import Results
-from eurosat_lib.spatial import SplitComparison
+from eurosat_lib.spatial import SpatialSeeds, SplitComparison
 
 BEGIN, END = "<!-- headline: written by make results -->", "<!-- end of headline -->"
 # Stages whose results stand in those tables, or that give pictures or plain checks only.
@@ -36,7 +36,7 @@ SHOWN = {
     *("grid_search", "refined_grid_search", "compare_finalists", "train", "compare_curves"),
     *("evaluate", "analyse_errors", "measure_robustness", "explain_predictions"),
     *("compare_finalists_on_test", "evaluate_seeds", "train_spatial", "evaluate_spatial"),
-    "compare_splits",
+    *("compare_splits", "evaluate_spatial_seeds"),
 }
 
 
@@ -65,7 +65,7 @@ def results_page(r: Results) -> str:
 def headline(r: Results) -> str:
     """Say in a paragraph what the run found."""
     e, again, cut = r.need(Evaluation), r.need(Seeds), r.get(SplitComparison)
-    recipe = r.get(Recipes)
+    there, recipe = r.get(SpatialSeeds), r.get(Recipes)
     h = e.hyperparameters
     network = f"{number(e.parameters)} parameters, learning rate {rate(h.lr)}"
     text = (
@@ -80,6 +80,10 @@ def headline(r: Results) -> str:
     if cut and not cut.absent:
         bounds = interval(cut.interval(cut.spatial))
         text += f"; on the spatial split **{percent(cut.spatial.accuracy)} {bounds}**"
+    if there and there.several:
+        found = there.facts()["accuracy"]
+        text += f" (mean of {len(there.runs)} seeds {percent(found['mean'])} "
+        text += f"± {number(100 * found['sd'], 2)})"
     if recipe:
         scored = recipe.first.scored
         text += f". The same kind of network by the recipe `{recipe.name}`, seed {scored.seed}: "

@@ -13,6 +13,7 @@ from eurosat_lib.report.runs.reading import Run
 NEEDS = {
     "evaluate_spatial": ("train_spatial",),
     "compare_splits": ("train_spatial", "evaluate_spatial"),
+    "evaluate_spatial_seeds": ("train_spatial", "evaluate_spatial"),
 }
 WEIGHTS = {"train": "best.ckpt", "train_spatial": "best_spatial.ckpt"}
 

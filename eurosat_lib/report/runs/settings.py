@@ -20,6 +20,7 @@ SPEAKERS = {
     "refined_grid": "refined_grid_search",
     "finalists": "compare_finalists",
     "train.seeds": "evaluate_seeds",
+    "spatial": "evaluate_spatial_seeds",
     "evaluate": "evaluate",
 }
 CHOSEN = "chosen_lr"  # stands among the settings where the grid was built on it

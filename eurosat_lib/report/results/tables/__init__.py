@@ -11,6 +11,7 @@ from eurosat_lib.report.results.tables.checks import (
 from eurosat_lib.report.results.tables.comparisons import (
     finalists_on_test,
     seeds,
+    spatial_seeds,
     split_classes,
     split_scores,
 )
@@ -53,7 +54,7 @@ TABLES = {
     make.__name__: make
     for make in (
         *(metrics, per_class, confusions, look_alikes, calibration, robustness),
-        *(finalists_on_test, seeds, split_scores, split_classes),
+        *(finalists_on_test, seeds, split_scores, split_classes, spatial_seeds),
         *(lr_rules, grid, refined, effects, comparison),
         *(finalists, configuration, history),
         *(recipe_scores, recipe_settings, recipe_steps),

@@ -14,7 +14,7 @@ from eurosat_lib.report.results.english import (
     table,
 )
 from eurosat_lib.report.results.reading import Results
-from eurosat_lib.spatial import Side, SplitComparison
+from eurosat_lib.spatial import Side, SpatialSeeds, SplitComparison
 
 
 def finalists_on_test(r: Results) -> str:
@@ -41,7 +41,16 @@ def finalists_on_test(r: Results) -> str:
 
 def seeds(r: Results) -> str:
     """List the test scores of each seed, then mean and standard deviation over several."""
-    found = r.need(Seeds)
+    return _seeds(r.need(Seeds))
+
+
+def spatial_seeds(r: Results) -> str:
+    """List the same for the spatial split; empty with less than two seeds on it."""
+    found = r.get(SpatialSeeds)
+    return _seeds(found) if found and found.several else ""
+
+
+def _seeds(found: Seeds) -> str:
     rows = [
         (
             str(run.seed),
