@@ -20,7 +20,12 @@ from eurosat_lib.evaluation import Predictions
 from eurosat_lib.grid import RefinedGrid
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.recipe import SymmetricAverage, fit_recipe, recipe_config
-from eurosat_lib.recipe.augment import Mixer, SymmetricAugmentation, symmetric_views
+from eurosat_lib.recipe.augment import (
+    Mixer,
+    RecipeAugmentation,
+    rotate_and_zoom,
+    symmetric_views,
+)
 from eurosat_lib.recipe.fit import WEIGHTS
 from eurosat_lib.recipe.optimizers import Optimizers, rate_factor
 from eurosat_lib.recipe.task import side_at
@@ -32,6 +37,8 @@ PLAIN = Augmenting(
     symmetries=True,
     flip_probability=0.0,
     crop_padding=0,
+    rotation=0.0,
+    zoom=1.0,
     brightness=0.0,
     contrast=0.0,
     saturation=0.0,
@@ -139,7 +146,7 @@ def test_the_draws_are_the_eight_symmetries_of_the_square_in_equal_shares():
     rotations = [torch.rot90(image, turns, (2, 3)) for turns in range(4)]
     group = [*rotations, *(turned.flip(3) for turned in rotations)]
     count = 4000
-    augment = SymmetricAugmentation(PLAIN)
+    augment = RecipeAugmentation(PLAIN)
     draws = augment.draw(count, torch.Generator().manual_seed(0))
     seen = augment(image.expand(count, -1, -1, -1), draws)
     assert seen.dtype == torch.uint8
@@ -154,12 +161,39 @@ def test_the_draws_are_the_eight_symmetries_of_the_square_in_equal_shares():
 def test_without_symmetries_the_augmentation_is_the_protocols(tiny):
     from eurosat_lib.transforms import get_augmentation_transforms
 
-    settings = Augmenting(symmetries=False, **tiny.augment.model_dump())
+    settings = Augmenting(symmetries=False, rotation=0.0, zoom=1.0, **tiny.augment.model_dump())
     images = torch.randint(0, 256, (6, 3, 16, 16), dtype=torch.uint8)
-    ours, theirs = SymmetricAugmentation(settings), get_augmentation_transforms(tiny)
+    ours, theirs = RecipeAugmentation(settings), get_augmentation_transforms(tiny)
     first = ours(images, ours.draw(6, torch.Generator().manual_seed(3)))
     second = theirs(images, theirs.draw(6, torch.Generator().manual_seed(3)))
     torch.testing.assert_close(first, second)
+
+
+def test_rotations_are_counter_clockwise_and_zooms_enlarge_the_middle():
+    images = torch.rand(4, 3, 16, 16)
+    quarters = torch.arange(4) * torch.pi / 2
+    turned = rotate_and_zoom(images, quarters, torch.ones(4))
+    for turns, (before, after) in enumerate(zip(images, turned, strict=True)):
+        torch.testing.assert_close(after, before.rot90(turns, (1, 2)), atol=1e-4, rtol=0)
+    ramp = (torch.arange(16) - 7.5).expand(2, 1, 16, 16)
+    zoomed = rotate_and_zoom(ramp, torch.zeros(2), torch.tensor([2.0, 0.8]))[:, 0, 8]
+    torch.testing.assert_close(zoomed[0], ramp[0, 0, 8] / 2)
+    torch.testing.assert_close(zoomed[1, 2:14], ramp[0, 0, 8, 2:14] / 0.8)
+    assert zoomed[1].abs().max() <= 7.5  # mirrored beyond the edge: no value from outside
+
+
+def test_rotations_and_zooms_are_drawn_to_both_sides_within_their_range():
+    augment = RecipeAugmentation(PLAIN.model_copy(update={"rotation": 30.0, "zoom": 1.5}))
+    draws = augment.draw(4000, torch.Generator().manual_seed(0))
+    angles, zooms = draws.turn.rad2deg()[:, 0], draws.turn[:, 1]
+    assert -30 <= angles.min() < -29 and 29 < angles.max() <= 30
+    assert 1 / 1.5 <= zooms.min() < 0.68 and 1.48 < zooms.max() <= 1.5
+    assert float((zooms < 1).float().mean()) == pytest.approx(0.5, abs=0.03)
+    images = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8)
+    seen = augment(images, draws[:8])
+    assert seen.dtype == torch.float32 and seen.min() >= 0 and seen.max() <= 1
+    still = RecipeAugmentation(PLAIN).draw(8, torch.Generator())
+    torch.testing.assert_close(still.turn, torch.tensor([[0.0, 1.0]]).expand(8, 2))
 
 
 def test_mixed_batches_have_soft_labels_in_the_share_of_the_pixels():

@@ -62,6 +62,8 @@ class Augmenting(Section):
     symmetries: bool  # the 8 rotations and reflections of the square, instead of the flip
     flip_probability: Fraction
     crop_padding: Annotated[int, Field(ge=0, le=32)]  # pixels of the full image
+    rotation: Annotated[float, Field(ge=0, le=180)]  # degrees to either side
+    zoom: Annotated[float, Field(ge=1, le=4)]  # largest factor, in or out; drawn on a log scale
     brightness: Fraction
     contrast: Fraction
     saturation: Fraction

@@ -1,7 +1,8 @@
-"""Augmentation of a recipe: the symmetries of the square, and batches mixed with themselves."""
+"""Augmentation of a recipe: symmetries, rotations, zooms; and batches mixed with themselves."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
+from torchvision.transforms.v2.functional import to_dtype
 
 from eurosat_lib.config.recipes import Augmenting, Mixing
 from eurosat_lib.transforms import Draws, crop_and_flip, jitter_color
@@ -17,33 +19,35 @@ SYMMETRIES = 8  # of the square: 4 rotations, each reflected or not
 
 
 @dataclass(frozen=True)
-class SymmetricDraws:
+class RecipeDraws:
     """One random transformation per image; row i belongs to image i.
 
     Attributes:
         base: crop, horizontal flip and colour.
         symmetry: bool (N, 2), flip upside down, then transpose.
+        turn: float32 (N, 2), rotation in radians, and zoom: above 1 the middle is enlarged.
     """
 
     base: Draws
     symmetry: Tensor
+    turn: Tensor
 
-    def __getitem__(self, rows: slice) -> SymmetricDraws:
+    def __getitem__(self, rows: slice) -> RecipeDraws:
         """Return the draws of some images."""
-        return SymmetricDraws(self.base[rows], self.symmetry[rows])
+        return RecipeDraws(self.base[rows], self.symmetry[rows], self.turn[rows])
 
-    def to(self, device: torch.device) -> SymmetricDraws:
+    def to(self, device: torch.device) -> RecipeDraws:
         """Return the draws on another device."""
-        return SymmetricDraws(self.base.to(device), self.symmetry.to(device))
+        return RecipeDraws(*(value.to(device) for value in vars(self).values()))
 
 
 @dataclass(frozen=True)
-class SymmetricAugmentation:
-    """RandomCrop with edge padding, a flip or one of the 8 symmetries, then ColorJitter."""
+class RecipeAugmentation:
+    """RandomCrop with edge padding, symmetries or a flip, rotation and zoom, ColorJitter."""
 
     settings: Augmenting
 
-    def draw(self, count: int, generator: torch.Generator) -> SymmetricDraws:
+    def draw(self, count: int, generator: torch.Generator) -> RecipeDraws:
         """Draw one transformation for each of ``count`` images, on the generator's device."""
         own = self.settings
         shift = torch.randint(0, 2 * own.crop_padding + 1, (count, 2), generator=generator)
@@ -54,9 +58,12 @@ class SymmetricAugmentation:
         factors = 1 + half_width * (2 * torch.rand(count, 3, generator=generator) - 1)
         order = torch.rand(count, 3, generator=generator).argsort(dim=1)
         symmetry = (torch.rand(count, 2, generator=generator) < 0.5) & own.symmetries
-        return SymmetricDraws(Draws(shift - own.crop_padding, flip, factors, order), symmetry)
+        widths = torch.tensor([math.radians(own.rotation), math.log(own.zoom)])
+        angle, zoom = (widths * (2 * torch.rand(count, 2, generator=generator) - 1)).unbind(1)
+        base = Draws(shift - own.crop_padding, flip, factors, order)
+        return RecipeDraws(base, symmetry, torch.stack([angle, zoom.exp()], dim=1))
 
-    def __call__(self, images: Tensor, draws: SymmetricDraws) -> Tensor:
+    def __call__(self, images: Tensor, draws: RecipeDraws) -> Tensor:
         """Apply one transformation per image.
 
         Args:
@@ -64,18 +71,20 @@ class SymmetricAugmentation:
             draws: of B images, on the same device.
 
         Returns:
-            uint8 or, with changes of colour, float32 in [0, 1]; (B, 3, S, S).
+            uint8 or, with rotations, zooms or changes of colour, float32 in [0, 1]; (B, 3, S, S).
         """
         own, base = self.settings, draws.base
         images = crop_and_flip(images, base.shift, base.flip)
         if own.symmetries:
-            images = turn(images, *draws.symmetry.unbind(1))
+            images = reflect(images, *draws.symmetry.unbind(1))
+        if own.rotation or own.zoom > 1:
+            images = rotate_and_zoom(to_dtype(images, scale=True), *draws.turn.unbind(1))
         if own.brightness or own.contrast or own.saturation:
-            images = jitter_color(images.float().div_(255), base.factors, base.order)
+            images = jitter_color(to_dtype(images, scale=True), base.factors, base.order)
         return images
 
 
-def turn(images: Tensor, upside_down: Tensor, transposed: Tensor) -> Tensor:
+def reflect(images: Tensor, upside_down: Tensor, transposed: Tensor) -> Tensor:
     """Flip some images upside down, then transpose some.
 
     With a horizontal flip before, these make all 8 symmetries of the square, each once.
@@ -87,6 +96,24 @@ def turn(images: Tensor, upside_down: Tensor, transposed: Tensor) -> Tensor:
     """
     images = torch.where(upside_down[:, None, None, None], images.flip(2), images)
     return torch.where(transposed[:, None, None, None], images.transpose(2, 3), images)
+
+
+def rotate_and_zoom(images: Tensor, angles: Tensor, zooms: Tensor) -> Tensor:
+    """Rotate each image about its middle and enlarge it; what comes in from outside is mirrored.
+
+    Args:
+        images: float32 (B, C, S, S).
+        angles: float32 (B,), radians, counter-clockwise.
+        zooms: float32 (B,), positive; 1 changes nothing.
+
+    Returns:
+        float32 (B, C, S, S), bilinear.
+    """
+    cosine, sine = angles.cos() / zooms, angles.sin() / zooms
+    zero = torch.zeros_like(sine)
+    rows = [torch.stack([cosine, -sine, zero], 1), torch.stack([sine, cosine, zero], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
 def symmetric_views(images: Tensor) -> list[Tensor]:

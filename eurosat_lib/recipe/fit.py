@@ -16,7 +16,7 @@ from eurosat_lib.data import EuroSAT
 from eurosat_lib.data.loaders import BatchLoader, make_loader
 from eurosat_lib.model import build_model, count_parameters
 from eurosat_lib.progress import announce
-from eurosat_lib.recipe.augment import Mixer, SymmetricAugmentation
+from eurosat_lib.recipe.augment import Mixer, RecipeAugmentation
 from eurosat_lib.recipe.records import RecipeEpoch, RecipeFit
 from eurosat_lib.recipe.step import RecipeStep
 from eurosat_lib.recipe.task import side_at
@@ -73,7 +73,7 @@ class _Trainer:
         self.config, self.dataset, self.settings, self.folder = config, dataset, settings, folder
         self.runtime = Runtime.of(config)
         loader = make_loader(config, dataset.train, config.data.train_limit, augment=True)
-        self.train = replace(loader, augment=SymmetricAugmentation(settings.augment))
+        self.train = replace(loader, augment=RecipeAugmentation(settings.augment))
         self.validation = make_loader(config, dataset.validation, config.data.validation_limit)
         self.mixer = Mixer(settings.mixing, len(dataset.classes))
         self.start()
