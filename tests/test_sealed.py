@@ -93,8 +93,9 @@ def test_another_configuration_is_refused_before_anything_is_computed(clone, no_
 
 def test_a_stage_alone_does_not_replace_a_result_either(clone):
     before = contents(clone)
-    with pytest.raises(UserError, match=r"would be replaced.*train"):
+    with pytest.raises(UserError, match=r"would be replaced.*train") as refused:
         stages.train(override(clone, {"train.lr": 5e-3}))
+    assert "les réglages ou les images sont autres" in refused.value.french
     assert contents(clone)["train.json"] == before["train.json"]
 
 
@@ -137,8 +138,9 @@ def test_other_images_another_checkpoint_or_form_are_refused(clone, monkeypatch)
 
 
 def test_another_profile_is_named(clone):
-    with pytest.raises(UserError, match=r"run of the profile full, not quick.*PROFILE=full"):
+    with pytest.raises(UserError, match=r"profile full, not quick.*PROFILE=full") as refused:
         protect(override(clone, {"profile": "quick"}), stages.STAGES, USUAL)
+    assert "son profil est full, non quick" in refused.value.french
 
 
 def test_a_run_that_git_does_not_hold_is_free(clone):

@@ -8,7 +8,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
 from eurosat_lib.record import Record
 from eurosat_lib.stages.cache import NotKept, only_kept
-from eurosat_lib.stages.sealed import FREE, OLDER, differs, explain
+from eurosat_lib.stages.sealed import FREE, OLDER, differs, refusal
 
 
 def protect(
@@ -36,7 +36,7 @@ def protect(
     known = [n for n in names if n not in FREE and (folder / f"{n}.json").is_file()]
     changed = [name for name in known if _changes(config, stages[name])]
     if changed:
-        raise UserError(explain(config, changed))
+        raise refusal(config, changed)
     return [name for name in known if name in OLDER]
 
 

@@ -83,23 +83,28 @@ def keep_sealed(config: Config, result: Record) -> None:
         UserError: this result is another one.
     """
     if differs(config, result):
-        raise UserError(explain(config, [result.stage]))
+        raise refusal(config, [result.stage])
 
 
-def explain(config: Config, stages: list[str]) -> str:
-    """Say which results would be replaced, and what to do."""
-    name = config.paths.name
+def refusal(config: Config, stages: list[str]) -> UserError:
+    """Return the error that says which results would be replaced, and what to do."""
+    name, card = config.paths.name, config.paths.card.relative_to(config.paths.root)
     tree = read_json(config.paths.artifacts / "results" / "train.json") or {}
     profile = tree.get("scope", {}).get("profile", "")
     shown = ", ".join(stages[:4]) + (f" and {len(stages) - 4} more" if len(stages) > 4 else "")
     if profile == config.profile:
         why = f"its configuration, data or form are not those of its results: {shown}"
+        french = "les réglages ou les images sont autres"
     else:
         why = f"it is a run of the profile {profile}, not {config.profile}: {shown}"
-    return (
+        french = f"son profil est {profile}, non {config.profile}"
+    return UserError(
         f"{name}: the results of this run are in git and would be replaced; {why}. Another NAME "
         f"keeps them; PROFILE={profile} without other parameters takes them. To give the run up, "
-        f"delete {config.paths.card.relative_to(config.paths.root)}"
+        f"delete {card}",
+        f"Les résultats du run {name} sont dans git et seraient remplacés (ici, {french}). "
+        f'Donner un autre nom (paramètre name) les garde\u00a0; profile = "{profile}" sans autre '
+        f"paramètre les reprend\u00a0; pour renoncer à ce run, supprimer {card}.",
     )
 
 
