@@ -14,7 +14,7 @@ NAME ?=#              results below reports/NAME, artifacts/NAME and runs/NAME
 PARAMS ?=#            papermill's options, for instance "-p max_epochs 15 -y 'lr_seeds: [0, 1]'"
 STAGES ?=#            of make reproduce: these alone, for instance "check_initial_loss evaluate"
 SWEEP ?=#             a YAML list of parameter sets for make sweep, see configs/sweeps
-RECIPE ?=#            a file of configs/recipes for make train and make ablation: best
+RECIPE ?=#            a file of configs/recipes for make train, validate and ablation: best
 A ?=#                 first run of make compare; empty: the run without a name
 B ?=#                 second run of make compare
 PYTHON ?= python3#    makes .venv; 3.11 or newer
@@ -43,7 +43,7 @@ REQUEST := --profile "$$PROFILE" --data "$$DATA" --name "$$NAME" --params="$$PAR
 BUILD := $(REPORT) build $(REQUEST)
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
 
-.PHONY: help setup ready report sweep compare reproduce results index train ablation test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
+.PHONY: help setup ready report sweep compare reproduce results index train validate ablation test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -85,6 +85,10 @@ compute: ready # compute all stages, without notebooks
 
 train: ready # train and test the recipe RECIPE, or without one the final configuration
 	@"$$PY" -m eurosat_lib $(if $(RECIPE),train_recipe --recipe "$$RECIPE",train) \
+		--profile "$$PROFILE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} $$ARGS
+
+validate: ready # train the recipe RECIPE and judge it on validation alone: to try recipes
+	@"$$PY" -m eurosat_lib validate_recipe --recipe "$$RECIPE" \
 		--profile "$$PROFILE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} $$ARGS
 
 ablation: ready # train the protocol and each further step of the recipe RECIPE, shortly

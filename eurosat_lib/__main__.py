@@ -36,6 +36,7 @@ FLAGS: dict[str, dict[str, str]] = {
     },
     "ablate_recipe": {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"},
     "train_recipe": {"recipe": "recipe.name"},
+    "validate_recipe": {"recipe": "recipe.name"},
     "evaluate": {"checkpoint": "evaluate.checkpoint"},
 }
 TEXTS = {"checkpoint", "recipe"}
@@ -63,6 +64,7 @@ STAGE_NAMES = (
     "compare_finalists",
     "train",
     "compare_curves",
+    "validate_recipe",
     "ablate_recipe",
     "train_recipe",
     "evaluate",
@@ -77,7 +79,7 @@ STAGE_NAMES = (
     "evaluate_spatial_seeds",
 )
 PARTS = ("train_spatial", "evaluate_spatial")  # compare_splits runs them where there are lists
-RECIPES = ("ablate_recipe", "train_recipe")  # on demand
+RECIPES = ("validate_recipe", "ablate_recipe", "train_recipe")  # on demand
 
 
 class Parser(argparse.ArgumentParser):

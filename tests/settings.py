@@ -31,6 +31,8 @@ TINY = {
     "train.max_epochs": 2,
     "train.seeds": [],
     "spatial.seeds": [],
+    "recipe.seeds": [],
+    "recipe.spatial": False,
     "evaluate.robustness_images": 30,
     "compute.device": "cpu",
     "compute.precision": "fp32",

@@ -54,8 +54,7 @@ def test_every_stage_of_a_notebook_is_known():
         text = (ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
         called = set(re.findall(r"\bstages\.(\w+)", text)) & set(stages.STAGES)
         assert called <= earlier, name
-    on_demand = {"train_recipe", "ablate_recipe"}  # by make train, never by a notebook
-    assert earlier == set(stages.STAGES) - on_demand
+    assert earlier == set(stages.STAGES) - set(stages.ON_DEMAND)  # never by a notebook
 
 
 def test_another_run_finds_what_is_kept_step_by_step(on_blobs, slow_machine):

@@ -16,10 +16,18 @@ from eurosat_lib import plots, stages, tables
 from eurosat_lib.config import load_config, override
 from eurosat_lib.config.recipes import Augmenting, Mixing, Optimizer, Schedule, load_recipe
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import Predictions
+from eurosat_lib.evaluation import Predictions, newcombe
+from eurosat_lib.evaluation.intervals import mean_interval
 from eurosat_lib.grid import RefinedGrid
 from eurosat_lib.model import DilatedCNN
-from eurosat_lib.recipe import SymmetricAverage, fit_recipe, recipe_config
+from eurosat_lib.recipe import (
+    Ablation,
+    AblationRow,
+    SymmetricAverage,
+    beside_protocol,
+    fit_recipe,
+    recipe_config,
+)
 from eurosat_lib.recipe.augment import (
     Mixer,
     RecipeAugmentation,
@@ -28,9 +36,10 @@ from eurosat_lib.recipe.augment import (
 )
 from eurosat_lib.recipe.fit import WEIGHTS
 from eurosat_lib.recipe.optimizers import Optimizers, rate_factor
-from eurosat_lib.recipe.task import side_at
+from eurosat_lib.recipe.records import RecipeEpoch, RecipeFit
+from eurosat_lib.recipe.task import scaled, side_at
 from eurosat_lib.report.answers import context_of, render
-from eurosat_lib.stages.recipes import ablation_rows
+from eurosat_lib.stages.ablation import ablation_rows
 from eurosat_lib.training.checkpoint import load_checkpoint
 
 PLAIN = Augmenting(
@@ -43,6 +52,7 @@ PLAIN = Augmenting(
     contrast=0.0,
     saturation=0.0,
 )
+START = "départ : protocole"
 SHORT = {
     "title": "recette courte",
     "steps": [
@@ -56,7 +66,8 @@ SHORT = {
         },
         {"name": "mélanges et lissage", "set": {"mixing.cutmix": 0.3, "label_smoothing": 0.1}},
         {"name": "moyenne des poids", "set": {"average": 0.8, "statistics": "data"}},
-        {"name": "4 époques", "set": {"epochs": 4, "sides": [[0.0, 0.5], [0.5, 1.0]]}},
+        {"name": "de 16 à 32 pixels", "set": {"sides": [[0.0, 0.5], [0.5, 1.0]]}},
+        {"name": "4 époques", "set": {"epochs": 4}},
         {"name": "8 vues", "set": {"views": 8, "validate_every": 2}},
     ],
 }
@@ -133,7 +144,7 @@ def test_an_unknown_recipe_names_the_known_ones(tiny):
 def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(tiny):
     recipe = load_recipe(written(tiny), "short")
     rows = ablation_rows(recipe, 3)
-    assert [name for name, _ in rows] == ["protocole", *[s["name"] for s in SHORT["steps"][:5]]]
+    assert [name for name, _ in rows] == [START, *[s["name"] for s in SHORT["steps"][:5]]]
     assert {settings.epochs for _, settings in rows} == {3}
     assert {settings.views for _, settings in rows} == {1}
 
@@ -288,6 +299,17 @@ def test_muon_turns_the_kernels_with_steps_of_one_length():
     assert float(singular.min()) > 0.5 and float(singular.max()) < 1.5  # Newton-Schulz: about 1
 
 
+def test_muon_refuses_kernels_it_could_not_reach():
+    with pytest.raises(ValueError, match="channels last"):
+        Optimizers(DilatedCNN((4, 6, 8)), optimizer("muon"))
+
+
+def test_the_crop_moves_by_the_same_share_of_a_smaller_image(tiny):
+    settings = load_recipe(tiny, "protocol").settings
+    sizes = {size: override(tiny, {"data.image_size": size}) for size in (64, 32)}
+    assert [scaled(settings, sizes[size]).crop_padding for size in (64, 32)] == [4, 2]
+
+
 def test_sides_grow_as_the_recipe_says(tiny):
     settings = load_recipe(tiny, "protocol").after(
         0, {"epochs": 10, "sides": [[0.0, 0.5], [0.4, 0.75], [0.7, 1.0]]}
@@ -386,11 +408,98 @@ def test_ablation_is_judged_on_validation_and_said_in_a_table(short):
     assert facts["rows"][3]["gain"] == pytest.approx(means[3] - means[2])
     assert not (config.paths.artifacts / "test_openings.csv").exists()
     table = tables.recipe_steps(found)
-    assert list(table["Étape"])[:2] == ["protocole", "+ 8 symétries"] and "Écart-type" in table
+    assert list(table["Étape"])[:2] == [START, "+ 8 symétries"]
+    assert "Écart-type" in table and len(table) == len(facts["rows"])
     one = found.model_copy(
         update={"rows": tuple(r.model_copy(update={"fits": r.fits[:1]}) for r in found.rows)}
     )
     assert "Écart-type" not in tables.recipe_steps(one)
+
+
+def row(name, *scores, diverged=""):
+    epoch = RecipeEpoch(
+        **dict.fromkeys(("lr", "train_loss", "train_accuracy", "grad_norm", "seconds"), 1.0),
+        **dict.fromkeys(("epoch", "side", "steps", "images"), 1),
+        val_loss=1.0,
+        val_accuracy=0.5,
+    )
+    common = {"parameters": 9, "train_images": 100, "validation_images": 400}
+    fits = tuple(
+        RecipeFit(
+            seed=seed,
+            epochs=(epoch.model_copy(update={"val_accuracy": score}),),
+            diverged=diverged,
+            **common,
+        )
+        for seed, score in enumerate(scores)
+    )
+    return AblationRow(name=name, fits=fits)
+
+
+def ablation(*rows):
+    words = {"name": "short", "title": "courte", "level": 0.95, "epochs": 1, "train_images": 100}
+    return Ablation(**words, rows=rows)
+
+
+def test_a_gain_has_the_interval_of_its_images_or_from_three_seeds_on_of_its_seeds():
+    one = ablation(row("a", 0.50), row("b", 0.60))
+    assert one.gains[0] is None
+    assert one.gains[1] == pytest.approx((0.1, *newcombe(240, 400, 200, 400, 0.95)))
+    assert "non celui d’un autre entraînement" in tables.recipe_steps(one).attrs["note"]
+    three = ablation(row("a", 0.50, 0.52, 0.51), row("b", 0.60, 0.63, 0.60))
+    differences = np.array([0.10, 0.11, 0.09])
+    assert three.gains[1] == pytest.approx((0.1, *mean_interval(differences, 0.95)))
+    assert "autre entraînement" not in tables.recipe_steps(three).attrs["note"]
+
+
+def test_a_diverged_training_has_no_score_and_no_gain():
+    found = ablation(row("a", 0.5), row("b", 0.1, diverged="epoch 1"), row("c", 0.6))
+    assert found.gains == [None, None, None]
+    table = tables.recipe_steps(found)
+    assert table["Validation"].tolist()[1] == "divergé" and set(table["Gain"]) == {"—"}
+
+
+def test_a_recipe_is_tried_on_validation_with_the_test_closed(short):
+    found = stages.validate_recipe(short)
+    assert not (short.paths.artifacts / "test_openings.csv").exists()
+    facts = found.facts()
+    assert facts["n"] == 40 and facts["low"] <= facts["val_accuracy"]["mean"] <= facts["high"]
+    tested = stages.train_recipe(short)
+    assert tested.first.fit == found.fits[0]  # taken over
+    with open(short.paths.artifacts / "test_openings.csv", encoding="utf-8", newline="") as file:
+        labels = [line["configuration"] for line in csv.DictReader(file)]
+    assert labels == ["short, 1 view", "short, 8 views"]
+
+
+def test_the_steps_of_another_recipe_are_left_out(short):
+    stages.train_recipe(short)
+    other = written(short, SHORT | {"steps": SHORT["steps"][:1]}, "other")
+    own = {"recipe.name": "other", "recipe.ablation_epochs": 1}
+    stages.ablate_recipe(override(other, own))
+    found, steps = stages.found_recipe(short)
+    assert found.name == "short" and steps is None
+
+
+def test_the_last_rows_are_the_whole_recipe(short):
+    found = stages.train_recipe(short)
+    table = tables.recipe_steps(ablation(row("a", 0.5), row("b", 0.6)), found)
+    assert table["Étape"].tolist()[2:] == [
+        "recette entière, 4 époques sur 96 images",
+        "+ moyenne des 8 vues",
+    ]
+    run = found.first
+    assert run.val_accuracy == run.averaged.correct_validation / run.averaged.n_validation
+
+
+def test_a_recipe_beside_the_protocol(short):
+    found, training = stages.train_recipe(short), make_training([0.2, 0.25, 0.3, 0.35])
+    beside = beside_protocol(found, training)
+    best = training.fit.best.val_accuracy
+    assert beside["gain"] == pytest.approx(found.first.val_accuracy - best, abs=1e-3)
+    assert beside["low"] < beside["gain"] < beside["high"]
+    settings = found.settings | {"blocks_per_stage": 99}
+    other = beside_protocol(found.model_copy(update={"settings": settings}), training)
+    assert not other["same_network"]
 
 
 def test_the_report_says_what_the_recipe_gave_or_nothing(short):
@@ -401,7 +510,9 @@ def test_the_report_says_what_the_recipe_gave_or_nothing(short):
     answers = ROOT / "reports" / "answers"
 
     def say(name, *more):
-        return render(name, context_of((refined, training, grid, *more), {}), answers)
+        beside = beside_protocol(more[0] if more else None, training)
+        facts = context_of((refined, training, grid, *more), {"beside": beside})
+        return render(name, facts, answers)
 
     assert "Au-delà" not in say("M8") and "recette" not in say("S8")
     found = stages.train_recipe(override(short, {"recipe.seeds": [1, 2], "recipe.spatial": True}))
@@ -415,8 +526,10 @@ def test_the_report_says_what_the_recipe_gave_or_nothing(short):
     assert list(table["Découpage"]) == [
         "standard, graine 1",
         "standard, graine 2",
+        "moyenne ± écart-type (n = 2)",
         "spatial, graine 1",
     ]
+    assert table.iloc[2, 4] == "—"  # two seeds have no interval
     figure = plots.recipe_curves(found, training)
     assert "protocole" in figure.get_label()
     assert {line.get_label() for line in figure.axes[0].get_lines()} >= {

@@ -119,7 +119,8 @@ def test_the_page_says_what_the_files_say(done, results):
 
 def test_a_recipe_stands_beside_the_protocol(done, results):
     text = results_page(results)
-    assert "The same kind of network by the recipe `protocol`, seed 1: **" in text
+    assert "Trained by the recipe `protocol` instead (" in text and "mean of 2 seeds" in text
+    assert "recipe `protocol`" not in make.pages(results, "")[done.paths.card]
     assert "| **mean ± sd (n = 2)** |" in text and "| spatial, seed 1 |" in text
     assert '| `optimizer.kind` | `"adam"` |' in text
     for stage in stages.ON_DEMAND:
@@ -139,12 +140,19 @@ def test_the_page_follows_the_files(done, results):
 
 def test_a_shared_machine_is_named(done, results):
     def slow(tree):
-        tree["result"]["fit"]["epochs"][0]["seconds"] = 10.0
-        tree["result"]["fit"]["epochs"][1]["seconds"] = 20.0
+        epochs = tree["result"]["fit"]["epochs"]
+        epochs.append(epochs[1] | {"epoch": 3, "seconds": 10.0})
+        epochs[0]["seconds"], epochs[1]["seconds"] = 90.0, 20.0  # the first is a warm-up
 
     change(result(done, "train"), slow)
     text = results_page(read_results(done, "done"))
-    assert "10.0 to 20.0 s each, a factor of 2.00: the machine was shared" in text
+    assert "10.0 to 20.0 s each, a factor of 2.00: the machine may have had" in text
+
+
+def test_what_differs_from_the_protocol_is_listed(done, results):
+    text = results_page(results)
+    assert "| `train.max_epochs` | `2` | `20` |" in text and "to the letter:" in text
+    assert "`recipe." not in text.split("## Elsewhere")[0]
 
 
 def test_results_without_a_table_are_listed(done):

@@ -19,7 +19,7 @@ from eurosat_lib.progress import announce
 from eurosat_lib.recipe.augment import Mixer, RecipeAugmentation
 from eurosat_lib.recipe.records import RecipeEpoch, RecipeFit
 from eurosat_lib.recipe.step import RecipeStep
-from eurosat_lib.recipe.task import side_at
+from eurosat_lib.recipe.task import scaled, side_at
 from eurosat_lib.runtime import Runtime, epoch_generator, set_seed
 from eurosat_lib.tracking import LiveRun
 from eurosat_lib.training.checkpoint import describe_task, save_checkpoint
@@ -73,7 +73,7 @@ class _Trainer:
         self.config, self.dataset, self.settings, self.folder = config, dataset, settings, folder
         self.runtime = Runtime.of(config)
         loader = make_loader(config, dataset.train, config.data.train_limit, augment=True)
-        self.train = replace(loader, augment=RecipeAugmentation(settings.augment))
+        self.train = replace(loader, augment=RecipeAugmentation(scaled(settings, config)))
         self.validation = make_loader(config, dataset.validation, config.data.validation_limit)
         self.mixer = Mixer(settings.mixing, len(dataset.classes))
         self.start()

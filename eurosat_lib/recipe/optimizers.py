@@ -41,7 +41,11 @@ class Optimizers:
     """One or two optimisers that share the parameters of a network, handled as one."""
 
     def __init__(self, model: nn.Module, settings: Optimizer) -> None:
-        """Sort the parameters: kernels for Muon, the decayed and the others for the rest."""
+        """Sort the parameters: kernels for Muon, the decayed and the others for the rest.
+
+        Raises:
+            ValueError: the kernels that Muon is to update are not in channels-last memory.
+        """
         self.settings = settings
         self.kernels = _kernels(model) if settings.kind == "muon" else []
         taken = {id(kernel) for kernel in self.kernels}
@@ -49,6 +53,9 @@ class Optimizers:
         self.all = [_elementwise(rest, settings)]
         if self.kernels:
             self.matrices = [nn.Parameter(_matrix(kernel.data)) for kernel in self.kernels]
+            pairs = zip(self.kernels, self.matrices, strict=True)
+            if any(kernel.data_ptr() != matrix.data_ptr() for kernel, matrix in pairs):
+                raise ValueError("Muon's kernels must lie channels last: it updates views of them")
             self.all.append(_muon(self.matrices, settings))
 
     def step(self, factor: float) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from itertools import pairwise
 from typing import ClassVar
 
-from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.evaluation import Evaluation, newcombe, wilson
 from eurosat_lib.evaluation.repeats import summarise_seeds
 from eurosat_lib.record import Record
+from eurosat_lib.training.final import Training
 
 
 class RecipeEpoch(Record):
@@ -49,6 +49,11 @@ class RecipeFit(Record):
         return last or 0.0
 
     @property
+    def correct(self) -> int:
+        """Validation images that the last weights get right."""
+        return round(self.val_accuracy * self.validation_images)
+
+    @property
     def curve(self) -> list[tuple[float, float]]:
         """Seconds of training so far, and validation accuracy, where it was measured."""
         points, clock = [], 0.0
@@ -70,6 +75,11 @@ class RecipeRun(Record):
     def scored(self) -> Evaluation:
         """Return the scores that count: those of the recipe as it is written."""
         return self.averaged or self.plain
+
+    @property
+    def val_accuracy(self) -> float:
+        """Validation accuracy of these scores, in [0, 1]: as many looks as on the test."""
+        return self.scored.correct_validation / self.scored.n_validation
 
 
 class Recipes(Record):
@@ -110,7 +120,7 @@ class Recipes(Record):
             "seconds": statistics.fmean(run.fit.seconds for run in self.runs),
             "accuracy": self.summary([one.accuracy for one in scored]),
             "plain": self.summary([run.plain.accuracy for run in self.runs]),
-            "val_accuracy": self.summary([run.fit.val_accuracy for run in self.runs]),
+            "val_accuracy": self.summary([run.val_accuracy for run in self.runs]),
             "views": 1 if first.averaged is None else 8,
             "n": first.scored.n,
             "correct": first.scored.correct,
@@ -130,40 +140,54 @@ class Recipes(Record):
         return facts
 
 
-class AblationRow(Record):
-    """The protocol and the first steps of a recipe, trained shortly from each seed."""
+class RecipeTrial(Record):
+    """A recipe trained from one or more seeds and judged on validation alone."""
 
-    name: str  # of the last step, in French
-    fits: tuple[RecipeFit, ...]
-
-    @property
-    def scores(self) -> list[float]:
-        """Validation accuracy of the last weights, per seed."""
-        return [fit.val_accuracy for fit in self.fits]
-
-
-class Ablation(Record):
-    """What each step of a recipe brings to a short training, on validation."""
-
-    stage: ClassVar[str] = "ablate_recipe"
+    stage: ClassVar[str] = "validate_recipe"
 
     name: str
-    title: str
-    epochs: int
-    train_images: int
-    rows: tuple[AblationRow, ...]
+    title: str  # in French
+    settings: dict
+    level: float  # of the intervals
+    fits: tuple[RecipeFit, ...]
 
     def facts(self) -> dict:
-        """Return the mean score of each row, and its gain over the row before."""
-        means = [statistics.fmean(row.scores) for row in self.rows]
-        gains = [None, *(after - before for before, after in pairwise(means))]
+        """Return the validation accuracy of the last weights, one look at each image."""
+        first = self.fits[0]
+        low, high = wilson(first.correct, first.validation_images, self.level)
         return {
             "name": self.name,
-            "epochs": self.epochs,
-            "train_images": self.train_images,
-            "seeds": [fit.seed for fit in self.rows[0].fits],
-            "rows": [
-                {"name": row.name, "mean": mean, "gain": gain, "scores": row.scores}
-                for row, mean, gain in zip(self.rows, means, gains, strict=True)
-            ],
+            "seeds": [fit.seed for fit in self.fits],
+            "epochs": len(first.epochs),
+            "seconds": statistics.fmean(fit.seconds for fit in self.fits),
+            "val_accuracy": summarise_seeds([fit.val_accuracy for fit in self.fits], self.level),
+            "n": first.validation_images,
+            "low": low,
+            "high": high,
+            "diverged": [fit.diverged for fit in self.fits if fit.diverged],
         }
+
+
+def beside_protocol(found: Recipes | None, training: Training) -> dict:
+    """Set a recipe beside the final training of the run: same network or not, gain on validation.
+
+    The recipe's first seed at its last epoch against the protocol's best one, which its own
+    validation has picked: in the protocol's favour. Newcombe's interval, as if the images of the
+    two were others: too wide. Empty without a recipe.
+    """
+    if found is None:
+        return {}
+    run, best = found.first, training.fit.best
+    scored, hyper = run.scored, training.fit.hyperparameters
+    n, m = scored.n_validation, training.fit.validation_images
+    correct = round(best.val_accuracy * m)
+    low, high = newcombe(scored.correct_validation, n, correct, m, found.level)
+    shape = (found.settings["blocks_per_stage"], found.settings["dilation_stage3"])
+    return {
+        "gain": scored.correct_validation / n - correct / m,
+        "low": low,
+        "high": high,
+        "same_network": shape == (hyper.blocks_per_stage, hyper.dilation_stage3),
+        "blocks_per_stage": shape[0],
+        "dilation_stage3": shape[1],
+    }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from eurosat_lib.config import Config, override
-from eurosat_lib.config.recipes import Settings
+from eurosat_lib.config.recipes import Augmenting, Settings
 from eurosat_lib.data import Split
 
+FULL_SIDE = 64  # pixels of a EuroSAT tile
 DIGITS = 4  # of mean and standard deviation
 SIDE_STEP = 4  # pixels: the network halves the side twice
 BLOCK = 2048  # images summed at a time
@@ -30,6 +31,13 @@ def recipe_config(config: Config, settings: Settings, train: Split) -> Config:
         mean, std = channel_statistics(train)
         values |= {"preprocess.mean": mean, "preprocess.std": std}
     return override(config, values)
+
+
+def scaled(settings: Settings, config: Config) -> Augmenting:
+    """Return the augmentation with the crop's padding in pixels of this run's images."""
+    own = settings.augment
+    padding = round(own.crop_padding * config.data.image_size / FULL_SIDE)
+    return own.model_copy(update={"crop_padding": padding})
 
 
 def channel_statistics(split: Split) -> tuple[list[float], list[float]]:

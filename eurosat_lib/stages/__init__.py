@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from eurosat_lib.config import Config
 from eurosat_lib.record import Record
+from eurosat_lib.stages.ablation import ablate_recipe
 from eurosat_lib.stages.choice import choose_lr, chosen_lr, forget_lr
 from eurosat_lib.stages.core import latest, provenance, scope
 from eurosat_lib.stages.errors import analyse_errors, explain_predictions, measure_robustness
@@ -30,7 +31,7 @@ from eurosat_lib.stages.preparation import (
     test_model,
     verify_pipeline,
 )
-from eurosat_lib.stages.recipes import ablate_recipe, found_recipe, train_recipe
+from eurosat_lib.stages.recipes import found_recipe, train_recipe, validate_recipe
 from eurosat_lib.stages.repeats import (
     compare_finalists_on_test,
     evaluate_seeds,
@@ -59,6 +60,7 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "compare_finalists": compare_finalists,
     "train": train,
     "compare_curves": compare_curves,
+    "validate_recipe": validate_recipe,
     "ablate_recipe": ablate_recipe,
     "train_recipe": train_recipe,
     "evaluate": evaluate,
@@ -73,7 +75,11 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "evaluate_spatial_seeds": evaluate_spatial_seeds,
 }
 
-ON_DEMAND = ("ablate_recipe", "train_recipe")  # no part of a run that names no recipe
+ON_DEMAND = (
+    "validate_recipe",
+    "ablate_recipe",
+    "train_recipe",
+)  # no part of a run that names no recipe
 
 __all__ = [
     "ON_DEMAND",

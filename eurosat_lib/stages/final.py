@@ -134,7 +134,11 @@ def train_if_missing(config: Config) -> Training | None:
 
 
 def score_checkpoint(
-    config: Config, path: Path, role: str = openings.FINAL, symmetries: bool = False
+    config: Config,
+    path: Path,
+    role: str = openings.FINAL,
+    symmetries: bool = False,
+    label: str = "",
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Score any checkpoint on the test split, and note the opening; nothing else is published.
 
@@ -143,6 +147,7 @@ def score_checkpoint(
         path: of the checkpoint.
         role: of the checkpoint, one of ``openings``.
         symmetries: average the logits over the 8 symmetries of each image.
+        label: what the log calls it; its hyperparameters if not given.
 
     Returns:
         The scores and their provenance.
@@ -166,7 +171,7 @@ def score_checkpoint(
     if may_compute():
         if role == openings.FINAL and config.evaluate.checkpoint:
             role = openings.GIVEN
-        openings.log_opening(config, result, origin["started"], role)
+        openings.log_opening(config, result, origin["started"], role, label)
     return result, origin
 
 

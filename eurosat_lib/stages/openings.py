@@ -14,7 +14,9 @@ FINAL, GIVEN, FINALIST, SEED, SPATIAL = "final", "given", "finalist", "seed", "s
 RECIPE = "recipe"
 
 
-def log_opening(config: Config, result: Evaluation, opened: str, role: str) -> None:
+def log_opening(
+    config: Config, result: Evaluation, opened: str, role: str, label: str = ""
+) -> None:
     """Note when the test split was opened for a checkpoint: one row each, in order.
 
     Args:
@@ -22,6 +24,7 @@ def log_opening(config: Config, result: Evaluation, opened: str, role: str) -> N
         result: scores of the checkpoint.
         opened: date and time, ISO 8601, UTC.
         role: one of the names above.
+        label: of the configuration; its hyperparameters if not given.
     """
     path, rows = config.paths.artifacts / "test_openings.csv", []
     if path.is_file():
@@ -31,7 +34,7 @@ def log_opening(config: Config, result: Evaluation, opened: str, role: str) -> N
         "opened": opened,
         "role": role,
         "checkpoint": result.checkpoint,
-        "configuration": result.hyperparameters.name,
+        "configuration": label or result.hyperparameters.name,
         "seed": str(result.seed),
         "epoch": str(result.epoch),
         "sha256": result.checkpoint_sha256,

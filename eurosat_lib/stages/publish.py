@@ -166,7 +166,8 @@ def _evaluation(config: Config, result: Evaluation) -> None:
     artifacts = config.paths.artifacts
     metrics = result.facts() | {"per_class": result.class_facts()}
     files.write_json(artifacts / "metrics.json", metrics)
-    folder = config.paths.stages / result.stored
+    folder, target = config.paths.stages / result.stored, artifacts / "predictions.csv"
+    if config.paths.sealed and target.is_file():
+        return  # another machine's logits may answer otherwise
     if is_there(config, folder / PREDICTIONS):
-        rows = list(Predictions.load(folder).rows(result.classes))
-        files.write_csv(artifacts / "predictions.csv", rows)
+        files.write_csv(target, list(Predictions.load(folder).rows(result.classes)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.data.spatial import on_spatial, spatial_absence
 from eurosat_lib.evaluation import Evaluation, FinalistScore, FinalistsOnTest, Seeds, discordant
-from eurosat_lib.progress import Bar, progress
+from eurosat_lib.progress import progress
 from eurosat_lib.spatial import SpatialSeeds
 from eurosat_lib.stages import cache, openings
 from eurosat_lib.stages.core import run_stage, standing
@@ -27,6 +28,7 @@ from eurosat_lib.stages.spatial import evaluate_spatial, spatial_plan
 from eurosat_lib.training import Fit, Plan, fit
 
 S = TypeVar("S", bound=Seeds)
+OnBatch = Callable[[int], None]
 
 
 def evaluate_seeds(config: Config) -> Seeds:
@@ -39,7 +41,7 @@ def evaluate_seeds(config: Config) -> Seeds:
     """
     own, _ = score_checkpoint(config, checkpoint_path(config))
     others = () if config.evaluate.checkpoint else config.train.seeds
-    return _again(config, Seeds, own, others, final_plan(config)[0])
+    return _again(config, Seeds, [own], others, final_plan(config)[0])
 
 
 def evaluate_spatial_seeds(config: Config) -> SpatialSeeds:
@@ -51,50 +53,68 @@ def evaluate_spatial_seeds(config: Config) -> SpatialSeeds:
         UserError: the spatial training diverged at once, or its checkpoint is damaged.
     """
     if spatial_absence(config):
-        return _summed_up(config, SpatialSeeds, [])
+        return _again(config, SpatialSeeds, [], (), None)
     own, plan = evaluate_spatial(config).evaluation, spatial_plan(config)
-    return _again(config, SpatialSeeds, own, config.spatial.seeds, plan)
+    return _again(config, SpatialSeeds, [own], config.spatial.seeds, plan)
 
 
 def _again(
-    config: Config, kind: type[S], own: Evaluation, seeds: tuple[int, ...], plan: Plan
+    config: Config,
+    kind: type[S],
+    own: list[Evaluation],
+    seeds: tuple[int, ...],
+    plan: Plan | None,
 ) -> S:
-    """Train and test anew from the other seeds; a sealed run's result stands as it is."""
-    others = [seed for seed in dict.fromkeys(seeds) if seed != own.seed]
-    cut, role = config, openings.SEED
-    if kind is SpatialSeeds:
-        cut, role = on_spatial(config), openings.SPATIAL
-    runs = [own]
-    total = plan.epochs * (plan.train_limit or 0) * len(others)
-    known = standing(config, kind)
-    if known and known.runs[:1] == (own,) and [run.seed for run in known.runs[1:]] == others:
-        runs = list(known.runs)
-    elif others:
-        with progress("Further seeds", total=total, unit="images") as bar:
-            runs += [_tested(cut, plan, seed, bar, role) for seed in others]
-    return _summed_up(config, kind, runs)
+    """Train and test anew from the other seeds, beside the run's own test.
 
-
-def _summed_up(config: Config, kind: type[S], runs: list[Evaluation]) -> S:
+    Args:
+        config: of the run.
+        kind: of the result: on the standard or on the spatial split.
+        own: the run's own test; none without a spatial split.
+        seeds: to train from; the own one is left out.
+        plan: of each training; ``None`` where nothing is trained.
+    """
+    cut = on_spatial(config) if kind is SpatialSeeds else config
+    others = [seed for seed in dict.fromkeys(seeds) if plan and seed != own[0].seed]
     level = config.evaluate.confidence
-    return run_stage(
+
+    def compute(_: Path) -> S:
+        """Train and test each."""
+        if not others:
+            return kind(runs=tuple(own), level=level)
+        total = plan.epochs * (plan.train_limit or 0) * len(others)
+        with progress("Further seeds", total=total, unit="images") as bar:
+            tested = [_tested(cut, plan, seed, bar.advance) for seed in others]
+        return kind(runs=(*own, *tested), level=level)
+
+    found = run_stage(
         config,
         kind,
-        "evaluation.repeats",
-        ("evaluate.confidence",),
-        lambda _: kind(runs=tuple(runs), level=level),
-        runs=[run.model_dump(mode="json") for run in runs],
+        "training.fit" if others else "evaluation.repeats",
+        (*FINAL, "evaluate.confidence") if others else ("evaluate.confidence",),
+        compute,
+        runs=[run.model_dump(mode="json") for run in own],
+        seeds=others,
+        hyperparameters=plan.hyperparameters.model_dump() if others else {},
+        images=plan.train_limit if others else 0,
     )
+    for seed in () if config.paths.sealed else others:
+        _tested(cut, plan, seed)  # kept by now: notes in this run's log when it was tested
+    return found
 
 
-def _tested(config: Config, plan: Plan, seed: int, bar: Bar, role: str) -> Evaluation:
+def _tested(
+    config: Config, plan: Plan, seed: int, on_batch: OnBatch = lambda images: None
+) -> Evaluation:
     """Train from one seed, or take the kept training, and score its best epoch."""
-    seeded = config.model_copy(update={"seed": seed})
-    name = f"seed{seed}" + ("_spatial" if role == openings.SPATIAL else "")
-    return score_checkpoint(seeded, _trained(seeded, plan, bar, name) / "best.ckpt", role)[0]
+    seeded, name, role = config.model_copy(update={"seed": seed}), f"seed{seed}", openings.SEED
+    if config.data.split == "spatial":
+        name, role = f"{name}_spatial", openings.SPATIAL
+    path = _trained(seeded, plan, on_batch, name) / "best.ckpt"
+    return score_checkpoint(seeded, path, role)[0]
 
 
-def _trained(config: Config, plan: Plan, bar: Bar, name: str) -> Path:
+def _trained(config: Config, plan: Plan, on_batch: OnBatch, name: str) -> Path:
     dataset = load_dataset(config)
     inputs = {"hyperparameters": plan.hyperparameters.model_dump(), "images": plan.train_limit}
     source, fingerprint = "eurosat_lib.training.fit", dataset.fingerprint
@@ -102,7 +122,7 @@ def _trained(config: Config, plan: Plan, bar: Bar, name: str) -> Path:
     run_folder = config.paths.runs / "repeats" / name
 
     def compute(folder: Path) -> Fit:
-        return fit(config, dataset, plan, folder, run_folder, lambda n: bar.advance(n, note=name))
+        return fit(config, dataset, plan, folder, run_folder, on_batch)
 
     cache.cached(config, Fit, "repeat", key, compute)
     return cache.stage_folder(config, "repeat", key)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 
 import pandas as pd
 
 from eurosat_lib.french import duree, intervalle, nombre, pct, signe
-from eurosat_lib.recipe import Ablation, RecipeRun, Recipes
+from eurosat_lib.recipe import Ablation, AblationRow, RecipeRun, Recipes
 from eurosat_lib.tables.frame import frame
 
 NONE = "—"
@@ -18,15 +19,16 @@ def recipe_scores(found: Recipes | None) -> pd.DataFrame | None:
     if found is None:
         return None
     rows = [_scores(run, f"standard, graine {run.fit.seed}") for run in found.runs]
+    if len(found.runs) > 1:
+        rows.append(_mean(found))
     if found.spatial:
         rows.append(_scores(found.spatial, f"spatial, graine {found.spatial.fit.seed}"))
-    level = pct(found.level, 0)
     columns = (
         "Découpage",
-        "Validation",
+        "Validation, recette",
         "Test, une vue",
         "Test, recette",
-        f"Intervalle à {level}",
+        f"Intervalle à {pct(found.level, 0)}",
     )
     note = f"n = {nombre(found.first.plain.n)} images de test dans le découpage standard"
     if found.spatial:
@@ -37,7 +39,7 @@ def recipe_scores(found: Recipes | None) -> pd.DataFrame | None:
 def _scores(run: RecipeRun, name: str) -> tuple[str, ...]:
     return (
         name,
-        pct(run.fit.val_accuracy, 2),
+        pct(run.val_accuracy, 2),
         pct(run.plain.accuracy, 2),
         pct(run.scored.accuracy, 2),
         intervalle(run.scored.interval, 2),
@@ -45,23 +47,72 @@ def _scores(run: RecipeRun, name: str) -> tuple[str, ...]:
     )
 
 
-def recipe_steps(found: Ablation | None) -> pd.DataFrame | None:
-    """List the validation accuracy after each step, and its gain over the one before."""
+def _mean(found: Recipes) -> tuple[str, ...]:
+    """Sum the seeds up; two of them have no interval worth the name."""
+    columns = (
+        [run.val_accuracy for run in found.runs],
+        [run.plain.accuracy for run in found.runs],
+        [run.scored.accuracy for run in found.runs],
+    )
+    sums = [found.summary(values) for values in columns]
+    cells = [f"{pct(s['mean'], 2)} ± {nombre(100 * s['sd'], 2)}" for s in sums]
+    bounds = (sums[-1]["low"], sums[-1]["high"])
+    shown = intervalle(bounds, 2) if len(found.runs) > 2 else NONE
+    seconds = statistics.fmean(run.fit.seconds for run in found.runs)
+    label = f"moyenne ± écart-type (n = {len(found.runs)})"
+    return label, *cells, shown, duree(seconds)
+
+
+def recipe_steps(found: Ablation | None, whole: Recipes | None = None) -> pd.DataFrame | None:
+    """List the validation accuracy after each step, and its gain over the one before.
+
+    Args:
+        found: the short trainings.
+        whole: the recipe at its full length, for the last rows.
+    """
     if found is None:
         return None
     several = len(found.rows[0].fits) > 1
-    rows, before = [], None
-    for row in found.rows:
-        mean = statistics.fmean(row.scores)
-        spread = (pct(statistics.stdev(row.scores), 2),) if several else ()
-        gain = NONE if before is None else signe(mean - before, 2)
-        start = row.name if before is None else f"+ {row.name}"
-        rows.append((start, pct(mean, 2), *spread, gain))
-        before = mean
-    columns = ("Étape", "Validation", *(("Écart-type",) if several else ()), "Gain")
+    rows = [
+        _step(row, gain, first=rank == 0, several=several)
+        for rank, (row, gain) in enumerate(zip(found.rows, found.gains, strict=True))
+    ]
+    rows += [(name, pct(mean, 2), *[NONE] * (2 + several)) for name, mean in _whole(whole)]
+    spread = ("Écart-type",) if several else ()
+    columns = ("Étape", "Validation", *spread, "Gain", f"Intervalle à {pct(found.level, 0)}")
+    return frame(columns, rows, note=_note(found))
+
+
+def _step(
+    row: AblationRow, gain: tuple[float, float, float] | None, first: bool, several: bool
+) -> tuple[str, ...]:
+    name = row.name if first else f"+ {row.name}"
+    if row.diverged:
+        return (name, "divergé", *[NONE] * (2 + several))
+    spread = (pct(statistics.stdev(row.scores), 2),) if several else ()
+    bounds = intervalle([100 * x for x in gain[1:]], 2, "points") if gain else NONE
+    return name, pct(row.mean, 2), *spread, signe(gain[0], 2) if gain else NONE, bounds
+
+
+def _whole(found: Recipes | None) -> Iterator[tuple[str, float]]:
+    """Name the recipe at its full length, with one view of each image, then with all of its."""
+    if found is None:
+        return
+    fit = found.first.fit
+    name = f"recette entière, {len(fit.epochs)} époques sur {nombre(fit.train_images)} images"
+    yield name, statistics.fmean(run.fit.val_accuracy for run in found.runs)
+    if found.first.averaged:
+        views = found.settings["views"]
+        yield f"+ moyenne des {views} vues", statistics.fmean(r.val_accuracy for r in found.runs)
+
+
+def _note(found: Ablation) -> str:
     count = len(found.rows[0].fits)
     note = (
-        f"{nombre(found.epochs)} époques sur {nombre(found.train_images)} images, "
-        f"{nombre(count)} graine{'s' if count > 1 else ''} par étape, dernière époque"
+        f"Étapes : {nombre(found.epochs)} époques sur {nombre(found.train_images)} images, "
+        f"{nombre(count)} graine{'s' if count > 1 else ''} chacune, dernière époque, une vue. "
+        "Le gain d’une étape dépend de celles qui la précèdent"
     )
-    return frame(columns, rows, note=f"{note}.")
+    if count == 1:
+        note += " ; son intervalle dit l’aléa des images, non celui d’un autre entraînement"
+    return f"{note}."

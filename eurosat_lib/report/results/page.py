@@ -10,10 +10,10 @@ import jinja2
 
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, Seeds
-from eurosat_lib.grid import Grid
 from eurosat_lib.recipe import Recipes
 from eurosat_lib.report.folders import find_folder
 from eurosat_lib.report.results import tables
+from eurosat_lib.report.results.departures import departures
 from eurosat_lib.report.results.elsewhere import elsewhere
 from eurosat_lib.report.results.english import interval, number, percent, rate, table
 from eurosat_lib.report.results.reading import Results
@@ -23,6 +23,7 @@ BEGIN, END = "<!-- headline: written by make results -->", "<!-- end of headline
 # Stages whose results stand in those tables, or that give pictures or plain checks only.
 SHOWN = {
     *(
+        "validate_recipe",
         "train_recipe",
         "ablate_recipe",
         "explore_dataset",
@@ -49,23 +50,29 @@ def results_page(r: Results) -> str:
     return render(
         "RESULTS.md.j2",
         r,
-        **{name: make(r) for name, make in tables.TABLES.items()},
-        headline=headline(r),
+        **{name: _signed(make(r), r) for name, make in tables.TABLES.items()},
+        headline=headline(r, r.get(Recipes)),
         elsewhere=elsewhere(),
         others=others(r),
         pace=tables.pace(r),
         notes=notes(r),
         single=not r.need(Seeds).several,
         level=percent(r.need(Evaluation).confidence_level, 0),
-        searched=_searched(r),
+        departures=departures(r),
+        **_asked(r.get(Recipes)),
         up="../",
     )
 
 
-def headline(r: Results) -> str:
-    """Say in a paragraph what the run found."""
+def headline(r: Results, recipe: Recipes | None = None) -> str:
+    """Say in a paragraph what the run found.
+
+    Args:
+        r: of the run.
+        recipe: another way to train the network, to be named as well.
+    """
     e, again, cut = r.need(Evaluation), r.need(Seeds), r.get(SplitComparison)
-    there, recipe = r.get(SpatialSeeds), r.get(Recipes)
+    there = r.get(SpatialSeeds)
     h = e.hyperparameters
     network = f"{number(e.parameters)} parameters, learning rate {rate(h.lr)}"
     text = (
@@ -84,11 +91,30 @@ def headline(r: Results) -> str:
         found = there.facts()["accuracy"]
         text += f" (mean of {len(there.runs)} seeds {percent(found['mean'])} "
         text += f"± {number(100 * found['sd'], 2)})"
-    if recipe:
-        scored = recipe.first.scored
-        text += f". The same kind of network by the recipe `{recipe.name}`, seed {scored.seed}: "
-        text += f"**{percent(scored.accuracy)} {interval(scored.interval)}**"
+    return f"{text}. {_recipe_headline(recipe)}".rstrip() if recipe else f"{text}."
+
+
+def _recipe_headline(found: Recipes) -> str:
+    """Say what a recipe reached: its first seed, the mean of several, the spatial split."""
+    scored = found.first.scored
+    text = (
+        f"Trained by the recipe `{found.name}` instead ({number(found.first.fit.parameters)} "
+        f"parameters, seed {scored.seed}): **{percent(scored.accuracy)} "
+        f"{interval(scored.interval)}**"
+    )
+    if len(found.runs) > 1:
+        a = found.summary([run.scored.accuracy for run in found.runs])
+        text += f"; mean of {len(found.runs)} seeds {percent(a['mean'])} "
+        text += f"± {number(100 * a['sd'], 2)}"
+    if found.spatial:
+        cut = found.spatial.scored
+        text += f"; on the spatial split **{percent(cut.accuracy)} {interval(cut.interval)}**"
     return f"{text}."
+
+
+def _signed(text: str, r: Results) -> str:
+    """Name the run under a table: tables are quoted without the page around them."""
+    return f"{text}\n\n<sub>Run `{r.run.label}`, profile `{r.profile}`</sub>" if text else ""
 
 
 def readme_headline(r: Results) -> str:
@@ -98,7 +124,7 @@ def readme_headline(r: Results) -> str:
         f"[All tables](docs/RESULTS.md) · [the report]({reports}/rapport.pdf) · "
         f"[the network]({r.place}/{r.run.paths.card.name})."
     )
-    return f"{BEGIN}\n{headline(r)} {links}\n{END}"
+    return f"{BEGIN}\n{headline(r, r.get(Recipes))} {links}\n{END}"
 
 
 def replace_headline(text: str, block: str) -> str:
@@ -155,6 +181,13 @@ def _reports(r: Results) -> str:
     return r.run.paths.reports.relative_to(r.run.paths.root).as_posix()
 
 
-def _searched(r: Results) -> dict[str, str]:
-    search = r.need(Grid)
-    return {"epochs": str(search.epochs), "images": number(search.trials[0].train_images)}
+def _asked(found: Recipes | None) -> dict[str, str]:
+    """Return the name of the recipe and the flags that ask for its trainings."""
+    if found is None:
+        return {"recipe": "", "recipe_flags": ""}
+    seeds = ",".join(str(run.fit.seed) for run in found.runs)
+    spatial = "true" if found.spatial else "false"
+    return {
+        "recipe": found.name,
+        "recipe_flags": f"--set recipe.seeds=[{seeds}] --set recipe.spatial={spatial}",
+    }

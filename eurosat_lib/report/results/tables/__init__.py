@@ -32,6 +32,7 @@ from eurosat_lib.report.results.tables.recipes import (
     recipe_scores,
     recipe_settings,
     recipe_steps,
+    recipe_trial,
 )
 from eurosat_lib.report.results.tables.scores import (
     calibration,
@@ -57,7 +58,7 @@ TABLES = {
         *(finalists_on_test, seeds, split_scores, split_classes, spatial_seeds),
         *(lr_rules, grid, refined, effects, comparison),
         *(finalists, configuration, history),
-        *(recipe_scores, recipe_settings, recipe_steps),
+        *(recipe_scores, recipe_settings, recipe_steps, recipe_trial),
         *(classes, findings, overlap_counts, seam_counts),
         *(baselines, variants, theory, initial_loss, overfit, shuffled),
         *(environment, durations, openings),

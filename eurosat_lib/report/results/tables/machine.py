@@ -24,7 +24,7 @@ MACHINE = {  # entry of a provenance -> label
     "datasets": "datasets",
     "commit": "commit that computed",
 }
-STEADY = 1.25  # slowest over fastest epoch, from which the machine had other work to do
+STEADY = 1.25  # slowest over fastest epoch, from which they are uneven
 
 
 def environment(r: Results) -> str:
@@ -52,16 +52,17 @@ def durations(r: Results) -> str:
 
 
 def pace(r: Results) -> str:
-    """Say how even the epochs of the final training were: a machine alone keeps its pace."""
-    seconds = [epoch.seconds for epoch in r.need(Training).fit.epochs]
+    """Say how even the epochs of the final training were, its first (warm-up) left out."""
+    epochs = r.need(Training).fit.epochs
+    seconds = [epoch.seconds for epoch in epochs[1:] or epochs]
     ratio = max(seconds) / min(seconds)
     text = (
-        f"Epochs of the final training took {number(min(seconds), 1)} to "
+        f"Epochs of the final training, after the first, took {number(min(seconds), 1)} to "
         f"{number(max(seconds), 1)} s each, a factor of {number(ratio, 2)}"
     )
     if ratio < STEADY:
         return f"{text}: the machine kept its pace."
-    return f"{text}: the machine was shared with other work, and all times here are upper bounds."
+    return f"{text}: the machine may have had other work, so times here are upper bounds."
 
 
 def openings(r: Results) -> str:
