@@ -165,6 +165,14 @@ def test_logits_that_git_does_not_hold_are_made_again(clone):
     assert int((found.predicted == found.labels).sum()) == evaluation.correct
 
 
+def test_predictions_in_git_are_not_written_anew_from_the_logits_of_another_machine(clone):
+    kept_predictions(clone, stages.evaluate(clone))
+    path = clone.paths.artifacts / "predictions.csv"
+    path.write_text("what git holds")
+    stages.compare_splits(clone)
+    assert path.read_text() == "what git holds"
+
+
 def test_the_command_line_asks_first(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     config = load_config(root / "configs/config.yaml", "quick", {"paths.name": "done"})
