@@ -1,8 +1,8 @@
 """A trained network by itself: one file in, classes of new images out; no configuration, no data.
 
-from PIL import Image
 from eurosat_lib.classifier import Classifier
-print(Classifier.load("artifacts/best.ckpt").classify(Image.open("tile.jpg")))
+
+print(Classifier.load("artifacts/best.ckpt").classify("tile.jpg"))
 """
 
 from __future__ import annotations
@@ -72,13 +72,18 @@ class Classifier:
         """
         return predict(self.model, self._batches(images), self.runtime)[0].numpy()
 
-    def classify(self, image: Image.Image | np.ndarray) -> dict[str, float]:
+    def classify(self, image: str | Path | Image.Image | np.ndarray) -> dict[str, float]:
         """Return the probability of each class, the most probable first.
 
         Args:
-            image: a picture, or uint8 (H, W, 3), 0-255: 640 m of ground, as Sentinel-2 sees it.
-                Anything else gets an answer as well, and a worthless one.
+            image: a picture or its file, or uint8 (H, W, 3), 0-255: 640 m of ground, as Sentinel-2
+                sees it. Anything else gets an answer as well, and a worthless one.
+
+        Raises:
+            UserError: the file is missing, or no picture.
         """
+        if isinstance(image, str | Path):
+            image = _open(image)
         if isinstance(image, Image.Image):
             image = np.asarray(image.convert("RGB"))
         scores = torch.from_numpy(self.logits(image.transpose(2, 0, 1)[None]))
@@ -92,3 +97,11 @@ class Classifier:
             batch = self.preprocessing(part.to(self.runtime.device))
             unknown = torch.full((len(part),), -1)  # no labels
             yield batch.contiguous(memory_format=torch.channels_last), unknown
+
+
+def _open(path: str | Path) -> Image.Image:
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except OSError as error:  # PIL's own error for what is no picture is one
+        raise UserError(f"{path}: cannot be read as a picture: {error}") from None

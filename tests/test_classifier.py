@@ -35,6 +35,16 @@ def test_a_picture_gets_a_probability_per_class(path, blobs):
     assert next(iter(said)) == best
 
 
+def test_a_file_is_opened_or_refused_in_a_line(path, blobs, tmp_path):
+    classifier, image = Classifier.load(path), blobs.test.images[0].transpose(1, 2, 0)
+    Image.fromarray(image).save(tmp_path / "tile.png")
+    assert classifier.classify(tmp_path / "tile.png") == classifier.classify(image)
+    (tmp_path / "text.jpg").write_text("no picture")
+    for name in ("text.jpg", "missing.jpg"):
+        with pytest.raises(UserError, match=f"{name}: cannot be read as a picture"):
+            classifier.classify(str(tmp_path / name))
+
+
 def test_checkpoints_that_lack_something_are_refused(path, tmp_path):
     content = torch.load(path, weights_only=True)
     for key in ("task", "hyperparameters", "model"):

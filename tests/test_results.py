@@ -211,7 +211,7 @@ def test_the_card_has_a_header_that_the_hub_reads(done, results):
 def test_the_three_lines_of_the_card_run(done, results, capsys):
     text = make.pages(results, "")[done.paths.card]
     lines = re.search(r"```python\n(.*?)```", text, re.S)[1]
-    assert len(list(filter(None, lines.splitlines()))) == 3
+    assert len(lines.splitlines()) == 3
     Image.new("RGB", (64, 64), (30, 60, 90)).save("tile.jpg")
     exec(lines, {})
     said = eval(capsys.readouterr().out)

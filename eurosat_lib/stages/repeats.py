@@ -40,8 +40,8 @@ def evaluate_seeds(config: Config) -> Seeds:
         UserError: the run's checkpoint cannot be evaluated.
     """
     own, _ = score_checkpoint(config, checkpoint_path(config))
-    others = () if config.evaluate.checkpoint else config.train.seeds
-    return _again(config, Seeds, [own], others, final_plan(config)[0])
+    seeds = () if config.evaluate.checkpoint else config.train.seeds
+    return _again(config, config, Seeds, own, seeds, final_plan(config)[0])
 
 
 def evaluate_spatial_seeds(config: Config) -> SpatialSeeds:
@@ -53,54 +53,53 @@ def evaluate_spatial_seeds(config: Config) -> SpatialSeeds:
         UserError: the spatial training diverged at once, or its checkpoint is damaged.
     """
     if spatial_absence(config):
-        return _again(config, SpatialSeeds, [], (), None)
+        return _alone(config, SpatialSeeds, ())
     own, plan = evaluate_spatial(config).evaluation, spatial_plan(config)
-    return _again(config, SpatialSeeds, [own], config.spatial.seeds, plan)
+    return _again(config, on_spatial(config), SpatialSeeds, own, config.spatial.seeds, plan)
 
 
 def _again(
-    config: Config,
-    kind: type[S],
-    own: list[Evaluation],
-    seeds: tuple[int, ...],
-    plan: Plan | None,
+    config: Config, cut: Config, kind: type[S], own: Evaluation, seeds: tuple[int, ...], plan: Plan
 ) -> S:
-    """Train and test anew from the other seeds, beside the run's own test.
-
-    Args:
-        config: of the run.
-        kind: of the result: on the standard or on the spatial split.
-        own: the run's own test; none without a spatial split.
-        seeds: to train from; the own one is left out.
-        plan: of each training; ``None`` where nothing is trained.
-    """
-    cut = on_spatial(config) if kind is SpatialSeeds else config
-    others = [seed for seed in dict.fromkeys(seeds) if plan and seed != own[0].seed]
-    level = config.evaluate.confidence
+    """Train and test anew from other seeds than the run's own, on the split of ``cut``."""
+    others = [seed for seed in dict.fromkeys(seeds) if seed != own.seed]
+    if not others:
+        return _alone(config, kind, (own,))
 
     def compute(_: Path) -> S:
-        """Train and test each."""
-        if not others:
-            return kind(runs=tuple(own), level=level)
+        """Train and test each, beside the run's own test."""
         total = plan.epochs * (plan.train_limit or 0) * len(others)
         with progress("Further seeds", total=total, unit="images") as bar:
             tested = [_tested(cut, plan, seed, bar.advance) for seed in others]
-        return kind(runs=(*own, *tested), level=level)
+        return kind(runs=(own, *tested), level=config.evaluate.confidence)
 
     found = run_stage(
         config,
         kind,
-        "training.fit" if others else "evaluation.repeats",
-        (*FINAL, "evaluate.confidence") if others else ("evaluate.confidence",),
+        "training.fit",
+        (*FINAL, "evaluate.confidence"),
         compute,
-        runs=[run.model_dump(mode="json") for run in own],
+        own=own.model_dump(mode="json"),
         seeds=others,
-        hyperparameters=plan.hyperparameters.model_dump() if others else {},
-        images=plan.train_limit if others else 0,
+        hyperparameters=plan.hyperparameters.model_dump(),
+        images=plan.train_limit,
     )
     for seed in () if config.paths.sealed else others:
         _tested(cut, plan, seed)  # kept by now: notes in this run's log when it was tested
     return found
+
+
+def _alone(config: Config, kind: type[S], runs: tuple[Evaluation, ...]) -> S:
+    """Publish the run's own test, or none, where nothing further is trained."""
+    level = config.evaluate.confidence
+    return run_stage(
+        config,
+        kind,
+        "evaluation.repeats",
+        ("evaluate.confidence",),
+        lambda _: kind(runs=runs, level=level),
+        runs=[run.model_dump(mode="json") for run in runs],
+    )
 
 
 def _tested(
