@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from eurosat_lib.config import load_config, parse_override
 from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.pipeline import ON_DEMAND, STAGE_NAMES
 
 # Flags of the course's commands: stage -> flag -> key of the configuration.
 FLAGS: dict[str, dict[str, str]] = {
@@ -45,41 +46,7 @@ INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps", "
     "dilation_stage3",
 }
 COMMON = ("config", "profile", "name", "data", "seed", "set")
-STAGE_NAMES = (
-    "explore_dataset",
-    "find_duplicates",
-    "find_overlaps",
-    "find_seams",
-    "draw_landscape",
-    "verify_pipeline",
-    "compute_baselines",
-    "test_model",
-    "check_initial_loss",
-    "overfit_small",
-    "shuffled_labels",
-    "check_training",
-    "lr_finder",
-    "grid_search",
-    "refined_grid_search",
-    "compare_finalists",
-    "train",
-    "compare_curves",
-    "validate_recipe",
-    "ablate_recipe",
-    "train_recipe",
-    "evaluate",
-    "analyse_errors",
-    "measure_robustness",
-    "explain_predictions",
-    "compare_finalists_on_test",
-    "evaluate_seeds",
-    "train_spatial",
-    "evaluate_spatial",
-    "compare_splits",
-    "evaluate_spatial_seeds",
-)
 PARTS = ("train_spatial", "evaluate_spatial")  # compare_splits runs them where there are lists
-RECIPES = ("validate_recipe", "ablate_recipe", "train_recipe")  # on demand
 
 
 class Parser(argparse.ArgumentParser):
@@ -150,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
 
     names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
     if options.stage == "compute":
-        names = tuple(name for name in names if name not in (*PARTS, *RECIPES))
+        names = tuple(name for name in names if name not in (*PARTS, *ON_DEMAND))
     expected = stage_seconds(config, (*names, *(PARTS if "compare_splits" in names else ())))
     protect(config, stages.STAGES, names)
     if sum(expected.values()) >= 1:

@@ -7,6 +7,7 @@ changed, computes it otherwise, and publishes it to the run's ``artifacts/`` and
 from collections.abc import Callable
 
 from eurosat_lib.config import Config
+from eurosat_lib.pipeline import ON_DEMAND
 from eurosat_lib.record import Record
 from eurosat_lib.stages.ablation import ablate_recipe
 from eurosat_lib.stages.choice import choose_lr, chosen_lr, forget_lr
@@ -74,12 +75,6 @@ STAGES: dict[str, Callable[[Config], Record]] = {
     "compare_splits": compare_splits,
     "evaluate_spatial_seeds": evaluate_spatial_seeds,
 }
-
-ON_DEMAND = (
-    "validate_recipe",
-    "ablate_recipe",
-    "train_recipe",
-)  # no part of a run that names no recipe
 
 __all__ = [
     "ON_DEMAND",
