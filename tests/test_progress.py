@@ -208,6 +208,8 @@ def test_console_is_standard_error(tmp_path):
         (59.4, "59 s"),
         (70, "1 min 10 s"),
         (7500, "2 h 05 min"),
+        (9956, "2 h 46 min"),  # as the French report rounds it
+        (7199, "2 h 00 min"),
     ],
 )
 def test_duration(seconds, text):

@@ -531,7 +531,9 @@ def test_the_report_says_what_the_recipe_gave_or_nothing(short):
     ]
     assert table.iloc[2, 4] == "—"  # two seeds have no interval
     figure = plots.recipe_curves(found, training)
-    assert "protocole" in figure.get_label()
+    assert "protocole" in figure.get_label() and "machine" not in figure.axes[0].get_xlabel()
+    apart = plots.recipe_curves(found, training, same_machine=False)
+    assert apart.axes[0].get_xlabel().endswith("chacun sur sa machine")
     assert {line.get_label() for line in figure.axes[0].get_lines()} >= {
         "protocole",
         "recette courte",

@@ -16,13 +16,21 @@ from eurosat_lib.training.final import Training
 HOUR, MINUTE = 3600.0, 60.0  # s
 
 
-def recipe_curves(found: Recipes | None, training: Training) -> Figure | None:
-    """Draw validation accuracy against time of training, for the recipe and the protocol."""
-    return None if found is None else _draw(found, training)
+def recipe_curves(
+    found: Recipes | None, training: Training, same_machine: bool = True
+) -> Figure | None:
+    """Draw validation accuracy against time of training, for the recipe and the protocol.
+
+    Args:
+        found: the recipe; ``None`` draws nothing.
+        training: the protocol's final training.
+        same_machine: whether the times of both compare; the figure says so if they do not.
+    """
+    return None if found is None else _draw(found, training, same_machine)
 
 
 @styled
-def _draw(found: Recipes, training: Training) -> Figure:
+def _draw(found: Recipes, training: Training, same_machine: bool) -> Figure:
     epochs = training.fit.epochs
     clock = list(accumulate(record.seconds for record in epochs))
     protocol = list(zip(clock, (record.val_accuracy for record in epochs), strict=True))
@@ -35,7 +43,8 @@ def _draw(found: Recipes, training: Training) -> Figure:
     _line(ax, protocol, unit, ORANGE, "protocole", marker="s")
     for rank, curve in enumerate(curves):
         _line(ax, curve, unit, BLUE, found.title if rank == 0 else None, marker="o")
-    ax.set_xlabel(f"temps d’entraînement ({name})")
+    where = "" if same_machine else ", chacun sur sa machine"
+    ax.set_xlabel(f"temps d’entraînement ({name}){where}")
     ax.set_ylabel("exactitude sur validation (%)")
     ax.xaxis.set_major_formatter(French())
     percent(ax.yaxis)
@@ -47,6 +56,7 @@ def _draw(found: Recipes, training: Training) -> Figure:
         f"{duree(first.seconds)} ; protocole : {pct(training.fit.best.val_accuracy, 2)} au mieux, "
         f"{duree(clock[-1])} en tout."
     )
+    alt += "" if same_machine else " Les machines diffèrent : les durées ne se comparent pas."
     return finish(fig, "Exactitude selon le temps d’entraînement", alt)
 
 

@@ -11,7 +11,7 @@ from eurosat_lib.pipeline import ON_DEMAND
 from eurosat_lib.record import Record
 from eurosat_lib.stages.ablation import ablate_recipe
 from eurosat_lib.stages.choice import choose_lr, chosen_lr, forget_lr
-from eurosat_lib.stages.core import latest, provenance, scope
+from eurosat_lib.stages.core import latest, provenance, same_machine, scope
 from eurosat_lib.stages.errors import analyse_errors, explain_predictions, measure_robustness
 from eurosat_lib.stages.exploration import (
     draw_landscape,
@@ -85,6 +85,7 @@ __all__ = [
     "found_recipe",
     "latest",
     "provenance",
+    "same_machine",
     "scope",
     "train_if_missing",
     *STAGES,

@@ -25,6 +25,7 @@ from eurosat_lib.record import Record
 from eurosat_lib.revision import read_revision
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment
 from eurosat_lib.stages.files import locked, read_json, write_json
+from eurosat_lib.stages.machine import processor
 from eurosat_lib.stages.sources import source_digest
 
 R = TypeVar("R", bound=Record)
@@ -118,7 +119,7 @@ def cached(
         compute: gets the stage's folder, where it may leave partial work and files.
 
     Returns:
-        The result and its provenance: device, precision, versions, start (UTC), seconds.
+        The result and its provenance: device, precision, versions, start (UTC), seconds …
     """
     folder = stage_folder(config, stage, key)
     kept = _load(folder / "result.json", kind)
@@ -156,6 +157,7 @@ def _compute(
         "folder": folder.name,
         "device": describe_device(runtime),
         "precision": runtime.precision,
+        "processor": processor(),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(before + time.perf_counter() - clock, 2),
         "commit": read_revision(Path(config.paths.root)),

@@ -27,6 +27,7 @@ FITTING = (
     "model.channels",
 )
 BATCHES = (*IMAGES, "seed", "data.batch_size", "data.train_limit", "augment")
+DEVICE = ("device", "precision", "processor")  # entries of a provenance
 
 
 def run_stage(
@@ -113,6 +114,15 @@ def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:
     """Return where, when and with what the published result of a stage was computed."""
     tree = files.read_json(publish.result_path(config, kind.stage))
     return tree["provenance"] if tree else {}
+
+
+def same_machine(config: Config, *results: Record | None) -> bool:
+    """Tell whether these published results come from equal devices: only then do times compare.
+
+    One that names no processor, computed by an older version, equals only others that name none.
+    """
+    origins = [provenance(config, type(result)) for result in results if result]
+    return len({tuple(origin.get(entry) for entry in DEVICE) for origin in origins}) <= 1
 
 
 def fallback_point(config: Config) -> Hyperparameters:

@@ -18,6 +18,7 @@ CONDITIONS = {  # entry of a result's provenance -> label
     "commit": "Commit",
     "device": "Appareil",
     "precision": "Précision",
+    "processor": "Processeur",
     "python": "Python",
     "torch": "PyTorch",
     "torchvision": "torchvision",

@@ -13,6 +13,7 @@ from eurosat_lib.training.final import Training
 MACHINE = {  # entry of a provenance -> label
     "device": "device",
     "precision": "precision",
+    "processor": "processor",
     "cores": "cores",
     "system": "system",
     "python": "Python",
