@@ -410,10 +410,21 @@ def test_ablation_is_judged_on_validation_and_said_in_a_table(short):
     table = tables.recipe_steps(found)
     assert list(table["Étape"])[:2] == [START, "+ 8 symétries"]
     assert "Écart-type" in table and len(table) == len(facts["rows"])
+    assert "sur 96 images de 32 pixels de côté" in table.attrs["note"]
     one = found.model_copy(
         update={"rows": tuple(r.model_copy(update={"fits": r.fits[:1]}) for r in found.rows)}
     )
     assert "Écart-type" not in tables.recipe_steps(one)
+
+
+def test_ablation_can_be_cut_without_another_run(short):
+    cuts = {"recipe.ablation_limit": 32, "recipe.ablation_image_size": 16}
+    config = override(short, {"recipe.ablation_epochs": 1, "recipe.ablation_seeds": [1]} | cuts)
+    found = stages.ablate_recipe(config)
+    assert found.train_images == 32
+    assert {fit.epochs[-1].side for row in found.rows for fit in row.fits} == {16}
+    assert "sur 32 images de 16 pixels de côté" in tables.recipe_steps(found).attrs["note"]
+    assert stages.latest(short, Ablation) == found  # of the same experiment
 
 
 def row(name, *scores, diverged=""):

@@ -123,6 +123,9 @@ def test_a_recipe_stands_beside_the_protocol(done, results):
     assert "recipe `protocol`" not in make.pages(results, "")[done.paths.card]
     assert "| **mean ± sd (n = 2)** |" in text and "| spatial, seed 1 |" in text
     assert '| `optimizer.kind` | `"adam"` |' in text
+    assert "validation alone" not in text  # the same recipe, tested since
+    change(result(done, "validate_recipe"), lambda t: t["result"]["settings"].update(epochs=9))
+    assert "A recipe judged on validation alone:" in results_page(read_results(done, "done"))
     for stage in stages.ON_DEMAND:
         result(done, stage).unlink()
     r = read_results(done, "done")

@@ -13,6 +13,7 @@ from eurosat_lib.config.values import (
     Count,
     Dilation,
     Fraction,
+    ImageSize,
     LearningRate,
     NonNegative,
     Positive,
@@ -35,7 +36,7 @@ class Data(Section):
 
     source: str
     split: Annotated[str, Field(min_length=1)]  # standard, spatial, or a folder of lists
-    image_size: Annotated[int, Field(ge=16, le=256)]  # pixels
+    image_size: ImageSize
     batch_size: Annotated[int, Field(ge=2, le=4096)]  # images
     train_limit: Count | None
     validation_limit: Count | None
@@ -131,6 +132,7 @@ class Recipe(Section):
     ablation_epochs: Count
     ablation_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     ablation_limit: Count | None
+    ablation_image_size: ImageSize | None
 
 
 class Compute(Section):

@@ -11,6 +11,8 @@ from eurosat_lib.recipe import Ablation, AblationRow
 from eurosat_lib.stages.core import run_stage
 from eurosat_lib.stages.recipe_fits import READS, kept_fit, named_recipe, recipe_bar
 
+CUTS = ("recipe.ablation_limit", "recipe.ablation_image_size")
+
 
 def ablate_recipe(config: Config) -> Ablation:
     """Train the protocol, then the recipe's first steps one by one, shortly; judge on validation.
@@ -22,10 +24,9 @@ def ablate_recipe(config: Config) -> Ablation:
         UserError: no recipe is named, or there is none of that name.
     """
     recipe, own = named_recipe(config), config.recipe
-    limited = {"train_limit": own.ablation_limit or config.data.train_limit}
-    config = config.model_copy(update={"data": config.data.model_copy(update=limited)})
     rows = ablation_rows(recipe, own.ablation_epochs)
-    seeds = [config.model_copy(update={"seed": seed}) for seed in own.ablation_seeds]
+    cut = _cut(config)
+    seeds = [cut.model_copy(update={"seed": seed}) for seed in own.ablation_seeds]
 
     def compute(_: Path) -> Ablation:
         """Train every row from every seed."""
@@ -44,7 +45,7 @@ def ablate_recipe(config: Config) -> Ablation:
         )
 
     content = [(name, settings.model_dump(mode="json")) for name, settings in rows]
-    reads = (*READS, "recipe.ablation_seeds", "evaluate.confidence")
+    reads = (*READS, *CUTS, "recipe.ablation_seeds", "evaluate.confidence")
     return run_stage(config, Ablation, "recipe", reads, compute, rows=content, recipe=recipe.name)
 
 
@@ -57,6 +58,16 @@ def ablation_rows(recipe: Recipe, epochs: int) -> list[tuple[str, Settings]]:
         if settings != rows[-1][1]:
             rows.append((step.name, settings))
     return rows
+
+
+def _cut(config: Config) -> Config:
+    """Return the configuration with the images of a row: how many, and their side."""
+    own, data = config.recipe, config.data
+    images = {
+        "train_limit": own.ablation_limit or data.train_limit,
+        "image_size": own.ablation_image_size or data.image_size,
+    }
+    return config.model_copy(update={"data": data.model_copy(update=images)})
 
 
 def _row(seeds: list[Config], name: str, settings: Settings, bar: Bar, run: str) -> AblationRow:

@@ -23,7 +23,8 @@ from eurosat_lib.stages.files import copy_file, read_json
 # Depends on where the images lie, which may be another place than at the time.
 FREE = ("explore_dataset",)
 OLDER: set[str] = set()  # stages whose published result was taken though the code has changed
-ASIDE = ("paths.", "identity.", "compute.", "data.source")  # no part of what identifies a result
+# No part of what identifies a result; those of a recipe build on its file, see _agrees.
+ASIDE = ("paths.", "identity.", "compute.", "data.source", "recipe.")
 
 
 def is_there(config: Config, path: Path) -> bool:

@@ -106,12 +106,19 @@ def _whole(found: Recipes | None) -> Iterator[tuple[str, float]]:
         yield f"+ moyenne des {views} vues", statistics.fmean(r.val_accuracy for r in found.runs)
 
 
+def side_of(found: Ablation) -> int:
+    """Return the side of the images that the rows are judged on, in pixels; 0 without an epoch."""
+    fits = [fit for row in found.rows for fit in row.fits]
+    return max((epoch.side for fit in fits for epoch in fit.epochs), default=0)
+
+
 def _note(found: Ablation) -> str:
     count = len(found.rows[0].fits)
+    seeds = f"{nombre(count)} graine{'s' if count > 1 else ''}"
     note = (
-        f"Étapes : {nombre(found.epochs)} époques sur {nombre(found.train_images)} images, "
-        f"{nombre(count)} graine{'s' if count > 1 else ''} chacune, dernière époque, une vue. "
-        "Le gain d’une étape dépend de celles qui la précèdent"
+        f"Étapes : {nombre(found.epochs)} époques sur {nombre(found.train_images)} images de "
+        f"{side_of(found)} pixels de côté, {seeds} chacune, "
+        "dernière époque, une vue. Le gain d’une étape dépend de celles qui la précèdent"
     )
     if count == 1:
         note += " ; son intervalle dit l’aléa des images, non celui d’un autre entraînement"

@@ -19,6 +19,7 @@ from eurosat_lib.report.results.english import (
 )
 from eurosat_lib.report.results.reading import Results
 from eurosat_lib.report.runs.settings import flatten
+from eurosat_lib.tables.recipes import side_of
 
 
 def recipe_scores(r: Results) -> str:
@@ -40,9 +41,12 @@ def recipe_scores(r: Results) -> str:
 
 
 def recipe_trial(r: Results) -> str:
-    """List the trainings of a recipe that was judged on validation alone; empty without any."""
-    found = r.get(RecipeTrial)
-    if found is None:
+    """List the trainings of a recipe that was judged on validation alone; empty without any.
+
+    Empty, too, if the same recipe was then tested: its own tables say more.
+    """
+    found, tested = r.get(RecipeTrial), r.get(Recipes)
+    if found is None or (tested and tested.settings == found.settings):
         return ""
     rows = [
         (str(fit.seed), len(fit.epochs), _validated(fit, found.level), fit.diverged or DASH)
@@ -82,7 +86,8 @@ def recipe_steps(r: Results) -> str:
         score = "diverged" if row.diverged else percent(row.mean)
         rows.append((f"+ {row.name}" if rank else row.name, score, sd, len(row.fits), shown))
     rows += _whole(whole) if whole else []
-    head = f"{found.epochs} epochs on {number(found.train_images)} images, one view"
+    images = f"{number(found.train_images)} images of {side_of(found)} pixels"
+    head = f"{found.epochs} epochs on {images}, one view"
     return table((head, "Validation", "sd (points)", "Seeds", "Gain (points)"), rows)
 
 
