@@ -549,3 +549,6 @@ def test_the_report_says_what_the_recipe_gave_or_nothing(short):
         "protocole",
         "recette courte",
     }
+    reduced = [line for line in figure.axes[0].get_lines() if "réduites" in line.get_label()]
+    small = [e.side < 32 for run in found.runs for e in run.fit.epochs if e.val_accuracy]
+    assert len(reduced) == 1 and len(reduced[0].get_xdata()) == sum(small) > 0

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from eurosat_lib.french import duree, pct
 from eurosat_lib.plots.axes import French, percent
 from eurosat_lib.plots.style import BLUE, ORANGE, finish, new_figure, styled
-from eurosat_lib.recipe import Recipes
+from eurosat_lib.recipe import RecipeFit, Recipes
 from eurosat_lib.training.final import Training
 
 HOUR, MINUTE = 3600.0, 60.0  # s
@@ -43,6 +43,7 @@ def _draw(found: Recipes, training: Training, same_machine: bool) -> Figure:
     _line(ax, protocol, unit, ORANGE, "protocole", marker="s")
     for rank, curve in enumerate(curves):
         _line(ax, curve, unit, BLUE, found.title if rank == 0 else None, marker="o")
+    _hollow(ax, [point for run in found.runs for point in _reduced(run.fit)], unit)
     where = "" if same_machine else ", chacun sur sa machine"
     ax.set_xlabel(f"temps d’entraînement ({name}){where}")
     ax.set_ylabel("exactitude sur validation (%)")
@@ -63,6 +64,22 @@ def _draw(found: Recipes, training: Training, same_machine: bool) -> Figure:
 def _line(ax: Axes, curve: list, unit: float, color: str, label: str | None, marker: str) -> None:
     times, values = zip(*((seconds / unit, value) for seconds, value in curve), strict=True)
     ax.plot(times, values, color=color, marker=marker, ms=3, lw=1.2, label=label)
+
+
+def _reduced(fit: RecipeFit) -> list[tuple[float, float]]:
+    """List the points of the curve where the training images were smaller than those judged."""
+    judged = [record for record in fit.epochs if record.val_accuracy is not None]
+    full = fit.epochs[-1].side
+    points = zip(fit.curve, judged, strict=True)
+    return [point for point, record in points if record.side < full]
+
+
+def _hollow(ax: Axes, points: list[tuple[float, float]], unit: float) -> None:
+    """Mark points over their line as open circles, with a line in the legend."""
+    if points:
+        times, values = zip(*((seconds / unit, value) for seconds, value in points), strict=True)
+        label = "apprentissage sur des images réduites"
+        ax.plot(times, values, "o", ms=4.5, mfc="white", mec=BLUE, mew=1.2, label=label)
 
 
 def _zoom(ax: Axes, values: list[float]) -> None:
