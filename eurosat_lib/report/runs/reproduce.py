@@ -23,8 +23,8 @@ from eurosat_lib.report.runs.verdict import Verdict, judge
 # Published with the cut that they made themselves, beside a run on the standard split.
 CUT = ("train_spatial", "evaluate_spatial")
 VERDICT = "reproduction.json"  # in the artifacts of the new run, once it is complete
-CONDITIONS = ("commit", "device", "precision", "python", "torch", "torchvision", "cuda", "numpy")
-CONDITIONS += ("scikit-learn", "system", "cores")
+CONDITIONS = ("commit", "device", "precision", "processor", "python", "torch", "torchvision")
+CONDITIONS += ("cuda", "numpy", "scikit-learn", "system", "cores")
 
 
 def reproduce(root: Path, name: str, say: Callable[[str], None], only: Sequence[str] = ()) -> bool:
