@@ -119,7 +119,8 @@ def cached(
         compute: gets the stage's folder, where it may leave partial work and files.
 
     Returns:
-        The result and its provenance: device, precision, versions, start (UTC), seconds …
+        The result and its provenance: device, precision, processor, versions, start (UTC),
+        seconds.
     """
     folder = stage_folder(config, stage, key)
     kept = _load(folder / "result.json", kind)
