@@ -143,6 +143,16 @@ def test_another_profile_is_named(clone):
     assert "son profil est full, non quick" in refused.value.french
 
 
+def test_the_parameters_that_take_the_run_are_named(clone):
+    changed = override(clone, {"train.seeds": []})
+    with pytest.raises(UserError, match=r"evaluate_seeds.*PROFILE=full without other param"):
+        protect(changed, stages.STAGES, USUAL)
+    (clone.paths.artifacts / "params.yaml").write_text("train_seeds: [43]")
+    with pytest.raises(UserError, match=r'PARAMS="-f artifacts/done/params.yaml"') as refused:
+        protect(changed, stages.STAGES, USUAL)
+    assert "train_seeds = [43], sans autre" in refused.value.french
+
+
 def test_a_run_that_git_does_not_hold_is_free(clone):
     clone.paths.card.unlink()
     changed = override(clone, {"train.lr": 5e-3})

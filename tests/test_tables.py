@@ -346,6 +346,9 @@ def test_finalists_on_test():
 def test_seeds():
     frame = tables.seeds(seeds(7, 8, 9))
     assert row(frame, "moyenne ± écart-type (n = 3)")[2] == "80,00\u202f% ± 10,00"
+    assert row(frame, "moyenne ± écart-type (n = 3)")[3] == intervalle((0.5516, 1.0484), 2)
+    two = row(tables.seeds(seeds(7, 8)), "moyenne ± écart-type (n = 2)")
+    assert two[2:4] == ["75,00\u202f% ± 7,07", "—"]  # Student's would be 11.5 to 138.5 %
     assert len(tables.seeds(seeds(7))) == 1
 
 

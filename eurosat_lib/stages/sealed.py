@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from eurosat_lib.config import Config
+from eurosat_lib.config import Config, stored_parameters
 from eurosat_lib.errors import UserError
 from eurosat_lib.record import Record
 from eurosat_lib.stages.files import copy_file, read_json
@@ -99,13 +99,17 @@ def refusal(config: Config, stages: list[str]) -> UserError:
     else:
         why = f"it is a run of the profile {profile}, not {config.profile}: {shown}"
         french = f"son profil est {profile}, non {config.profile}"
+    given = stored_parameters(config)
+    file = config.paths.artifacts.relative_to(config.paths.root) / "params.yaml"
+    again = f' PARAMS="-f {file}"' if given else " without other parameters"
+    values = ", ".join(f"{key} = {value}" for key, value in given.items())
+    encore = f"et {values}, sans autre paramètre" if given else "sans autre paramètre"
     return UserError(
         f"{name}: the results of this run are in git and would be replaced; {why}. Another NAME "
-        f"keeps them; PROFILE={profile} without other parameters takes them. To give the run up, "
-        f"delete {card}",
+        f"keeps them; PROFILE={profile}{again} takes them. To give the run up, delete {card}",
         f"Les résultats du run {name} sont dans git et seraient remplacés (ici, {french}). "
-        f'Donner un autre nom (paramètre name) les garde\u00a0; profile = "{profile}" sans autre '
-        f"paramètre les reprend\u00a0; pour renoncer à ce run, supprimer {card}.",
+        f'Donner un autre nom (paramètre name) les garde\u00a0; profile = "{profile}" {encore}, '
+        f"les reprend\u00a0; pour renoncer à ce run, supprimer {card}.",
     )
 
 

@@ -26,7 +26,11 @@ ROLES = {
 
 
 def seeds(found: Seeds) -> pd.DataFrame:
-    """List the test scores of each seed, then mean ± standard deviation; cells are text."""
+    """List the test scores of each seed, then mean ± standard deviation; cells are text.
+
+    Two seeds have no interval worth the name: Student's with one degree of freedom is 13 times
+    as wide as their distance.
+    """
     rows = [
         (
             str(run.seed),
@@ -42,7 +46,8 @@ def seeds(found: Seeds) -> pd.DataFrame:
         facts = found.facts()
         accuracy, f1 = facts["accuracy"], facts["macro_f1"]
         label = f"moyenne ± écart-type (n = {len(found.runs)})"
-        bounds = intervalle((accuracy["low"], accuracy["high"]), 2)
+        ends = (accuracy["low"], accuracy["high"])
+        bounds = intervalle(ends, 2) if len(found.runs) > 2 else DASH
         rows.append((label, DASH, DASH, _spread(accuracy), bounds, _spread(f1)))
     columns = ("Graine", "Époque", "Validation", "Test")
     return frame((*columns, f"Intervalle à {pct(found.level, 0)}", "Macro-F1"), rows)

@@ -51,6 +51,7 @@ def spatial_seeds(r: Results) -> str:
 
 
 def _seeds(found: Seeds) -> str:
+    """Two seeds have no interval worth the name."""
     rows = [
         (
             str(run.seed),
@@ -64,8 +65,8 @@ def _seeds(found: Seeds) -> str:
     if found.several:
         facts = found.facts()
         a, f = facts["accuracy"], facts["macro_f1"]
-        mean = f"{percent(a['mean'])} ± {number(100 * a['sd'], 2)} "
-        mean += interval((a["low"], a["high"]))
+        mean = f"{percent(a['mean'])} ± {number(100 * a['sd'], 2)}"
+        mean += f" {interval((a['low'], a['high']))}" if len(found.runs) > 2 else ""
         label = f"**mean ± sd (n = {len(found.runs)})**"
         macro = f"{percent(f['mean'])} ± {number(100 * f['sd'], 2)}"
         rows.append((label, DASH, DASH, mean, macro))
