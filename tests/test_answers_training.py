@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from handmade import FINALISTS, finalist
+from handmade import FINALISTS, finalist, seeds
 from training_facts import (
     POINT,
     make_evaluation,
@@ -301,6 +301,19 @@ def test_reproduction_and_its_boxes():
     text = say("S11", make_evaluation(), checkpoint_present=True, **given)
     assert 'PARAMS="-f artifacts/params.yaml"' in text
     assert "--set lr_finder.seeds=[0,1] --set train.lr=0.0003" in text
+
+
+def test_the_commands_of_what_was_trained_beside():
+    extra = {"source": FOLDER, "config": SETTINGS, "extract": "seed: 42\n", "runs_present": True}
+    extra |= {"given": {"train_seeds": [43]}, "keys": PARAMETERS, "checkpoint_present": True}
+    alone = say("S11", make_evaluation(), seeds(7), **extra)
+    assert "evaluate_seeds" not in alone and "recette" not in alone
+    facts = {"name": "best", "seeds": [42, 43], "spatial": {}}
+    found = {"train_recipe": facts, "ablate_recipe": {"name": "best"}}
+    text = say("S11", make_evaluation(), seeds(7, 8), **extra, **found)
+    assert "--set train.seeds=[43]" in text and "evaluate_seeds $OPTIONS --seed" in text
+    assert "--recipe best --set recipe.seeds=[42,43] --set recipe.spatial=true" in text
+    assert "ablate_recipe $OPTIONS --recipe best" in text
 
 
 def test_one_epoch_says_nothing_of_the_curves():

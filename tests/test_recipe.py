@@ -382,6 +382,8 @@ def test_train_recipe_is_tested_kept_and_published(short):
     with open(folder / "test_openings.csv", encoding="utf-8", newline="") as file:
         openings = list(csv.DictReader(file))
     assert len({row["sha256"] for row in openings}) == 3
+    labels = [row["configuration"] for row in openings]
+    assert labels[-2:] == ["short, spatial, 1 view", "short, spatial, 8 views"]
     assert json.loads((folder / "facts.json").read_text())["train_recipe"] == json.loads(
         json.dumps(facts)
     )

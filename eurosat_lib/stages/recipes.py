@@ -94,7 +94,8 @@ def _run(config: Config, recipe: Recipe, bar: Bar) -> RecipeRun:
 
     def tested(views: int) -> Evaluation:
         """Score the weights, each image seen in so many views."""
-        label = f"{recipe.name}, {views} view{'s' if views > 1 else ''}"
+        split = "" if config.data.split == "standard" else f" {config.data.split},"
+        label = f"{recipe.name},{split} {views} view{'s' if views > 1 else ''}"
         return score_checkpoint(own, path, openings.RECIPE, views > 1, label)[0]
 
     views = recipe.settings.views
