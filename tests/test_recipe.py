@@ -537,14 +537,14 @@ def test_the_report_says_what_the_recipe_gave_or_nothing(short):
     assert f"{found.first.scored.correct}" in alone and "recette courte" in say("S8", one)
     steps = ablation(row("a", 0.5, 0.5, 0.5), row("b", 0.6, 0.61, 0.6), row("c", 0.5, 0.7, 0.6))
     text = say("M8", one, steps)
-    assert "établissent un gain pour *b* (+10,3" in text and "n’est pas tranché" in text
+    assert "établissent un gain pour *b* (+10,3" in text and ", rien d’autre" in text
     assert "une perte" not in text
     text = say("M8", one, ablation(row("a", 0.5, 0.5, 0.5), row("b", 0.4, 0.41, 0.4)))
-    assert "établissent une perte pour *b* (−9,7" in text and "tranché" not in text
-    assert "aucun effet" in say(
+    assert "établissent une perte pour *b* (−9,7" in text and "rien d’autre" not in text
+    assert "n’établissent aucun effet" in say(
         "M8", one, ablation(row("a", 0.5, 0.6, 0.7), row("b", 0.7, 0.6, 0.5))
     )
-    assert "graines, " not in say("M8", one, ablation(row("a", 0.5), row("b", 0.4)))
+    assert "établissent" not in say("M8", one, ablation(row("a", 0.5), row("b", 0.4)))
     table = tables.recipe_scores(found)
     assert list(table["Découpage"]) == [
         "standard, graine 1",

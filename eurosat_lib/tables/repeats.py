@@ -96,7 +96,7 @@ def openings(config: Config) -> pd.DataFrame:
             (
                 row["opened"].replace("T", " ").replace("+00:00", " UTC"),
                 ROLES.get(row.get("role") or "", DASH),
-                row["configuration"],
+                row["configuration"].replace(" view", " vue"),
                 row["seed"],
                 row["epoch"],
                 row["sha256"][:12],
