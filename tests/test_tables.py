@@ -364,6 +364,9 @@ def test_openings(tiny):
         "2",
     ]
     assert len(frame) == 1
+    time = "2026-01-02T03:05:00+00:00"
+    openings.log_opening(tiny, EVALUATION, time, openings.RECIPE, "best, spatial, 8 views")
+    assert tables.openings(tiny).iloc[1].tolist()[1:3] == ["recette", "best, spatial, 8 vues"]
 
 
 def test_durations_name_the_longest_stages_and_add_the_others(tiny, monkeypatch):

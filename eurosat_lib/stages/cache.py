@@ -46,8 +46,7 @@ def may_compute() -> bool:
 def only_kept() -> Iterator[None]:
     """Load stages without publishing them; raise :class:`NotKept` instead of computing one.
 
-    A stage within finds the results of those before it (``core.latest``) as if each had been
-    published. One configuration at a time.
+    A stage within finds those before it as if published. One configuration at a time.
     """
     token = _met.set({})
     try:
@@ -119,8 +118,7 @@ def cached(
         compute: gets the stage's folder, where it may leave partial work and files.
 
     Returns:
-        The result and its provenance: device, precision, processor, versions, start (UTC),
-        seconds.
+        The result and its provenance: device, processor, versions, start (UTC), seconds …
     """
     folder = stage_folder(config, stage, key)
     kept = _load(folder / "result.json", kind)

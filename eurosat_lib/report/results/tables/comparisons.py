@@ -51,7 +51,7 @@ def spatial_seeds(r: Results) -> str:
 
 
 def _seeds(found: Seeds) -> str:
-    """Two seeds have no interval worth the name."""
+    """List scores, then mean and sd; two seeds have no interval worth the name."""
     rows = [
         (
             str(run.seed),
