@@ -18,6 +18,7 @@ RECIPE ?=#            a file of configs/recipes for make train, validate and abl
 A ?=#                 first run of make compare; empty: the run without a name
 B ?=#                 second run of make compare
 PYTHON ?= python3#    makes .venv; 3.11 or newer
+FROZEN ?=#            1: published results are taken as they are, nothing is computed
 ARGS ?=#              options of make test or bench, for instance "-k grid"
 
 # An activated environment is used as it is (conda's base is not one); .venv otherwise.
@@ -36,14 +37,14 @@ STATE := $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d '
 STAMP := $(VENV)/.eurosat-report-$(STATE)
 PY := $(VENV)/bin/python
 
-export PROFILE DATA NAME PARAMS STAGES SWEEP RECIPE A B PYTHON ARGS VENV STAMP PY
+export PROFILE DATA NAME PARAMS STAGES SWEEP RECIPE A B PYTHON FROZEN ARGS VENV STAMP PY
 
 REPORT := "$$PY" -m eurosat_lib.report
 REQUEST := --profile "$$PROFILE" --data "$$DATA" --name "$$NAME" --params="$$PARAMS"
 BUILD := $(REPORT) build $(REQUEST)
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
 
-.PHONY: help setup ready report sweep compare reproduce results index train validate ablation test lint lab tensorboard captures gallery bench compute clean $(NOTEBOOKS)
+.PHONY: help setup ready report sweep compare reproduce results index train validate ablation test lint lab tensorboard captures bench compute clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -71,8 +72,8 @@ compare: ready # the runs A and B beside each other, in reports/comparaisons
 reproduce: ready # compute the run NAME again from what it stored, say whether the numbers are the same
 	@$(REPORT) reproduce --name "$$NAME" --stages "$$STAGES"
 
-results: ready # write docs/RESULTS.md and the model card of the run NAME, say what git has to take
-	@$(REPORT) results --name "$$NAME" --data "$$DATA"
+results: ready # write the model card of the run NAME and the headline of the README
+	@$(REPORT) results --name "$$NAME"
 
 index: ready # list all runs in reports/index.html (make report does too)
 	@$(REPORT) index
@@ -106,7 +107,7 @@ lint: ready # check style, layers of imports, and that no notebook has outputs
 		"metadata.papermill cell.metadata.papermill metadata.language_info.version" \
 		$(NOTEBOOKS:%=notebooks/%.ipynb) notebooks/accueil.ipynb
 
-lab: ready # open JupyterLab on its landing page: the steps, what is computed, the runs
+lab: ready # open JupyterLab on its landing page: the steps, what is kept, all runs
 	@$(REPORT) home --profile "$$PROFILE" --data "$$DATA" --name "$$NAME"
 	@"$$PY" -m jupyterlab \
 		--LabApp.default_url="/lab/tree/reports/accueil.ipynb?file-browser-path=/notebooks" \
@@ -118,11 +119,8 @@ tensorboard: ready # open TensorBoard at runs/
 captures: ready # photograph TensorBoard for the report (needs a Chromium browser)
 	@"$$PY" -m eurosat_lib.captures --name "$$NAME"
 
-gallery: ready # rebuild docs/FIGURES.md from the executed notebooks
-	@"$$PY" -m eurosat_lib.report.gallery --name "$$NAME" --profile "$$PROFILE"
-
 bench: ready # time training and evaluation against the usual loop
-	@"$$PY" -m eurosat_lib.bench $(if $(filter-out auto,$(PROFILE)),--profile "$$PROFILE") \
+	@"$$PY" benchmarks/training.py $(if $(filter-out auto,$(PROFILE)),--profile "$$PROFILE") \
 		$${DATA:+--data "$$DATA"} $$ARGS
 
 clean: # remove the built report and tool caches; results in artifacts/ and runs/ stay

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from eurosat_lib.config import load_config, parse_override
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.pipeline import ON_DEMAND, STAGE_NAMES
+from eurosat_lib.progress import announce
+from eurosat_lib.protocol import ON_DEMAND, STAGE_NAMES, STAGES
 
 # Flags of the course's commands: stage -> flag -> key of the configuration.
 FLAGS: dict[str, dict[str, str]] = {
@@ -110,20 +111,11 @@ def run(options: argparse.Namespace) -> None:
         UserError: the input is wrong.
     """
     config = load_config(options.config, options.profile, _overrides(options))
-    from eurosat_lib import stages  # heavy: only once the input is known to be right
-    from eurosat_lib.estimate import stage_seconds
-    from eurosat_lib.progress import announce, duration
-    from eurosat_lib.stages.guard import protect
-
-    names = STAGE_NAMES if options.stage == "compute" else (options.stage,)
+    names = (options.stage,)
     if options.stage == "compute":
-        names = tuple(name for name in names if name not in (*PARTS, *ON_DEMAND))
-    expected = stage_seconds(config, (*names, *(PARTS if "compare_splits" in names else ())))
-    protect(config, stages.STAGES, names)
-    if sum(expected.values()) >= 1:
-        announce(f"{options.stage}: about {duration(sum(expected.values()))} on this machine")
+        names = tuple(name for name in STAGE_NAMES if name not in (*PARTS, *ON_DEMAND))
     for name in names:
-        facts = stages.STAGES[name](config).facts()
+        facts = STAGES[name](config).facts()
         print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)
     announce(f"results: {config.paths.artifacts}")
 

@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
-from eurosat_lib.data.loaders import subset
-from eurosat_lib.record import Record
+from eurosat_lib.loaders import subset
+from eurosat_lib.stages import Record
 
 PIXELS = 4  # side, in pixels, of the thumbnails given to the second linear model
 BLOCK = 1024  # images averaged together: bounds memory
@@ -34,6 +34,7 @@ class Baselines(Record):
     color_validation: float  # logistic regression on the mean and sd of each channel
     thumbnail_validation: float  # logistic regression on the 4x4 thumbnail
     linear_train_images: int
+    validation_images: int
 
     @property
     def majority_share(self) -> float:
@@ -80,6 +81,7 @@ def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
         color_validation=linear(color_statistics),
         thumbnail_validation=linear(thumbnails),
         linear_train_images=len(labels),
+        validation_images=len(validation.labels),
     )
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.errors import UserError
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime, get_device
-from eurosat_lib.training.checkpoint import load_checkpoint
-from eurosat_lib.training.steps import predict
+from eurosat_lib.train import predict
 from eurosat_lib.transforms import Preprocessing
 
 BATCH = 64  # images; those of the evaluation, so that the same device gives the same bits
@@ -76,16 +76,14 @@ class Classifier:
         """Return the probability of each class, the most probable first.
 
         Args:
-            image: a picture or its file, or uint8 (H, W, 3), 0-255: 640 m of ground, as Sentinel-2
-                sees it. Anything else gets an answer as well, and a worthless one.
+            image: a picture or its file, or an array (H, W, 3), RGB, uint8 in 0-255 or float in
+                [0, 1]: 640 m of ground, as Sentinel-2 sees it. Another place gets an answer as
+                well, and a worthless one.
 
         Raises:
-            UserError: the file is missing, or no picture.
+            UserError: the file is missing or no picture, or these are no 8-bit RGB values.
         """
-        if isinstance(image, str | Path):
-            image = _open(image)
-        if isinstance(image, Image.Image):
-            image = np.asarray(image.convert("RGB"))
+        image = _open(image) if isinstance(image, str | Path) else _pixels(image)
         scores = torch.from_numpy(self.logits(image.transpose(2, 0, 1)[None]))
         shares = scores[0].double().softmax(0).tolist()
         pairs = zip(self.classes, shares, strict=True)
@@ -99,9 +97,33 @@ class Classifier:
             yield batch.contiguous(memory_format=torch.channels_last), unknown
 
 
-def _open(path: str | Path) -> Image.Image:
+def _open(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except OSError as error:  # PIL's own error for what is no picture is one
+            return _pixels(picture)
+    except (OSError, Image.DecompressionBombError) as error:  # the first: what is no picture, too
         raise UserError(f"{path}: cannot be read as a picture: {error}") from None
+
+
+def _pixels(image: Image.Image | np.ndarray) -> np.ndarray:
+    """Return uint8 (H, W, 3); greys and transparency of a picture become RGB.
+
+    Raises:
+        UserError: 16 bits or floats outside [0, 1], or an array without three channels.
+    """
+    if isinstance(image, Image.Image):
+        # Pillow cuts 16 bits per channel down to 8 without a word: only the coding names them.
+        deep = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+        if deep or image.mode.startswith(("I", "F")):
+            name = getattr(image, "filename", "") or "picture"
+            raise UserError(f"{name}: of mode {image.mode} and more than 8 bits per channel")
+        return np.asarray(image.convert("RGB"))
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise UserError(f"array of shape {image.shape}: (height, width, 3) is expected, RGB")
+    if np.issubdtype(image.dtype, np.floating):
+        if not (image.min() >= 0 and image.max() <= 1):  # NaN neither
+            raise UserError("float pixels outside [0, 1]: give uint8 in 0-255, or divide by 255")
+        image = (image * 255).round().astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise UserError(f"pixels of type {image.dtype}: uint8 in 0-255 is expected")
+    return image

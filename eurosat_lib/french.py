@@ -1,4 +1,4 @@
-"""French numbers and words: the filters of the answers, the cells of the tables.
+"""French numbers and words: filters of the answers, cells of the tables, labels of the figures.
 
 Decimal comma, U+202F (narrow no-break space) between thousands and before ``%``, U+00A0 between
 a number and its unit, U+2212 as minus sign.
@@ -143,3 +143,147 @@ def _finite(value: Any) -> float:
     if not math.isfinite(value):
         raise UserError(f"a finite number is wanted, got {float(value)}")
     return float(value)
+
+
+SPLITS = {"train": "entraînement", "validation": "validation", "test": "test"}
+FACTORS = {
+    "lr": "pas d’apprentissage (LR)",
+    "weight_decay": "weight decay",
+    "dilation_stage3": "dilatation de l’étage 3",
+    "blocks_per_stage": "blocs par étage",
+}
+SHORT = {"lr": "LR", "weight_decay": "WD", "dilation_stage3": "D", "blocks_per_stage": "B"}
+ORIGINS = {
+    "config": "configuration",
+    "lr_finder": "LR finder",
+    "chosen_lr": "choix à la main",
+    "grid_search": "grille",
+    "refined_grid_search": "grille resserrée",
+    "compare_finalists": "finalistes",
+    "fallback": "valeur de repli",
+}
+RULES = {"steepest": "plus forte pente", "valley": "vallée", "minimum/10": "minimum / 10"}
+MEASURES = {
+    "speed": "vitesse (époque 1)",
+    "score": "score",
+    "gap": "écart train − val",
+    "spread": "étendue",
+}
+FAULTS = {  # of a sweep of the learning rate
+    "short": "trop peu de pas avant la divergence",
+    "flat": "la perte ne descend pas assez",
+    "start": "une lecture tombe au début du balayage",
+    "end": "la perte descend encore au dernier pas",
+}
+CORRUPTION_NAMES = {"blur": "flou", "noise": "bruit", "jpeg": "JPEG", "haze": "brume"}
+STRENGTHS = ("faible", "moyen", "fort")  # of a corruption
+ROLES = {  # of a tested checkpoint
+    "final": "entraînement final",
+    "given": "checkpoint donné",
+    "finalist": "finaliste",
+    "seed": "autre graine",
+    "spatial": "découpage spatial",
+    "recipe": "recette",
+}
+ELEMENTS = {  # of the environment; other names stay as they are
+    "python": "Python",
+    "torch": "PyTorch",
+    "cuda": "CUDA",
+    "numpy": "NumPy",
+    "system": "Système",
+    "cores": "Cœurs",
+}
+PARTS = ("convolution", "BatchNorm", "ReLU")  # of a block, in order
+SUPERSCRIPT = str.maketrans("0123456789\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def power(value: float, digits: int = 2) -> str:
+    """Write a small or large number in powers of ten: ``5e-4`` → ``5 × 10⁻⁴``.
+
+    Args:
+        value: finite.
+        digits: decimals of the mantissa, at most.
+    """
+    mantissa, exponent = split_exponent(value, digits)
+    if exponent == 0 or mantissa == "0":
+        return mantissa
+    ten = "10" + str(exponent).replace("-", MINUS).translate(SUPERSCRIPT)
+    return ten if mantissa == "1" else f"{mantissa}{THIN}×{THIN}{ten}"
+
+
+def factor_value(factor: str, value: float) -> str:
+    """Write the value of a hyperparameter: a rate in powers of ten, a count as it is."""
+    return power(value) if factor in ("lr", "weight_decay") else str(int(value))
+
+
+def points(fraction: float) -> str:
+    """Write a difference in points of accuracy, with its sign and without the unit."""
+    return signe(100 * fraction, unite="")
+
+
+def interval(mean: float, bounds: tuple[float, float] | None) -> str:
+    """Write a difference in points and its interval: ``+1,2 [−0,5 ; +2,9]``."""
+    if bounds is None:
+        return f"{points(mean)} (sans intervalle)"
+    low, high = map(points, bounds)
+    return f"{points(mean)} [{low}{THIN};{FIXED}{high}]"
+
+
+def in_points(bounds: Sequence[float], digits: int = 2) -> str:
+    """Write the interval of a difference of two fractions: ``[−0,52 ; 2,94] points``."""
+    return intervalle([100 * bound for bound in bounds], digits, "points")
+
+
+def p_value(p: float) -> str:
+    """Write the p-value of a test: ``p = 0,219``, or that it is below a thousandth."""
+    return "p < 0,001" if p < 0.001 else f"p = {nombre(p, 3)}"
+
+
+def yes(value: bool) -> str:
+    """Write the outcome of a check."""
+    return "oui" if value else "non"
+
+
+def plural(count: int, word: str) -> str:
+    """Write a count and a word, with an s from two on: ``1 époque``, ``3 époques``."""
+    return f"{nombre(count)}{FIXED}{word}" + ("s" if abs(count) >= 2 else "")
+
+
+def capital(text: str) -> str:
+    """Write the first letter large and leave the others alone."""
+    return text[0].upper() + text[1:]
+
+
+def typeset(text: str) -> str:
+    """Put the no-break spaces of French before ``: ; ! ?`` and within « » of a plain text."""
+    for mark, space in ((":", FIXED), (";", THIN), ("!", THIN), ("?", THIN), ("»", FIXED)):
+        text = text.replace(f" {mark}", f"{space}{mark}")
+    return text.replace("« ", f"«{FIXED}")
+
+
+def shape(values: tuple[int, ...]) -> str:
+    """Write a shape as Python does: ``(3, 64, 64)``."""
+    return "(" + ", ".join(map(str, values)) + ("," if len(values) == 1 else "") + ")"
+
+
+def vector(values: Iterable[float], digits: int = 3) -> str:
+    """Write one number per channel: ``(0,344 ; 0,380 ; 0,408)``."""
+    return "(" + f"{THIN};{FIXED}".join(nombre(value, digits) for value in values) + ")"
+
+
+def taille(octets: int) -> str:
+    """Write the size of a file, given in bytes: ``2500`` → ``2,5 ko``."""
+    unit, value = ("ko", octets / 1e3) if octets < 1e6 else ("Mo", octets / 1e6)
+    return f"{nombre(value, 1)}{FIXED}{unit}"
+
+
+def layer_place(name: str) -> tuple[str, str]:
+    """Split a module's name into its place and its part of the block.
+
+    ``stages.0.3`` → ``("étage 1, bloc 2", "convolution")``; a name may go on with ``.weight``.
+    """
+    pieces = name.split(".")
+    if pieces[0] != "stages":
+        return ("tête", {"pool": "moyenne globale", "head": "linéaire"}.get(pieces[0], name))
+    stage, slot = int(pieces[1]) + 1, int(pieces[2])
+    return f"étage {stage}, bloc {slot // 3 + 1}", PARTS[slot % 3]

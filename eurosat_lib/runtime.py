@@ -8,7 +8,9 @@ import platform
 import random
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from eurosat_lib.errors import UserError
 # Read by cuBLAS when CUDA starts: without it some of its sums differ from run to run.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
+THREADS = torch.get_num_threads()  # PyTorch's own choice, when no configuration has changed it
+CPUINFO = Path("/proc/cpuinfo")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # numbers of these settings in glibc's malloc.h
 
 
@@ -33,15 +37,19 @@ def get_device(prefer: str = "auto") -> torch.device:
     """Return the device to compute on.
 
     Args:
-        prefer: ``auto`` (CUDA if there is one), ``cpu`` or ``cuda``.
+        prefer: ``auto`` (CUDA if there is one, else Apple's MPS, else the CPU), or one of them.
 
     Raises:
-        UserError: CUDA is asked for and absent.
+        UserError: CUDA or MPS is asked for and absent.
     """
-    if prefer == "cuda" and not torch.cuda.is_available():
-        raise UserError("compute.device: cuda is asked for, but PyTorch sees no CUDA device")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if prefer == "auto":
-        prefer = "cuda" if torch.cuda.is_available() else "cpu"
+        prefer = next((name for name, found in there.items() if found), "cpu")
+    if not there.get(prefer, True):
+        name = prefer.upper()
+        raise UserError(
+            f"compute.device: {prefer} is asked for, but PyTorch sees no {name} device"
+        )
     return torch.device(prefer)
 
 
@@ -61,12 +69,11 @@ class Runtime:
     @classmethod
     def of(cls, config: Config) -> Runtime:
         """Resolve ``compute.*`` and set the number of CPU threads."""
-        if config.compute.threads:
-            torch.set_num_threads(config.compute.threads)
+        torch.set_num_threads(config.compute.threads or THREADS)
         device = get_device(config.compute.device)
         if device.type == "cuda":
             _make_cuda_repeatable()
-        else:
+        elif device.type == "cpu":
             keep_freed_memory()
         precision = config.compute.precision
         if precision == "auto":
@@ -117,48 +124,51 @@ def _has_fast_bf16(device: torch.device) -> bool:
     """Tell whether the device multiplies bfloat16 in hardware (emulation is slower than fp32)."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    if capabilities != "AVX512":
+    if device.type == "mps" or torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
-    return _cpu_flag("avx512_bf16") or _cpu_flag("amx_bf16")
-
-
-def _cpu_flag(name: str) -> bool:
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="ignore") as lines:
-            return any(name in line.split() for line in lines if line.startswith("flags"))
-    except OSError:
-        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(_cpuinfo().get("flags", "").split()))
 
 
 def describe_device(runtime: Runtime) -> str:
     """Name the device as a reader would, for instance ``CPU AMD EPYC, 2 threads``."""
     if runtime.device.type == "cuda":
         return torch.cuda.get_device_name(runtime.device)
+    name = _cpuinfo().get("model name") or platform.processor() or platform.machine()
+    if runtime.device.type == "mps":
+        return f"{name} GPU (MPS)"
     threads = torch.get_num_threads()
-    return f"CPU {_cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"CPU {name}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def processor() -> str:
+    """Identify the processor, for instance ``AuthenticAMD family 25 model 17 stepping 1``.
+
+    Device names such as ``AMD EPYC`` cover several processors, with other bits and speeds.
+    """
+    parts = {"vendor_id": "", "cpu family": "family ", "model": "model ", "stepping": "stepping "}
+    known = _cpuinfo()
+    words = [f"{label}{known[name]}" for name, label in parts.items() if known.get(name)]
+    return " ".join(words) or platform.processor() or platform.machine()
 
 
 def describe_environment() -> dict[str, str]:
     """Return the versions that matter to a rerun: Python, PyTorch, CUDA, libraries, system."""
     packages = ("torch", "torchvision", "datasets", "numpy", "scikit-learn", "papermill")
-    found = {name: version(name) for name in packages}
-    cuda = torch.version.cuda if torch.cuda.is_available() else ""
     return {
         "python": platform.python_version(),
-        **found,
-        "cuda": cuda or "",
+        **{name: version(name) for name in packages},
+        "cuda": (torch.version.cuda if torch.cuda.is_available() else "") or "",
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count()),
     }
 
 
-def _cpu_name() -> str:
+@cache
+def _cpuinfo() -> dict[str, str]:
+    """Read what Linux says of its first core; empty elsewhere."""
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="ignore") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+        first = CPUINFO.read_text(encoding="ascii", errors="ignore").split("\n\n")[0]
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return {}
+    pairs = [line.split(":", 1) for line in first.splitlines() if ":" in line]
+    return {name.strip(): value.strip() for name, value in pairs}

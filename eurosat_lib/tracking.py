@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,37 +24,47 @@ TRAINING_TAGS = {
     "train/grad_norm": "grad_norm",
 }
 MARKER = "stage.txt"  # beside the events: key of the result they show
+Points = list[tuple[int, float]]  # (step, value)
 
 
-def write_run(
-    folder: Path,
-    key: str,
-    series: Mapping[str, Iterable[tuple[int, float]]],
-    hparams: Mapping[str, float | int | str] | None = None,
-    metrics: Mapping[str, float] | None = None,
-    seconds: Mapping[int, float] | None = None,
-) -> None:
-    """Write one finished run, replacing what the folder holds; nothing if it is there already.
+@dataclass(frozen=True)
+class Run:
+    """What one finished run shows.
 
-    Args:
-        folder: of the run, below ``runs/``.
-        key: identifies the result; kept beside the events.
+    Attributes:
         series: tag -> (step, value) pairs.
         hparams: hyperparameters for TensorBoard's HParams tab.
         metrics: tag -> final value shown beside them.
         seconds: step -> time since the start at which it was done, for TensorBoard's axis of time.
     """
+
+    series: Mapping[str, Points]
+    hparams: Mapping[str, float | int | str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[int, float] = field(default_factory=dict)
+
+
+def write_runs(folder: Path, runs: Mapping[str, Run]) -> None:
+    """Write the runs of a stage, by name; others in the folder, of earlier settings, go."""
+    for path in folder.glob("*"):
+        if path.is_dir() and path.name not in runs:
+            shutil.rmtree(path, ignore_errors=True)
+    for name, run in runs.items():
+        write_run(folder / name, run)
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Write one finished run, replacing what the folder holds; nothing if it is there already."""
+    key = _digest(asdict(run))
     if run_key(folder) == key:
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    seconds = seconds or {}
-    start = time.time() - max(seconds.values(), default=0.0)
-    with LiveRun(folder) as run:
-        for tag, points in series.items():
+    start = time.time() - max(run.seconds.values(), default=0.0)
+    with LiveRun(folder) as live:
+        for tag, points in run.series.items():
             for step, value in points:
-                run.scalar(tag, value, step, start + seconds.get(step, 0.0))
-        if hparams:
-            run.hparams(hparams, metrics or {})
+                live.scalar(tag, value, step, start + run.seconds.get(step, 0.0))
+        if run.hparams:
+            live.hparams(run.hparams, run.metrics)
     (folder / MARKER).write_text(key, encoding="utf-8")
 
 
@@ -64,22 +75,13 @@ def write_images(folder: Path, images: Mapping[str, bytes]) -> None:
         folder: of the run, below ``runs/``.
         images: tag -> a PNG file's bytes.
     """
-    digests = {tag: hashlib.sha256(png).hexdigest() for tag, png in images.items()}
-    key = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    key = _digest({tag: hashlib.sha256(png).hexdigest() for tag, png in images.items()})
     if run_key(folder) == key:
         return
     with LiveRun(folder) as run:
         for tag, png in images.items():
             run.image(tag, png)
     (folder / MARKER).write_text(key, encoding="utf-8")
-
-
-def keep_only(folder: Path, names: Iterable[str]) -> None:
-    """Remove the runs of a folder that are not among ``names``: those of earlier settings."""
-    kept = set(names)
-    for path in folder.glob("*"):
-        if path.is_dir() and path.name not in kept:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 class LiveRun:
@@ -113,9 +115,10 @@ class LiveRun:
         self._writer.add_image(tag, pixels, 0, dataformats="HWC")
 
     def epoch(self, record: Mapping[str, float]) -> None:
-        """Log one epoch under the tags of ``TRAINING_TAGS``; the step is the epoch, from 1."""
-        for tag, name in TRAINING_TAGS.items():
-            self.scalar(tag, record[name], int(record["epoch"]))
+        """Log what was measured of one epoch under ``TRAINING_TAGS``; the step is the epoch."""
+        for tag, points in training_series([record]).items():
+            for step, value in points:
+                self.scalar(tag, value, step)
         self._writer.flush()  # whoever watches the run sees the epoch now
 
     def hparams(
@@ -130,8 +133,8 @@ class LiveRun:
             self.scalar(tag, value, 0)
 
 
-def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, list[tuple[int, float]]]:
-    """Turn epoch records into the series of :func:`write_run`."""
+def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, Points]:
+    """Turn epoch records into series, by tag."""
     rows = list(epochs)
     return {tag: [(int(r["epoch"]), r[name]) for r in rows] for tag, name in TRAINING_TAGS.items()}
 
@@ -154,3 +157,7 @@ def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:
         tag: pd.Series({event.step: event.value for event in events.Scalars(tag)}, name=tag)
         for tag in present
     }
+
+
+def _digest(content: Mapping) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -10,15 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as F
 
 from eurosat_lib.config import Config
+from eurosat_lib.data import Split, load_dataset
 
 # Luma weights of ITU-R BT.601, those of torchvision's rgb_to_grayscale.
 GRAY = (0.2989, 0.587, 0.114)
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
+DIGITS = 4  # of the mean and standard deviation of a data set
+BLOCK = 2048  # images summed at a time
+_statistics: dict[str, tuple] = {}  # by fingerprint of the data
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,14 @@ class Draws:
         flip: bool (N,).
         factors: float32 (N, 3), by kind: brightness, contrast, saturation; 1 changes nothing.
         order: int64 (N, 3), the kind applied first, second, third.
+        symmetry: bool (N, 2), flip upside down, then transpose.
     """
 
     shift: Tensor
     flip: Tensor
     factors: Tensor
     order: Tensor
+    symmetry: Tensor
 
     def __getitem__(self, rows: slice) -> Draws:
         """Return the draws of some images."""
@@ -88,36 +95,43 @@ class Draws:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """RandomCrop with edge padding, then RandomHorizontalFlip, then ColorJitter."""
+    """RandomCrop with edge padding, then a flip or a symmetry of the square, then ColorJitter."""
 
     crop_padding: int  # pixels
     flip_probability: float
     brightness: float  # half-width of the factor's range around 1
     contrast: float
     saturation: float
+    symmetries: bool = False  # one of the 8, instead of the flip
 
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         """Draw one transformation for each of ``count`` images, on the generator's device."""
         shift = torch.randint(0, 2 * self.crop_padding + 1, (count, 2), generator=generator)
-        flip = torch.rand(count, generator=generator) < self.flip_probability
+        probability = 0.5 if self.symmetries else self.flip_probability
+        flip = torch.rand(count, generator=generator) < probability
         half_width = torch.tensor([self.brightness, self.contrast, self.saturation])
         factors = 1 + half_width * (2 * torch.rand(count, 3, generator=generator) - 1)
         order = torch.rand(count, 3, generator=generator).argsort(dim=1)
-        return Draws(shift - self.crop_padding, flip, factors, order)
+        symmetry = (torch.rand(count, 2, generator=generator) < 0.5) & self.symmetries
+        return Draws(shift - self.crop_padding, flip, factors, order, symmetry)
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         """Apply one transformation per image.
 
         Args:
-            images: uint8 (B, 3, H, W) in 0–255, or float32 in [0, 1].
+            images: uint8 (B, 3, H, W) in 0–255, or float32 in [0, 1]; square for symmetries.
             draws: of B images, on the same device.
 
         Returns:
-            float32 (B, 3, H, W) in [0, 1].
+            float32 (B, 3, H, W) in [0, 1]; without changes of colour, of the type given.
         """
         images = crop_and_flip(images, draws.shift, draws.flip)
-        images = F.to_dtype(images, torch.float32, scale=True)
-        return jitter_color(images, draws.factors, draws.order)
+        if self.symmetries:
+            images = reflect(images, *draws.symmetry.unbind(1))
+        if self.brightness or self.contrast or self.saturation:
+            images = F.to_dtype(images, torch.float32, scale=True)
+            images = jitter_color(images, draws.factors, draws.order)
+        return images
 
 
 def crop_and_flip(images: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
@@ -167,11 +181,68 @@ def jitter_color(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
     return images
 
 
+def reflect(images: Tensor, upside_down: Tensor, transposed: Tensor) -> Tensor:
+    """Flip some images upside down, then transpose some.
+
+    With a horizontal flip before, these make all 8 symmetries of the square, each once.
+
+    Args:
+        images: any dtype (B, C, S, S).
+        upside_down: bool (B,).
+        transposed: bool (B,).
+    """
+    images = torch.where(upside_down[:, None, None, None], images.flip(2), images)
+    return torch.where(transposed[:, None, None, None], images.transpose(2, 3), images)
+
+
+def symmetric_views(images: Tensor) -> list[Tensor]:
+    """Return the 8 symmetries of each image, itself first; each (B, C, S, S)."""
+    views = []
+    for flipped in (images, images.flip(3)):
+        for turned in (flipped, flipped.flip(2)):
+            views += [turned, turned.transpose(2, 3)]
+    return views
+
+
+class SymmetricAverage(nn.Module):
+    """A network that looks at each image in its 8 symmetries and averages the logits."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Wrap a network."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return mean logits float32 (B, K) of images (B, 3, S, S)."""
+        views = (v.contiguous(memory_format=torch.channels_last) for v in symmetric_views(images))
+        return torch.stack([self.model(view).float() for view in views]).mean(0)
+
+
 def get_preprocess_transforms(config: Config) -> Preprocessing:
     """Build the preprocessing of the configuration (``data.image_size``, ``preprocess``)."""
-    return Preprocessing(config.data.image_size, config.preprocess.mean, config.preprocess.std)
+    own = config.preprocess
+    mean, std = own.mean, own.std
+    if own.statistics == "data":
+        dataset = load_dataset(config)
+        if dataset.fingerprint not in _statistics:
+            _statistics[dataset.fingerprint] = channel_statistics(dataset.train)
+        mean, std = _statistics[dataset.fingerprint]
+    return Preprocessing(config.data.image_size, tuple(mean), tuple(std))
 
 
 def get_augmentation_transforms(config: Config) -> Augmentation:
     """Build the augmentation of the configuration (``augment``)."""
     return Augmentation(**config.augment.model_dump())
+
+
+def channel_statistics(split: Split) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of each channel over all pixels, for [0, 1] values."""
+    sums, squares = np.zeros(3), np.zeros(3)
+    for start in range(0, len(split), BLOCK):
+        values = np.asarray(split.images[start : start + BLOCK], np.float64) / 255
+        sums += values.sum((0, 2, 3))
+        squares += (values**2).sum((0, 2, 3))
+    count = len(split) * split.images.shape[2] * split.images.shape[3]
+    mean = sums / count
+    std = np.sqrt(squares / count - mean**2)
+    return [round(float(m), DIGITS) for m in mean], [round(float(s), DIGITS) for s in std]

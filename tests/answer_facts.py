@@ -1,22 +1,22 @@
 """Small results of the stages of notebooks 01 to 03, for the tests of their answers."""
 
-import numpy as np
-from handmade import tile
-
+from eurosat_lib.audit import Audit, balance
 from eurosat_lib.baselines import Baselines
-from eurosat_lib.checks import Architecture, InitialLoss, Overfit, Sanity, ShuffledLabels
-from eurosat_lib.checks.architecture import Variant
-from eurosat_lib.checks.controls import Independence
-from eurosat_lib.checks.initial_loss import LayerGradient
-from eurosat_lib.checks.shuffled import Memory, Pair
-from eurosat_lib.checks.signal import LayerSignal
-from eurosat_lib.data.audit import Audit, Duplicates, Landscape, Overlaps, Seams
-from eurosat_lib.data.audit.balance import balance
-from eurosat_lib.data.audit.duplicates import Pair as Twins
-from eurosat_lib.data.audit.overlaps import Overlap
-from eurosat_lib.data.audit.seams import excess
-from eurosat_lib.data.pipeline import Pipeline
-from eurosat_lib.data.types import CLASSES
+from eurosat_lib.checks import (
+    Architecture,
+    Independence,
+    InitialLoss,
+    LayerGradient,
+    Memory,
+    Overfit,
+    Pair,
+    Pipeline,
+    Sanity,
+    ShuffledLabels,
+    Variant,
+)
+from eurosat_lib.data import CLASSES
+from eurosat_lib.overlaps import Overlap, Overlaps
 
 EVEN = {"train": (60,) * 10, "validation": (20,) * 10, "test": (20,) * 10}
 
@@ -49,27 +49,6 @@ def audit(**changes) -> Audit:
     return Audit(**clean | facts | changes)
 
 
-def duplicates(**changes) -> Duplicates:
-    facts = {
-        "images": 1000,
-        "hashed": 1000,
-        "bits": 63,
-        "radius": 10,
-        "same": 0.8,
-        "nearest": (0,) * 64,
-        "distances": (),
-        "correlations": (),
-        "capped": False,
-        "pairs": (),
-        "rejected": (),
-    }
-    return Duplicates(**facts | changes)
-
-
-def near(split: str = "test") -> Twins:
-    return Twins(first=tile(0), second=tile(1, split), distance=2, view=0, correlation=0.95)
-
-
 def overlaps(*pairs: Overlap) -> Overlaps:
     return Overlaps(
         images=1000,
@@ -79,28 +58,6 @@ def overlaps(*pairs: Overlap) -> Overlaps:
         capped=False,
         pairs=pairs,
         rejected=(),
-    )
-
-
-def seams(control: int = 0) -> Seams:
-    scores = [np.repeat((1.0, 0.0), (above, 200 - above)) for above in (60, control)]
-    found = tuple(excess(*scores, threshold=t) for t in (0.85, 0.9, 0.95))
-    return Seams(tiles=200, compared=200, excesses=found, agreements=(), controls=(), best=())
-
-
-def landscape() -> Landscape:
-    return Landscape(
-        classes=CLASSES,
-        features=15,
-        per_class=10,
-        index=tuple(range(100)),
-        labels=tuple(range(10)) * 10,
-        x=(0.0,) * 100,
-        y=(0.0,) * 100,
-        trustworthiness=0.98,
-        confusion=tuple(
-            tuple(8 if k == j else 2 if k == (j ^ 1) else 0 for k in range(10)) for j in range(10)
-        ),
     )
 
 
@@ -143,6 +100,7 @@ def baselines(**changes) -> Baselines:
         "color_validation": 0.66,
         "thumbnail_validation": 0.4,
         "linear_train_images": 600,
+        "validation_images": 500,
     }
     return Baselines(**facts | changes)
 
@@ -167,9 +125,6 @@ def architecture(side: int = 64, **changes) -> Architecture:
                 parameters_by_formula=1149770 if b == 2 else 1925258,
                 tensors=12 * b + 2,
                 receptive_field=field,
-                measured_field=field,
-                energy_field=field - 8,
-                profile=(1 / field,) * field,
                 gflop_forward=0.6 * b,
                 gflop_forward_counted=0.6 * b,
                 gflop=1.5 * b,
@@ -179,10 +134,6 @@ def architecture(side: int = 64, **changes) -> Architecture:
         ),
     }
     return Architecture(**facts | changes)
-
-
-def signal(name: str, **changes) -> LayerSignal:
-    return LayerSignal(name=name, dead=0, gradient=0.1, **changes)
 
 
 def initial(
@@ -203,12 +154,6 @@ def initial(
         gradients=tuple(gradients),
         losses=(2.25 + shift, 2.3 + shift, 2.35 + shift),
         excesses=(0.01, 0.02, 0.03),
-        signals=(
-            LayerSignal(
-                name="stages.0.0", rms=0.4, expected=0.5, zeros=0.52, dead=0, gradient=0.1
-            ),
-            LayerSignal(name="head", rms=0.3, expected=0.3, zeros=None, dead=0, gradient=0.2),
-        ),
     )
 
 

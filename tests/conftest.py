@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
-from pkgutil import iter_modules
 
 import matplotlib
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from settings import ROOT, TINY
 
 from eurosat_lib.config import Config, load_config
-from eurosat_lib.data.types import CLASSES, EuroSAT, Source, Split
+from eurosat_lib.data import CLASSES, EuroSAT, Source, Split
 
 matplotlib.use("agg")
 if "EUROSAT_DATA" in os.environ:  # tests change folder
@@ -65,23 +64,17 @@ def blobs() -> EuroSAT:
 
 @pytest.fixture
 def on_blobs(tiny, blobs, monkeypatch) -> Config:
-    """The tiny configuration, with every stage reading the blobs, on one split or the other."""
-    from eurosat_lib import stages
-    from eurosat_lib.data import loaders
+    """The tiny configuration, with every room reading the blobs, on one split or the other."""
+    from eurosat_lib import protocol
 
     cut = replace(blobs, validation=blobs.test, test=blobs.validation, fingerprint="d" * 64)
-    rooms = [
-        importlib.import_module(m.name)
-        for m in iter_modules(stages.__path__, "eurosat_lib.stages.")
-    ]
-    for module in (loaders, *rooms):
-        if hasattr(module, "load_dataset"):
-            monkeypatch.setattr(
-                module,
-                "load_dataset",
-                lambda config: blobs if config.data.split == "standard" else cut,
-            )
+
+    def load(config: Config) -> EuroSAT:
+        return blobs if config.data.split == "standard" else cut
+
+    rooms = [module for name, module in sys.modules.items() if name.startswith("eurosat_lib.")]
     for module in rooms:
-        if hasattr(module, "spatial_absence"):
-            monkeypatch.setattr(module, "spatial_absence", lambda config: None)
+        if hasattr(module, "load_dataset"):
+            monkeypatch.setattr(module, "load_dataset", load)
+    monkeypatch.setattr(protocol, "spatial_absence", lambda config: None)
     return tiny

@@ -1,40 +1,24 @@
-"""Small results made by hand, for the tests of figures and tables."""
+"""Small results made by hand, for the tests of figures, tables and report."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from eurosat_lib.audit import Audit, Colours, Extreme, Tile, balance
 from eurosat_lib.baselines import Baselines
-from eurosat_lib.checks import InitialLoss, Overfit
-from eurosat_lib.checks.initial_loss import LayerGradient
-from eurosat_lib.checks.signal import LayerSignal
-from eurosat_lib.data.audit import Audit, Duplicates, Landscape, Overlaps, Seams
-from eurosat_lib.data.audit.balance import balance
-from eurosat_lib.data.audit.colours import Colours
-from eurosat_lib.data.audit.duplicates import Pair
-from eurosat_lib.data.audit.explore import Extreme
-from eurosat_lib.data.audit.overlaps import Overlap
-from eurosat_lib.data.audit.seams import Excess, Seam
-from eurosat_lib.data.audit.tiles import Tile
-from eurosat_lib.data.pipeline import Pipeline
-from eurosat_lib.evaluation import (
-    ClassScore,
-    Evaluation,
-    FinalistScore,
-    FinalistsOnTest,
-    Predictions,
-    Robustness,
-    Seeds,
-    analyse,
-)
-from eurosat_lib.evaluation.corruptions import CORRUPTIONS
-from eurosat_lib.evaluation.robustness import Trial
-from eurosat_lib.grid import Candidate, Finalist, Finalists, Grid
+from eurosat_lib.calibration import analyse
+from eurosat_lib.checks import InitialLoss, LayerGradient, Overfit, Pipeline
+from eurosat_lib.comparisons import FinalistScore, FinalistsOnTest, Seeds
+from eurosat_lib.evaluation import Evaluation, Predictions
+from eurosat_lib.explain import CORRUPTIONS, Robustness, Trial
 from eurosat_lib.lr_finder import LRFinder, Sweep
-from eurosat_lib.training import EpochRecord, Fit, Hyperparameters
-from eurosat_lib.training.final import Training
+from eurosat_lib.overlaps import Overlap, Overlaps
+from eurosat_lib.search import Candidate, Finalist, Finalists, Grid, Training
+from eurosat_lib.stats import ClassScore
+from eurosat_lib.train import EpochRecord, Fit, Hyperparameters
 
 CLASSES = ("Forest", "HerbaceousVegetation", "River")
+COUNTS = {"train": (60, 90, 30), "validation": (20, 30, 10), "test": (21, 29, 10)}
 
 
 def tile(index: int, split: str = "train", label: int = 0) -> Tile:
@@ -48,19 +32,13 @@ AUDIT = Audit(
     fingerprint="f" * 64,
     published_lists=True,
     classes=CLASSES,
-    counts={"train": (60, 90, 30), "validation": (20, 30, 10), "test": (21, 29, 10)},
+    counts=COUNTS,
     image_shape=(3, 64, 64),
-    duplicates=3,
-    duplicates_across=1,
-    black=0,
-    nodata=0,
-    flat=2,
-    saturated=30,
+    **{"duplicates": 3, "duplicates_across": 1, "black": 0, "nodata": 0, "flat": 2},
+    **{"saturated": 30, "faint": 7, "darkest": 12},
     channel_mean=(0.34, 0.38, 0.41),
     channel_sd=(0.2, 0.14, 0.12),
-    balance=balance(((60, 90, 30), (20, 30, 10), (21, 29, 10))),
-    faint=7,
-    darkest=12,
+    balance=balance(list(COUNTS.values())),
     saturated_by_class=(0, 30, 0),
     faint_by_class=(1, 0, 6),
     extremes={
@@ -73,34 +51,12 @@ AUDIT = Audit(
     explained=(0.5, 0.4, 0.3),
     centring=(0.0, 0.1, -0.4),
 )
-DUPLICATES = Duplicates(
-    images=300,
-    hashed=250,
-    bits=63,
-    radius=10,
-    same=0.8,
-    nearest=(0, 0, 2, *[0] * 6, 8, 40, 100, 100, *[0] * 51),
-    distances=(2, 9, 10, 10),
-    correlations=(0.95, 0.7, 0.1, 0.2),
-    capped=False,
-    pairs=(
-        Pair(first=tile(0), second=tile(1, "test"), distance=2, view=0, correlation=0.95),
-        Pair(first=tile(4), second=tile(5), distance=2, view=3, correlation=0.9),
-    ),
-    rejected=(Pair(first=tile(2), second=tile(3), distance=9, view=5, correlation=0.7),),
-)
 
 
 def overlap(first: Tile, second: Tile, correlation: float, down=3, right=-40) -> Overlap:
+    values = {"down": down, "right": right, "correlation": correlation}
     share = (64 - abs(down)) * (64 - abs(right)) / 4096
-    return Overlap(
-        first=first,
-        second=second,
-        down=down,
-        right=right,
-        share=share,
-        correlation=correlation,
-    )
+    return Overlap(first=first, second=second, share=share, **values)
 
 
 OVERLAPS = Overlaps(
@@ -116,74 +72,26 @@ OVERLAPS = Overlaps(
     ),
     rejected=(overlap(tile(2), tile(3), 0.5),),
 )
-SEAMS = Seams(
-    tiles=60,
-    compared=50,
-    excesses=tuple(
-        Excess(threshold=t, seams=a, controls=b, share=(a - b) / 50, low=0.01, high=0.3)
-        for t, a, b in ((0.85, 20, 10), (0.9, 12, 5), (0.95, 6, 1))
-    ),
-    agreements=tuple(0.5 + k / 100 for k in range(50)),
-    controls=tuple(0.45 + k / 100 for k in range(50)),
-    best=tuple(
-        Seam(validation=tile(k, "validation"), train=tile(k), side=side, agreement=0.99)
-        for k, side in enumerate(("right", "left", "bottom", "top"))
-    ),
-)
-LANDSCAPE = Landscape(
-    classes=CLASSES,
-    features=15,
-    per_class=4,
-    index=tuple(range(12)),
-    labels=(0, 1, 2) * 4,
-    x=tuple(float(10 * (k % 3) + k / 12) for k in range(12)),
-    y=tuple(float(k % 4) for k in range(12)),
-    trustworthiness=0.98,
-    confusion=((4, 0, 0), (0, 2, 2), (0, 1, 3)),
-)
 PIPELINE = Pipeline(
-    batch_shape=(16, 3, 16, 16),
-    batch_dtype="float32",
-    labels_shape=(16,),
-    labels_dtype="int64",
-    label_min=0,
-    label_max=2,
-    input_shape=(3, 16, 16),
-    num_classes=3,
-    batch_size=16,
+    **{"batch_shape": (16, 3, 16, 16), "batch_dtype": "float32"},
+    **{"labels_shape": (16,), "labels_dtype": "int64", "label_min": 0, "label_max": 2},
+    **{"input_shape": (3, 16, 16), "num_classes": 3, "batch_size": 16},
     batches={"train": 12, "validation": 4, "test": 4},
     used={"train": 180, "validation": 60, "test": 60},
-    value_min=-1.8,
-    value_max=2.64,
-    value_mean=(-0.6, -0.3, 0.0),
-    value_sd=(0.9, 0.6, 0.5),
-    possible_min=-2.118,
-    possible_max=2.64,
-    reshuffled=True,
-    repeatable=True,
-    fixed_order=False,
+    **{"value_min": -1.8, "value_max": 2.64, "possible_min": -2.118, "possible_max": 2.64},
+    **{"value_mean": (-0.6, -0.3, 0.0), "value_sd": (0.9, 0.6, 0.5)},
+    **{"reshuffled": True, "repeatable": True, "fixed_order": False},
 )
 BASELINES = Baselines(
-    majority_class="River",
-    majority_count=115,
-    train_images=1000,
-    majority_validation=0.108,
-    majority_test=0.1026,
-    uniform=0.1,
-    uniform_validation_sd=(0.1 * 0.9 / 500) ** 0.5,
-    uniform_test_sd=0.013,
-    color_validation=0.66,
-    thumbnail_validation=0.46,
-    linear_train_images=1000,
+    **{"majority_class": "River", "majority_count": 115, "train_images": 1000},
+    **{"majority_validation": 0.108, "majority_test": 0.1026, "uniform": 0.1},
+    **{"uniform_validation_sd": (0.1 * 0.9 / 500) ** 0.5, "uniform_test_sd": 0.013},
+    **{"color_validation": 0.66, "thumbnail_validation": 0.46, "linear_train_images": 1000},
+    validation_images=500,
 )
 INITIAL_LOSS = InitialLoss(
-    batch_shape=(16, 3, 16, 16),
-    batch_dtype="float32",
-    labels_shape=(16,),
-    logits_shape=(16, 10),
-    classes=10,
-    loss=2.35,
-    grad_norm=2.5,
+    **{"batch_shape": (16, 3, 16, 16), "batch_dtype": "float32", "labels_shape": (16,)},
+    **{"logits_shape": (16, 10), "classes": 10, "loss": 2.35, "grad_norm": 2.5},
     gradients=tuple(
         LayerGradient(name=name, norm=norm, values=4)
         for name, norm in (
@@ -195,31 +103,21 @@ INITIAL_LOSS = InitialLoss(
     ),
     losses=(2.25, 2.3, 2.35),
     excesses=(0.01, 0.02, 0.03),
-    signals=(
-        LayerSignal(name="stages.0.0", rms=0.4, expected=0.5, zeros=0.52, dead=0, gradient=0.1),
-        LayerSignal(name="head", rms=0.3, expected=0.3, zeros=None, dead=0, gradient=0.2),
-    ),
 )
 OVERFIT = Overfit(
-    size=8,
-    lr=0.01,
-    weight_decay=0.0,
-    blocks_per_stage=2,
-    dilation_stage3=2,
-    parameters=100,
-    target_loss=0.01,
-    max_epochs=50,
+    **{"size": 8, "lr": 0.01, "weight_decay": 0.0, "blocks_per_stage": 2, "dilation_stage3": 2},
+    **{"parameters": 100, "target_loss": 0.01, "max_epochs": 50},
     losses=(2.3, 1.0, 0.5, 0.2, 0.1, 0.05, 0.004),
     accuracies=(0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0),
 )
 
 
 def sweep(seed: int, **suggestions: float) -> Sweep:
-    rates = tuple(10.0**k for k in range(-6, 1))
+    """A sweep over seven powers of ten; without suggestions it is called flat."""
     losses = (2.3, 2.3, 2.2, 1.8, 1.5, 1.9, 4.0)
     return Sweep(
         seed=seed,
-        lr=rates,
+        lr=tuple(10.0**k for k in range(-6, 1)),
         loss=losses,
         smoothed=losses,
         stopped="end",
@@ -239,28 +137,21 @@ LR_FINDER = finder(
 
 
 def trial(lr=1e-3, wd=1e-5, d=2, b=2, values=(0.5, 0.6, 0.7), diverged="") -> Fit:
+    """A training with these validation accuracies, one per epoch."""
     epochs = tuple(
         EpochRecord(
-            epoch=number,
-            train_loss=1.0 / number,
-            train_accuracy=value - 0.05,
-            val_loss=1 - value,
-            val_accuracy=value,
-            lr=lr,
-            grad_norm=2.0,
-            steps=3,
-            images=48,
-            seconds=1.5,
+            **{"epoch": number, "side": 16, "lr": lr, "grad_norm": 2.0},
+            **{"train_loss": 1.0 / number, "train_accuracy": value - 0.05},
+            **{"val_loss": 1 - value, "val_accuracy": value},
+            **{"steps": 3, "images": 48, "seconds": 1.5},
         )
         for number, value in enumerate(values, start=1)
     )
-    point = Hyperparameters(lr=lr, weight_decay=wd, dilation_stage3=d, blocks_per_stage=b)
     return Fit(
-        hyperparameters=point,
-        seed=42,
-        train_images=48,
-        validation_images=40,
-        parameters=1234,
+        hyperparameters=Hyperparameters(
+            lr=lr, weight_decay=wd, dilation_stage3=d, blocks_per_stage=b
+        ),
+        **{"seed": 42, "train_images": 48, "validation_images": 40, "parameters": 1234},
         epochs=epochs,
         diverged=diverged,
     )
@@ -291,47 +182,23 @@ TRAINING = Training(
 
 
 def class_score(name, precision, recall, f1, support, predicted, hits) -> ClassScore:
-    return ClassScore(
-        name=name,
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        support=support,
-        predicted=predicted,
-        hits=hits,
-    )
+    scores = {"precision": precision, "recall": recall, "f1": f1}
+    return ClassScore(name=name, support=support, predicted=predicted, hits=hits, **scores)
 
 
 def changed(kind: str, strength: float, lost: int, gained: int) -> Trial:
     """One change of a hundred images, of which ninety were right."""
-    right = 90 - lost + gained
-    return Trial(
-        kind=kind,
-        strength=strength,
-        correct=right,
-        lost=lost,
-        gained=gained,
-        same=100 - lost - gained,
-    )
+    counts = {"correct": 90 - lost + gained, "same": 100 - lost - gained}
+    return Trial(kind=kind, strength=strength, lost=lost, gained=gained, **counts)
 
 
 EVALUATION = Evaluation(
-    checkpoint="best.ckpt",
-    checkpoint_sha256="a" * 64,
+    **{"checkpoint": "best.ckpt", "checkpoint_sha256": "a" * 64},
     hyperparameters=GRID.trials[0].hyperparameters,
-    epoch=2,
-    seed=42,
-    parameters=1234,
-    classes=CLASSES,
-    n=10,
-    correct=7,
-    n_validation=20,
-    correct_validation=16,
-    loss=0.9,
-    loss_validation=0.7,
-    confidence_level=0.95,
-    macro_f1=0.7,
-    macro_f1_interval=(0.5, 0.9),
+    **{"epoch": 2, "seed": 42, "parameters": 1234, "classes": CLASSES},
+    **{"n": 10, "correct": 7, "n_validation": 20, "correct_validation": 16},
+    **{"loss": 0.9, "loss_validation": 0.7, "confidence_level": 0.95},
+    **{"macro_f1": 0.7, "macro_f1_interval": (0.5, 0.9)},
     per_class=(
         class_score("Forest", 0.8, 1.0, 8 / 9, 4, 5, 4),
         class_score("HerbaceousVegetation", 0.5, 1 / 3, 0.4, 3, 2, 1),
@@ -362,11 +229,7 @@ def predictions(right: bool = False) -> Predictions:
 
 ERRORS = analyse(predictions(), CLASSES, 0.95, "a" * 64)
 ROBUSTNESS = Robustness(
-    checkpoint_sha256="a" * 64,
-    n=100,
-    correct=90,
-    stable=80,
-    level=0.95,
+    **{"checkpoint_sha256": "a" * 64, "n": 100, "correct": 90, "stable": 80, "level": 0.95},
     trials=(
         *(changed("view", k, 3 * k, 0) for k in range(8)),
         changed("average", 8, 1, 3),
@@ -377,22 +240,18 @@ ROBUSTNESS = Robustness(
         ),
     ),
 )
+
+
+def scored(rank: int, digest: str, correct: int) -> FinalistScore:
+    """A point of GRID with its right answers among the hundred of ON_TEST."""
+    point = GRID.ranking[rank]
+    own = {"hyperparameters": point.hyperparameters, "score": point.score, "epoch": 3}
+    return FinalistScore(checkpoint_sha256=digest * 64, correct=correct, **own)
+
+
 ON_TEST = FinalistsOnTest(
-    level=0.95,
-    epochs=3,
-    train_images=48,
-    seed=42,
-    n=100,
-    pair=tuple(
-        FinalistScore(
-            hyperparameters=GRID.ranking[rank].hyperparameters,
-            score=GRID.ranking[rank].score,
-            checkpoint_sha256=letter * 64,
-            epoch=3,
-            correct=correct,
-        )
-        for rank, letter, correct in ((0, "b", 84), (1, "c", 80))
-    ),
+    **{"level": 0.95, "epochs": 3, "train_images": 48, "seed": 42, "n": 100},
+    pair=(scored(0, "b", 84), scored(1, "c", 80)),
     only_first=5,
     only_second=1,
 )
@@ -409,18 +268,12 @@ def seeds(*correct: int) -> Seeds:
 def perfect() -> Evaluation:
     """The same test without any error."""
     full = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
-    scores = [
+    scores = tuple(
         s.model_copy(update=full | {"hits": s.support, "predicted": s.support})
         for s in EVALUATION.per_class
-    ]
-    return EVALUATION.model_copy(
-        update={
-            "correct": 10,
-            "macro_f1": 1.0,
-            "confusion": ((4, 0, 0), (0, 3, 0), (0, 0, 3)),
-            "per_class": tuple(scores),
-        }
     )
+    found = {"correct": 10, "macro_f1": 1.0, "per_class": scores}
+    return EVALUATION.model_copy(update=found | {"confusion": ((4, 0, 0), (0, 3, 0), (0, 0, 3))})
 
 
 def finalist(lr: float, selected: float, *scores: float) -> Finalist:

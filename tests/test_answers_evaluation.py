@@ -8,8 +8,8 @@ from handmade import ERRORS, ON_TEST, ROBUSTNESS, changed, seeds
 from test_answers_training import FOLDER, SETTINGS, say
 from training_facts import make_evaluation
 
-from eurosat_lib.evaluation import FinalistsOnTest
-from eurosat_lib.evaluation.confusions import families
+from eurosat_lib.calibration import families
+from eurosat_lib.comparisons import FinalistsOnTest
 from eurosat_lib.report.profiles import Cuts
 
 

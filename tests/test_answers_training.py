@@ -20,10 +20,9 @@ from training_facts import (
 
 from eurosat_lib.config import PARAMETERS, configure, load_config
 from eurosat_lib.data import Source
-from eurosat_lib.grid import Finalists, Grid, RefinedGrid, compare
-from eurosat_lib.lr_finder import Resets
 from eurosat_lib.report.answers import context_of, render
 from eurosat_lib.report.profiles import profile_cuts
+from eurosat_lib.search import Finalists, Grid, RefinedGrid, compare
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS = ROOT / "reports" / "answers"
@@ -51,7 +50,6 @@ def test_lr_finder_choice_or_none():
     assert "ordre de grandeur" in say("M4", WIDE, **extra)
     assert r"$4 \times 10^{-4}$ → $6 \times 10^{-4}$" in say("S4", NARROW, **extra)
     assert "aucune" in say("S4", FLAT, **extra)
-    assert "je ne sais pas" in say("L04", FLAT, **extra)
 
 
 @pytest.mark.parametrize(
@@ -64,50 +62,6 @@ def test_lr_finder_choice_or_none():
 )
 def test_origin_of_the_grid(origin, words):
     assert words in say("S5", make_grid(origin=origin), config=SETTINGS)
-
-
-UNDECIDED = "**non tranché**"
-
-
-def test_lr_finder_asks_the_protocol_of_the_course():
-    extra = {"config": SETTINGS, "rates": (2e-4, 5e-4, 1e-3)}
-    scores = {"lr": (1e-5, 1e-4, 1e-3, 1e-2), "steps": 40, "tail": 10, "within": ((0.01,) * 4,)}
-    resets = Resets(scores=((2.3, 1.0, 1.0, 2.0),), **scores)
-    helped = FLAT.model_copy(update={"resets": resets})
-    text = say("M4", helped, **extra)
-    assert "milieu de la fenêtre" in text and "graine 1 : la perte ne descend pas assez" in text
-    assert "celle du protocole du cours" in say("S4", helped, config=SETTINGS)
-    assert "vient du protocole" in say("L04", helped, **extra)
-    agreed = NARROW.model_copy(update={"resets": resets})
-    assert "qui contient ce choix" in say("M4", agreed, **extra)
-    far = Resets(scores=((2.3, 2.0, 1.0, 2.0),), **scores)
-    other = NARROW.model_copy(update={"resets": far})
-    assert "qui ne contient pas ce choix" in say("M4", other, **extra)
-    none = FLAT.model_copy(update={"resets": Resets(scores=((2.3,) * 4,), **scores)})
-    assert "ni le protocole du cours" in say("M4", none, **extra)
-
-
-def test_effect_decided_or_not():
-    plain, strong = make_grid(), make_grid(blocks_per_stage=0.05, dilation_stage3=-0.05)
-    first, second = say("M5", plain), say("M5", strong)
-    assert first.count("**aucun effet établi**") == 2 and "**plus" not in first
-    lines = {line[4]: line for line in second.splitlines() if line.startswith("- **")}
-    assert "*niveau* : **plus bas**, −5,1 points [" in lines["A"]
-    assert "*niveau* : **plus haut**, +4,9" in lines["B"]
-    assert (
-        "*vitesse* : **plus lent**" in lines["A"]
-        and "rien d’établi sur l’overfit ni la stabilité" in lines["B"]
-    )
-    assert "Pour aucun des quatre" in say("L05", plain)
-    assert "`dilation_stage3` et `blocks_per_stage`" in say("L05", strong)
-
-
-def test_ties_of_the_best_are_counted():
-    flat, single = say("M5", make_grid()), make_grid(lr=0.2)
-    assert "**23 autres points sur 23 sont indiscernables d’elle**" in flat
-    rest = [fit for fit in single.trials if fit.score < 0.8]
-    alone = Grid(trials=(single.best.fits[0], *rest), epochs=3, origin="config")
-    assert "elle se détache" in say("M5", alone)
 
 
 def test_best_by_epoch_agrees_or_not():
@@ -170,41 +124,6 @@ def test_reading_of_the_curves(name):
     assert not any(verdict in text for verdict in verdicts)
 
 
-def observed(result) -> list[str]:
-    return [line for line in say("M7", result).splitlines() if line[:2] in ("1.", "2.", "3.")]
-
-
-def test_expected_against_observed():
-    plain, up, down = (compare(make_grid(lr=gain)) for gain in (0, 0.05, -0.05))
-    lr = [observed(result)[0] for result in (plain, up, down)]
-    assert lr[0].count(UNDECIDED) == 2
-    assert lr[1].count("**conforme**") == 2 and lr[2].count("**contraire à l’attente**") == 2
-    decay = observed(compare(make_grid(weight_decay=0.05)))[1]
-    assert "niveau +4,9 points" in decay and "**contraire à l’attente**" in decay
-    model = observed(compare(make_grid(blocks_per_stage=0.05, dilation_stage3=-0.05)))[2]
-    assert model.index("**contraire à l’attente**") < model.index("**conforme**")
-    assert "LR = $5 \\times 10^{-4}$ : 60" in say("S7", plain)
-    training = make_training([0.5, 0.6])
-    assert "Aucun des quatre" in say("L06", training, plain)
-    assert "pour le LR ;" in say("L06", training, up)
-
-
-def test_no_change_within_a_point_is_what_was_expected_of_weight_decay():
-    """The alternating thousandths of the made-up grid stay well within a point."""
-    assert "niveau −0,1 point [−0,2 ; 0,0], **conforme**" in observed(compare(make_grid()))[1]
-
-
-@pytest.mark.parametrize("verdict", ["supported", "refuted", "undecided"])
-def test_a_verdict_follows_its_test_alone(verdict):
-    context = context_of((compare(make_grid(lr=0.05)),), {})
-    for statement in context["statements"]:
-        statement["verdict"] = verdict
-    text = render("M7", context, ANSWERS)
-    words = {"supported": "**conforme**", "refuted": "**contraire", "undecided": UNDECIDED}
-    found = {name: text.count(word) for name, word in words.items()}
-    assert found == dict.fromkeys(words, 0) | {verdict: 6}
-
-
 def test_finalists_decide_or_not():
     plain, grid = compare(make_grid()), make_grid(lr=0.05)
     close = Finalists(finalists=(FINALISTS.finalists[0], finalist(2e-3, 0.8, 0.69, 0.74, 0.71)))
@@ -239,9 +158,8 @@ def test_refined_grid_better_equal_or_alone():
 def test_gap_between_test_and_validation(correct, words):
     evaluation = make_evaluation(correct)
     outcomes = {"pas de différence", "plus bas que", "plus haut que"}
-    for name in ("M9", "L07"):
-        text = say(name, evaluation)
-        assert {w for w in outcomes if w in text} == {words}
+    text = say("M9", evaluation)
+    assert {w for w in outcomes if w in text} == {words}
     assert f"{correct / 10:.2f} %".replace(".", ",") in say("S9", evaluation, config=SETTINGS)
 
 
@@ -323,7 +241,7 @@ def test_one_epoch_says_nothing_of_the_curves():
 
 
 def test_answers_and_notebooks_match():
-    wanted = {f"L0{n}" for n in range(4, 8)} | {f"M{n}" for n in range(4, 10)}
+    wanted = {f"M{n}" for n in range(4, 10)}
     wanted |= {f"S{n}" for n in range(4, 13)} | {f"S9.{n}" for n in range(2, 7)}
     called = set()
     for path in sorted((ROOT / "notebooks").glob("0[4-7]_*.ipynb")):

@@ -3,11 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eurosat_lib.data import Split, get_dataloaders
-from eurosat_lib.data.audit import explore_dataset
-from eurosat_lib.data.audit.balance import balance
-from eurosat_lib.data.audit.colours import explained, mean_images, standardised
-from eurosat_lib.data.pipeline import verify_pipeline
+from eurosat_lib.audit import balance, explained, explore_dataset, mean_images, standardised
+from eurosat_lib.data import Split
 
 
 def changed(split: Split, index: int, value) -> Split:
@@ -107,20 +104,3 @@ def test_extremes_leave_the_test_out(blobs):
     faintest = result.extremes["faint"][0]
     assert (faintest.tile.split, faintest.tile.index, faintest.value) == ("train", 5, 0)
     assert all(e.tile.split != "test" for found in result.extremes.values() for e in found)
-
-
-def test_pipeline_says_what_the_loaders_deliver(on_blobs, monkeypatch):
-    result = verify_pipeline(on_blobs)
-    assert result.batch_shape == (16, 3, 16, 16) and result.coherent
-    assert result.batches == {"train": 6, "validation": 3, "test": 3}
-    assert result.reshuffled and result.repeatable and result.fixed_order
-    assert -2.118 <= result.value_min < result.value_max <= 2.6401
-
-
-def test_pipeline_statistics_equal_numpy(on_blobs):
-    result = verify_pipeline(on_blobs)
-    _, validation, _, meta = get_dataloaders(on_blobs)
-    images = np.concatenate([x.numpy() for x, _ in validation])
-    assert meta == {"num_classes": 10, "input_shape": (3, 16, 16)}
-    assert result.value_mean == pytest.approx(images.mean((0, 2, 3)), abs=1e-5)
-    assert result.value_sd == pytest.approx(images.std((0, 2, 3)), abs=1e-5)

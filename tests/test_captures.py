@@ -16,7 +16,7 @@ from eurosat_lib.captures.camera import compress
 from eurosat_lib.captures.views import list_views
 from eurosat_lib.errors import UserError
 from eurosat_lib.report import screenshots
-from eurosat_lib.tracking import write_run
+from eurosat_lib.tracking import Run, write_run
 
 CURVES = {
     tag: [(epoch, 2.0 / epoch) for epoch in (1, 2, 3)]
@@ -25,20 +25,17 @@ CURVES = {
 TRIALS = ("lr1e-3_wd1e-5_D2_B2", "lr2e-3_wd1e-5_D2_B2", "lr1e-3_wd1e-5_D3_B2")
 
 
-def write_runs(config, key="key"):
+def write_runs(config, series=CURVES):
     """Write the runs of a small study, as the stages publish them."""
     runs = config.paths.runs
-    write_run(runs / "overfit_small" / "8_images", key, CURVES)
-    write_run(
-        runs / "lr_finder" / "seed0",
-        key,
-        {f"lr_finder/{name}": [(k, 10.0**-k) for k in (3, 2, 1)] for name in ("lr", "loss")},
-    )
+    write_run(runs / "overfit_small" / "8_images", Run(series))
+    sweep = {f"lr_finder/{name}": [(k, 10.0**-k) for k in (3, 2, 1)] for name in ("lr", "loss")}
+    write_run(runs / "lr_finder" / "seed0", Run(sweep))
     for rank, name in enumerate(TRIALS):
         point = {"lr": 1e-3 * (rank + 1), "weight_decay": 1e-5, "seed": 1}
         metrics = {"hparam/score": 0.5 + 0.1 * rank, "hparam/best_val_accuracy": 0.9}
-        write_run(runs / "grid_search" / name, key, CURVES, point, metrics)
-    write_run(runs / "train" / TRIALS[0], key, CURVES)
+        write_run(runs / "grid_search" / name, Run(series, point, metrics))
+    write_run(runs / "train" / TRIALS[0], Run(series))
     compared = {
         "lr": TRIALS[:2],
         "weight_decay": TRIALS[1:],
@@ -86,14 +83,14 @@ def test_a_picture_of_other_runs_is_not_shown(tiny):
     keep(tiny, list_views(tiny)[0])
     (found,) = captures.find_captures(tiny).values()
     assert (found.name, found.alt) == ("overfit", "Des courbes")
-    write_runs(tiny, key="another result")
+    write_runs(tiny, CURVES | {"train/loss": [(1, 9.0)]})
     assert captures.find_captures(tiny) == {}
 
 
 def test_a_diverged_run_is_described_as_such(tiny):
     write_runs(tiny)
     runs = tiny.paths.runs
-    write_run(runs / "grid_search" / TRIALS[1], "k", {"train/loss": [(1, float("nan"))]})
+    write_run(runs / "grid_search" / TRIALS[1], Run({"train/loss": [(1, float("nan"))]}))
     view = next(view for view in list_views(tiny) if view.name == "compare_lr")
     text = describe(view, runs)
     assert f"{TRIALS[0]} finit à train/loss 0,667, val/accuracy 0,667" in text

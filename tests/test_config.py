@@ -6,6 +6,7 @@ from eurosat_lib.config import (
     Config,
     configure,
     load_config,
+    load_recipe,
     override,
     parse_override,
     save_config_snapshot,
@@ -41,7 +42,9 @@ def test_overrides_come_after_the_profile(root):
         ("lr_finder.min_lr", 5.0, "must be below max_lr"),
         ("model.channels", [1, 2], "missing"),
         ("paths.name", "../elsewhere", "pattern"),
-        ("paths.name", "Train", "folder of every run"),
+        ("paths.name", "Results", "folder or file of every run"),
+        ("paths.name", "best.ckpt", "folder or file of every run"),
+        ("train.sides", [[0.2, 1.0]], "sides"),
         ("grid.lr", [], "at least 1"),
     ],
 )
@@ -61,7 +64,7 @@ def test_yaml_text_number_says_what_to_write(root):
 def test_unknown_key_in_the_file(root):
     path = root / "configs/config.yaml"
     path.write_text(path.read_text() + "\naugmnt: {}\n")
-    with pytest.raises(UserError, match=r"config\.yaml: unknown key augmnt .*augment"):
+    with pytest.raises(UserError, match=r"config\.yaml.*: unknown key augmnt .*augment"):
         load_config(path, "full")
 
 
@@ -114,3 +117,44 @@ def test_parse_override():
     assert parse_override("data.source=synthetic") == ("data.source", "synthetic")
     with pytest.raises(UserError, match="key=value"):
         parse_override("train.lr")
+
+
+def write_recipe(root, steps: str) -> None:
+    text = f"title: court\nbase: {{train.lr: 1.0e-3}}\nsteps:\n{steps}"
+    (root / "configs/recipes/short.yaml").write_text(text)
+
+
+def test_a_recipe_is_other_values_of_the_same_sections(root):
+    config = load_config(root / "configs/config.yaml", "full")
+    recipe = load_recipe(config, "best")
+    start, whole = recipe.after(config, 0), recipe.of(config)
+    assert (start.train.optimizer, start.train.keep, start.augment.symmetries) == (
+        *("adam", "last"),
+        False,
+    )
+    assert (whole.train.optimizer, whole.evaluate.views, whole.train.max_epochs) == ("muon", 8, 24)
+    assert recipe.after(config, 3, {"train.max_epochs": 2}).train.max_epochs == 2
+    assert (whole.model, whole.data.split) == (config.model, config.data.split)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("- {name: a, set: {train.optimiser: sgd}}", "did you mean optimizer"),
+        ("- {name: a, set: {train.optimizer: sdg}}", "train.optimizer"),
+        ("- {name: a}", "set is missing"),
+        ("- {name: a, set: {augment.symmetries: 3}}", "valid boolean"),
+    ],
+)
+def test_a_wrong_recipe_is_one_clear_line(root, step, words):
+    config = load_config(root / "configs/config.yaml", "full")
+    write_recipe(root, step)
+    with pytest.raises(UserError, match=words) as caught:
+        load_recipe(config, "short")
+    assert "recipes/short.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_known_ones(root):
+    config = load_config(root / "configs/config.yaml", "full")
+    with pytest.raises(UserError, match=r"did you mean best\?\); there: best"):
+        load_recipe(config, "bst")

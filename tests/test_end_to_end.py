@@ -174,7 +174,7 @@ def test_numbers_of_the_answers_are_those_of_the_facts(project, page):
 def test_console_announces_and_names_each_notebook(project):
     console = (project / "console.txt").read_text()
     for number, path in enumerate(NOTEBOOKS, 1):
-        assert re.search(rf"\[{number}/7\] {path.stem} · about \d", console), console
+        assert f"[{number}/7] {path.stem}\n" in console
 
 
 def test_nothing_to_do_is_quick(project):
@@ -318,5 +318,3 @@ def test_the_landing_page_is_filled_in_and_its_source_left_alone(project):
     addresses = [unquote(address) for address in html.xpath("//a/@href")]
     assert all((project / "reports" / address).is_file() for address in addresses)
     assert {f"../notebooks/{path.name}" for path in NOTEBOOKS} <= set(addresses)
-    given = [cell for cell in page.cells if "injected-parameters" in cell.metadata.get("tags", [])]
-    assert all(cell.metadata.jupyter.source_hidden for cell in given) and given

@@ -1,180 +1,41 @@
-"""Scores, intervals and tests of the evaluation, against values by hand or by a library."""
+"""What the kept predictions say, and what is compared, against values by hand or a library."""
 
-from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from handmade import TRAINING
 from scipy.special import softmax
-from scipy.stats import binom
-from sklearn.metrics import f1_score, log_loss, roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
-from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import (
-    Predictions,
-    class_scores,
-    discordant,
-    intervals,
-    mcnemar,
-    newcombe,
-    paired_difference,
-    scores,
-    wilson,
-)
-from eurosat_lib.evaluation.calibration import (
+from eurosat_lib.calibration import (
     BINS,
+    analyse,
     calibrated_ece,
     ece,
+    families,
     fit_temperature,
-    nll,
+    label_issues,
     reliability,
+    select,
 )
-from eurosat_lib.evaluation.confusions import families
-from eurosat_lib.evaluation.errors import analyse, doubtful_labels
-from eurosat_lib.evaluation.intervals import mean_interval
-from eurosat_lib.evaluation.scores import ClassScore, macro_f1, macro_f1_interval
-from eurosat_lib.evaluation.selection import select
+from eurosat_lib.comparisons import (
+    FinalistsOnTest,
+    RecipeRun,
+    Recipes,
+    Seeds,
+    SpatialTraining,
+    SplitComparison,
+    beside_protocol,
+    discordant,
+)
+from eurosat_lib.errors import UserError
+from eurosat_lib.evaluation import Evaluation, Predictions, nll
+from eurosat_lib.stats import class_scores, newcombe, wilson
+from eurosat_lib.train import Hyperparameters
 
-
-def test_wilson_interval_of_the_reference_figure():
-    """5241 of 5400: [96.57, 97.47] %."""
-    low, high = wilson(5241, 5400, 0.95)
-    assert (round(100 * low, 2), round(100 * high, 2)) == (96.57, 97.47)
-    assert wilson(0, 0, 0.95) == (0, 1)
-
-
-def test_newcombe_reproduces_the_published_example():
-    """Newcombe 1998, table II, 56/70 against 48/80, method 10: 0.0524 to 0.3339."""
-    low, high = newcombe(56, 70, 48, 80, 0.95)
-    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
-
-
-def test_paired_difference_by_hand():
-    """10 and 4 discordant of 98: p = 11/100 and 5/100, d = 0.06, sd = sqrt(0.1564 / 100)."""
-    low, high = paired_difference(10, 4, 98, 0.95)
-    assert (low, high) == pytest.approx((0.06 - 0.077511, 0.06 + 0.077511), abs=1e-5)
-    assert paired_difference(4, 10, 98, 0.95) == pytest.approx((-high, -low))
-
-
-def test_mcnemar_by_hand():
-    """1 and 5 of 6: 2 (1 + 6) / 64; 0 and 6: 2 / 64."""
-    assert mcnemar(1, 5) == pytest.approx(14 / 64)
-    assert mcnemar(6, 0) == pytest.approx(2 / 64)
-    assert mcnemar(0, 0) == mcnemar(3, 3) == 1
-
-
-def test_mean_interval_by_hand():
-    """1, 2, 3: t(0.975, 2) = 4.302653, standard error 1 / sqrt(3)."""
-    assert mean_interval(np.array([1.0, 2, 3]), 0.95) == pytest.approx(
-        (-0.48414, 4.48414), abs=1e-5
-    )
-
-
-def test_scores_by_hand():
-    labels = np.array([0, 0, 0, 1, 1, 2])
-    predicted = np.array([0, 0, 1, 1, 1, 1])
-    scores = class_scores(labels, predicted, ("a", "b", "c"))
-    assert scores["confusion"] == ((2, 1, 0), (0, 2, 0), (0, 1, 0))
-    a, b, c = scores["per_class"]
-    assert (a.precision, a.recall, a.support) == (1.0, pytest.approx(2 / 3), 3)
-    assert (b.precision, b.recall, b.predicted, b.hits) == (0.5, 1.0, 4, 2)
-    assert (c.f1, c.support, c.predicted) == (0.0, 1, 0)
-    assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3 + 0) / 3)
-    low, high = scores["macro_f1_interval"]
-    assert low < scores["macro_f1"] < high
-
-
-def test_interval_of_f1_is_that_of_its_share_of_hits():
-    score = ClassScore(
-        name="a", precision=0.9, recall=0.75, f1=9 / 11, support=12, predicted=10, hits=9
-    )
-    low, high = wilson(9, 13, 0.95)  # 13 images are of the class or said to be
-    bounds = score.interval("f1", 0.95)
-    assert bounds == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
-    assert bounds[0] < score.f1 < bounds[1]
-    assert score.interval("recall", 0.95) == wilson(9, 12, 0.95)
-    assert score.interval("precision", 0.95) == wilson(9, 10, 0.95)
-
-
-def test_macro_f1_is_the_librarys():
-    rng = np.random.default_rng(0)
-    labels, predicted = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
-    matrix = np.zeros((4, 4), int)
-    np.add.at(matrix, (labels, predicted), 1)
-    assert macro_f1(matrix) == pytest.approx(f1_score(labels, predicted, average="macro"))
-
-
-# Images of three classes by class and answer: 86 % right, unequal classes.
-LAW = np.array([[0.45, 0.03, 0.02], [0.04, 0.28, 0.01], [0.03, 0.01, 0.13]])
-PAIRED = np.array([0.85, 0.06, 0.04, 0.05])  # both right, first only, second only, none
-RUNS, IMAGES = 2500, 600
-
-
-def covered(bounds, truth):
-    bounds = np.array(bounds)
-    return float(((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).mean())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _remembered():
-    """Compute each Wilson interval once: the simulations ask for the same again and again."""
-    with pytest.MonkeyPatch.context() as patch:
-        known = cache(wilson)
-        for module in (intervals, scores):
-            patch.setattr(module, "wilson", known)
-        yield
-
-
-@pytest.fixture(scope="module")
-def tables():
-    draws = np.random.default_rng(1).multinomial(IMAGES, LAW.ravel(), RUNS)
-    return draws.reshape(RUNS, 3, 3)
-
-
-def truth_of(score):
-    hits, rows, columns = LAW[2, 2], LAW[2].sum(), LAW[:, 2].sum()
-    return {"precision": hits / columns, "recall": hits / rows, "f1": 2 * hits / (rows + columns)}[
-        score
-    ]
-
-
-@pytest.mark.parametrize("score", ["precision", "recall", "f1"])
-def test_class_intervals_cover_what_they_say(tables, score):
-    bounds = []
-    for table in tables:
-        counts = {"support": table[2].sum(), "predicted": table[:, 2].sum(), "hits": table[2, 2]}
-        values = dict.fromkeys(("precision", "recall", "f1"), 0.0)
-        counts = {name: int(count) for name, count in counts.items()}
-        bounds.append(ClassScore(name="c", **values, **counts).interval(score, 0.95))
-    assert covered(bounds, truth_of(score)) == pytest.approx(0.95, abs=0.015)
-
-
-def test_macro_f1_interval_covers_what_it_says(tables):
-    bounds = [macro_f1_interval(table, 0.95, resamples=400) for table in tables]
-    assert covered(bounds, macro_f1(LAW * 1e6)) == pytest.approx(0.95, abs=0.015)
-
-
-def test_intervals_of_shares_and_differences_cover_what_they_say():
-    rng = np.random.default_rng(2)
-    right = rng.binomial(IMAGES, [0.9, 0.86], (RUNS, 2)).tolist()
-    shares = [intervals.wilson(a, IMAGES, 0.95) for a, _ in right]
-    gaps = [newcombe(a, IMAGES, b, IMAGES, 0.95) for a, b in right]
-    pairs = rng.multinomial(IMAGES, PAIRED, RUNS)
-    changes = [paired_difference(b, c, IMAGES, 0.95) for _, b, c, _ in pairs.tolist()]
-    assert covered(shares, 0.9) == pytest.approx(0.95, abs=0.015)
-    assert covered(gaps, 0.04) == pytest.approx(0.95, abs=0.015)
-    assert covered(changes, 0.02) == pytest.approx(0.95, abs=0.015)
-
-
-def test_mean_interval_covers_what_it_says():
-    values = np.random.default_rng(3).exponential(size=(RUNS, 300))
-    assert covered([mean_interval(v, 0.95) for v in values], 1) == pytest.approx(0.95, abs=0.015)
-
-
-def test_mcnemar_rejects_no_more_than_it_says():
-    share = binom.pmf(range(41), 40, 0.5)
-    rejected = np.array([mcnemar(b, 40 - b) < 0.05 for b in range(41)])
-    assert 0.02 < share @ rejected <= 0.05
+POINT = Hyperparameters(lr=1e-3, weight_decay=1e-5, blocks_per_stage=2, dilation_stage3=2)
 
 
 def test_calibration_by_hand():
@@ -273,14 +134,14 @@ def predictions(n=400, flipped=FLIPPED):
 
 def test_wrong_labels_are_suspected():
     found = predictions()
-    suspects = set(doubtful_labels(found.labels, found.probabilities).tolist())
+    suspects = set(label_issues(found.labels, found.probabilities).tolist())
     assert suspects <= set(FLIPPED) and len(suspects) > len(FLIPPED) / 2
 
 
 def test_doubtful_labels_with_a_class_missing():
     found = predictions()
     kept = np.flatnonzero(found.labels != 2)
-    suspects = doubtful_labels(found.labels[kept], found.probabilities[kept])
+    suspects = label_issues(found.labels[kept], found.probabilities[kept])
     assert set(kept[suspects].tolist()) <= set(FLIPPED) and len(suspects) > len(FLIPPED) / 2
 
 
@@ -304,12 +165,139 @@ def test_rows_of_the_csv_file():
     assert sum(row[f"p_{c}"] for c in "abcd") == pytest.approx(1, abs=1e-5)
 
 
-def test_missing_predictions_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"predictions\.npz: missing or damaged"):
-        Predictions.load(tmp_path)
+def test_missing_and_truncated_predictions_are_named(tmp_path):
+    predictions(8, flipped=()).save(tmp_path / "cut")
+    path = tmp_path / "cut/predictions.npz"
+    whole = path.read_bytes()
+    for cut in (whole[:-200], whole[:40], b"text", b"", None):
+        path.unlink() if cut is None else path.write_bytes(cut)
+        with pytest.raises(UserError, match=r"predictions\.npz: missing or damaged"):
+            Predictions.load(path.parent)
 
 
 def test_discordant_images():
     one, two = predictions(8, flipped=()), predictions(8, flipped=())
     two.logits[0] = two.logits[1]  # now wrong
     assert discordant(one, two) == (1, 0) and discordant(two, one) == (0, 1)
+
+
+def evaluation(*rows, **changes):
+    """An evaluation with this confusion matrix."""
+    pairs = [(i, j) for i, row in enumerate(rows) for j, n in enumerate(row) for _ in range(n)]
+    labels, predicted = np.array(pairs).T
+    classes = ("AnnualCrop", "Forest", "HerbaceousVegetation")
+    values = {
+        "checkpoint": "best.ckpt",
+        "checkpoint_sha256": "f" * 64,
+        "hyperparameters": POINT,
+        "epoch": 3,
+        "seed": 42,
+        "parameters": 9,
+        "classes": classes,
+        "n": len(pairs),
+        "correct": int((labels == predicted).sum()),
+        "n_validation": 100,
+        "correct_validation": 80,
+        "loss": 0.3,
+        "loss_validation": 0.4,
+        "confidence_level": 0.95,
+        **class_scores(labels, predicted, classes),
+    }
+    return Evaluation(**values | changes)
+
+
+STANDARD = evaluation((95, 5, 0), (10, 180, 10), (0, 10, 90))
+SPATIAL = evaluation((290, 10, 0), (30, 40, 30), (0, 5, 95))
+
+
+def test_facts_of_an_evaluation():
+    facts = STANDARD.facts()
+    assert (facts["accuracy"], facts["errors"], facts["val_accuracy"]) == (365 / 400, 35, 0.8)
+    assert (facts["low"], facts["high"]) == wilson(365, 400, 0.95)
+    assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 80, 100, 0.95)
+    counts = [count for *_, count in STANDARD.confusions()]
+    assert counts == [10, 10, 10, 5] and all(a >= b for a, b in pairwise(counts))
+    rows = STANDARD.json_files()["metrics.json"]["per_class"]
+    assert rows[0]["recall"] == 0.95 and rows[0]["recall_interval"] == wilson(95, 100, 0.95)
+
+
+def test_splits_side_by_side():
+    result = SplitComparison(standard=STANDARD, spatial=SPATIAL, common=75, epochs=10)
+    facts = result.facts()
+    assert facts["standard"]["accuracy"] == 365 / 400 and facts["spatial"]["n"] == 500
+    assert facts["gap"] == pytest.approx(0.0625)
+    assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 425, 500, 0.95)
+    assert result.class_level == pytest.approx(1 - 0.05 / 3)
+    assert (facts["lower"], facts["higher"]) == (["Forest"], [])  # 90 % -> 40 %
+    swapped = SplitComparison(standard=SPATIAL, spatial=STANDARD).facts()
+    assert (swapped["lower"], swapped["higher"]) == ([], ["Forest"])
+    assert facts["precisions"]["Forest"] == pytest.approx((180 / 195, 40 / 55))
+    other = SPATIAL.model_copy(update={"seed": 7})
+    assert facts["same_training"]
+    assert not SplitComparison(standard=STANDARD, spatial=other).facts()["same_training"]
+
+
+def test_a_class_without_images_has_no_verdict():
+    other = evaluation((50, 0, 0), (20, 30, 0), (0, 0, 0))
+    result = SplitComparison(standard=STANDARD, spatial=other)
+    assert [pair.name for pair in result.complete] == ["AnnualCrop", "Forest"]
+    absent = SplitComparison(absent="lists", reason="no lists")
+    assert absent.facts() == {"available": False, "absent": "lists", "reason": "no lists"}
+
+
+def test_finalists_are_told_apart_by_mcnemar():
+    score = {"hyperparameters": POINT, "score": 0.9, "checkpoint_sha256": "f", "epoch": 1}
+    pair = ({**score, "correct": 90}, {**score, "correct": 80})
+    facts = FinalistsOnTest(level=0.95, n=100, pair=pair, only_first=12, only_second=2).facts()
+    assert facts["accuracies"] == [0.9, 0.8] and facts["difference"] == pytest.approx(0.1)
+    assert facts["p_value"] == pytest.approx(2 * (1 + 14 + 91) / 2**14) and facts["decided"]
+    assert FinalistsOnTest(level=0.95).facts() == {"compared": False}
+
+
+def seeded(*correct):
+    """The standard evaluation as from several seeds, with these counts of right answers."""
+    return [
+        STANDARD.model_copy(update={"seed": 42 + k, "correct": c}) for k, c in enumerate(correct)
+    ]
+
+
+def test_seeds_have_a_spread_and_name_those_that_diverged():
+    runs = seeded(364, 366, 368)
+    facts = Seeds(runs=runs, level=0.95, diverged={45: "epoch 2: loss not finite"}).facts()
+    assert facts["seeds"] == [42, 43, 44] and facts["diverged"] == {
+        "45": "epoch 2: loss not finite"
+    }
+    assert facts["accuracy"]["mean"] == 366 / 400 and facts["accuracy"]["sd"] == pytest.approx(
+        0.005
+    )
+    t, error = 4.302653, 0.005 / 3**0.5  # Student's 97.5 % point with two degrees of freedom
+    assert facts["accuracy"]["high"] == pytest.approx(366 / 400 + t * error)
+    alone = Seeds(runs=runs[:1], level=0.95).facts()["accuracy"]
+    assert (alone["sd"], alone["low"], alone["high"]) == (None, None, None)
+    assert Seeds(runs=(), level=0.95).facts()["count"] == 0
+
+
+def test_a_recipe_is_told_by_its_own_views_and_set_beside_the_protocol():
+    averaged = STANDARD.model_copy(update={"correct": 380, "correct_validation": 90})
+    run = RecipeRun(fit=TRAINING.fit, plain=STANDARD, averaged=averaged)
+    own = {"name": "best", "title": "meilleure", "steps": ("vues",), "settings": {}}
+    found = Recipes(**own, level=0.95, runs=(run,), spatial=None)
+    facts = found.facts()
+    assert (facts["accuracy"]["mean"], facts["plain"]["mean"]) == (380 / 400, 365 / 400)
+    assert (facts["views"], facts["correct"], facts["val_accuracy"]["low"]) == (8, 380, None)
+    assert (facts["low"], facts["high"]) == wilson(380, 400, 0.95) and "spatial" not in facts
+    rows = found.csv_files()["recipe.csv"]
+    assert [(r["recipe"], r["seed"], r["epoch"]) for r in rows] == [
+        ("best", 42, e) for e in (1, 2, 3)
+    ]
+    beside = beside_protocol(found, TRAINING)  # its best epoch: 0.8 of 40 validation images
+    assert beside["gain"] == pytest.approx(0.9 - 0.8)
+    assert (beside["low"], beside["high"]) == newcombe(90, 100, 32, 40, 0.95)
+    assert not beside["same_network"] and beside_protocol(None, TRAINING) == {}
+
+
+def test_the_spatial_training_publishes_under_its_own_name():
+    found = SpatialTraining(fit=TRAINING.fit, planned_epochs=4, batch_size=16)
+    assert list(found.csv_files()) == ["history_spatial.csv"]
+    facts = found.facts()
+    assert (facts["best_epoch"], facts["epochs"], facts["planned_epochs"]) == (2, 3, 4)

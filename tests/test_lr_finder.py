@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from eurosat_lib.config import override
-from eurosat_lib.lr_finder import fault, find_lr, grid_rates, smooth, suggest
-from eurosat_lib.lr_finder.rules import round_digits
+from eurosat_lib.lr_finder import fault, find_lr, grid_rates, round_digits, smooth, suggest
 
 LR = np.geomspace(1e-6, 1, 100)
 
@@ -107,8 +106,22 @@ def test_grid_rates_follow_the_choice(tiny):
     assert grid_rates(tiny, 2.3e-4) == (1e-3, 2e-3)
 
 
-def test_random_state_of_a_training_is_its_own(tiny, blobs):
-    """What ran before does not change a sweep."""
+def generators():
+    kind, keys, *rest = np.random.get_state()
+    return random.getstate(), (kind, keys.tolist(), *rest), torch.get_rng_state().tolist()
+
+
+def test_a_sweep_neither_sees_nor_moves_the_generators(tiny, blobs):
     first = find_lr(tiny, blobs)
     torch.rand(3), random.random(), np.random.rand()
+    before = generators()
     assert find_lr(tiny, blobs) == first
+    assert generators() == before
+
+
+def test_published_rows_and_runs(tiny, blobs):
+    result = find_lr(tiny, blobs)
+    rows, (sweep,) = result.csv_files()["lr_finder.csv"], result.sweeps
+    assert [(r["step"], r["loss"]) for r in rows] == list(enumerate(sweep.loss, start=1))
+    run = result.tensorboard_runs()["seed0"]
+    assert run.series["lr_finder/lr"] == list(enumerate(sweep.lr, start=1))

@@ -9,7 +9,7 @@ import yaml
 from jupyter_client.manager import start_new_kernel
 from settings import ROOT, TINY
 
-from eurosat_lib.config.tree import nest
+from eurosat_lib.config import nest
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WAIT = 120  # seconds at most for a cell, on a busy machine

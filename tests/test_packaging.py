@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONDA_ONLY = {"python", "pip", "make", "pango", "poppler"}  # no Python package of ours
 TARGETS = ["setup", "report", "test", "lint", "lab", "tensorboard", "compute", "clean", "help"]
-TARGETS += ["captures", "gallery", "sweep", "compare", "reproduce", "results", "index"]
+TARGETS += ["captures", "bench", "sweep", "compare", "reproduce", "results", "index"]
 
 
 def declared():

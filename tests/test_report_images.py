@@ -1,4 +1,4 @@
-"""Letters in figures, screenshots in the page, the gallery of the documentation."""
+"""Letters in figures, screenshots in the page."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from report_sample import META, WANTED, code, displayed, three_notebooks
 
 from eurosat_lib.captures import Capture
 from eurosat_lib.errors import UserError
-from eurosat_lib.report import capture, gallery
+from eurosat_lib.report import capture
 from eurosat_lib.report.assemble import assemble
 from eurosat_lib.report.pictures import encode
 
@@ -96,32 +96,3 @@ def test_a_screenshot_taken_after_the_notebooks_is_put_into_the_page(tiny, tmp_p
 def test_an_unknown_screenshot_is_refused(tiny):
     with pytest.raises(UserError, match=r"capture 'overfitt'.*did you mean overfit"):
         capture(tiny, "overfitt", "Une légende.")
-
-
-def test_the_gallery_shows_every_figure_of_the_notebooks(tiny, tmp_path):
-    folder = tiny.paths.reports / "notebooks"
-    folder.mkdir(parents=True)
-    with pytest.raises(UserError, match="no executed notebook with figures; make report"):
-        gallery.make_gallery(tiny, tmp_path / "docs")
-    for path in three_notebooks(tmp_path):
-        path.rename(folder / path.name)
-    old = tmp_path / "docs" / "figures" / "99-old.svg"
-    old.parent.mkdir(parents=True)
-    old.write_text("<svg/>")
-    assert gallery.make_gallery(tiny, tmp_path / "docs") == 2
-    text = (tmp_path / "docs" / "FIGURES.md").read_text(encoding="utf-8")
-    files = re.findall(r"!\[[^]]+\]\((figures/[^)]+)\)", text)
-    assert files == ["figures/01-01_data.webp", "figures/02-02_model.svg"]
-    assert all((tmp_path / "docs" / file).stat().st_size > 500 for file in files)
-    assert "## 01_data" in text and "Des images" in text and not old.exists()
-
-
-def test_a_gallery_too_heavy_for_git_is_refused(tiny, tmp_path, monkeypatch):
-    folder = tiny.paths.reports / "notebooks"
-    folder.mkdir(parents=True)
-    for path in three_notebooks(tmp_path):
-        path.rename(folder / path.name)
-    monkeypatch.setattr(gallery, "LIMIT", 1000)
-    with pytest.raises(UserError, match="more than 1,000"):
-        gallery.make_gallery(tiny, tmp_path / "docs")
-    assert not (tmp_path / "docs").exists()

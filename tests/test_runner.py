@@ -54,19 +54,18 @@ def write_notebook(path, *code, parameters=PARAMETERS):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project with two notebooks; estimating and binding cost nothing."""
+    """A project with two notebooks; binding costs nothing."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     (tmp_path / "reports" / "answers").mkdir(parents=True)
     for name in ("D1", "M1"):
         (tmp_path / "reports" / "answers" / f"{name}.md").write_text("Réponse")
     (tmp_path / "notebooks").mkdir()
-    write_notebook(tmp_path / "notebooks/01_a.ipynb", '# answer("D1") of stages.explore')
+    write_notebook(tmp_path / "notebooks/01_a.ipynb", '# answer("D1") of protocol.explore')
     write_notebook(
-        tmp_path / "notebooks/02_b.ipynb", '# answer("M1") of stages.train', parameters=MORE
+        tmp_path / "notebooks/02_b.ipynb", '# answer("M1") of protocol.train', parameters=MORE
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATA", raising=False)
-    monkeypatch.setattr(run, "_estimates", lambda config, pending: {"01_a": 68.0, "02_b": 40.0})
     monkeypatch.setattr(binding, "_assemble", bind)
     return tmp_path
 
@@ -156,7 +155,7 @@ def test_value_goes_to_every_notebook_that_declares_it(project):
         ("-p name 'a", "no closing quotation"),
         ("-f nowhere.yaml", "-f nowhere.yaml"),
         ("-y 'lr_seeds:[0]'", "expected name: value"),
-        ("-p name answers", "folder of every run"),
+        ("-p name answers", "folder or file of every run"),
     ],
 )
 def test_wrong_request_is_refused_before_any_kernel(project, executed, capsys, params, message):
@@ -233,8 +232,7 @@ def test_each_report_is_listed(project, executed):
 
 
 def test_second_build_does_nothing(project, executed):
-    text = make()
-    assert text.startswith("2 notebooks to run, about 1 min 48 s\n[1/2] 01_a · about 1 min 08 s\n")
+    assert make().startswith("[1/2] 01_a\n")
     report = project / "reports/rapport.html"
     before = report.stat().st_mtime_ns
     text = make()
@@ -275,7 +273,7 @@ def test_changed_sources_rerun(project, executed, monkeypatch):
     make()
     executed.clear()
     path = project / "notebooks/01_a.ipynb"
-    write_notebook(path, '# answer("D1") of stages.explore, better said')
+    write_notebook(path, '# answer("D1") of protocol.explore, better said')
     make()
     assert executed == ["01_a"]
     monkeypatch.setattr(incremental, "_library_key", lambda: "other sources")
@@ -411,11 +409,8 @@ def test_interrupt_kills_the_kernel_and_leaves_nothing(project):
     code = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))"
     write_notebook(project / "notebooks/01_a.ipynb", f"{code}\ntime.sleep(60)")
     command = [sys.executable, "-m", "eurosat_lib.report", "build", "--only", "01_a"]
-    wrapped = "import runpy, sys; from eurosat_lib.report.runner import run; "
-    wrapped += "run._estimates = lambda *_: {}; sys.argv = sys.argv[1:]; "
-    wrapped += "runpy.run_module('eurosat_lib.report', run_name='__main__')"
     process = subprocess.Popen(
-        [sys.executable, "-c", wrapped, *command[2:]],
+        command,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,9 +11,10 @@ import lxml.html
 import pytest
 from scipy.stats import binomtest
 
-from eurosat_lib import stages
+from eurosat_lib import protocol
 from eurosat_lib.config import load_config, override
 from eurosat_lib.errors import UserError
+from eurosat_lib.protocol import ChosenLR
 from eurosat_lib.report.__main__ import main
 from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runner.failures import NotebookFailed
@@ -26,15 +27,14 @@ from eurosat_lib.report.runs.pairs import Paired, Unpaired, pair
 from eurosat_lib.report.runs.reading import find_run, find_runs
 from eurosat_lib.report.runs.reproduce import reproduce
 from eurosat_lib.report.runs.verdict import judge
-from eurosat_lib.stages.choice import ChosenLR
 
 
 def compute(config, name, **values):
     """Train and evaluate in a moment, under a name."""
     overrides = {"paths.name": name} | {f"train.{key}": item for key, item in values.items()}
     config = override(config, overrides)
-    stages.train(config)
-    stages.evaluate(config)
+    protocol.train(config)
+    protocol.evaluate(config)
     return config
 
 
@@ -81,14 +81,14 @@ def test_runs_are_found_and_say_what_they_are(two):
 
 
 def test_a_test_score_of_another_checkpoint_is_noticed(two):
-    stages.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))  # not evaluated anew
+    protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))  # not evaluated anew
     assert find_run(Path(two.paths.root), "slow").tested_other
     page = read(write_index(two, "configs/config.yaml"))
     assert "autre checkpoint" in text_of(page)
 
 
 def test_each_section_is_that_of_its_own_stage(two):
-    stages.overfit_small(override(two, {"paths.name": "slow", "overfit.epochs": 3}))
+    protocol.overfit_small(override(two, {"paths.name": "slow", "overfit.epochs": 3}))
     found = settings.settings(find_run(Path(two.paths.root), "slow"))
     assert (found["train.lr"], found["train.max_epochs"], found["overfit.epochs"]) == (3e-4, 1, 3)
     assert not [key for key in found if key.startswith(("paths", "compute", "identity"))]
@@ -282,7 +282,7 @@ def test_sweep_names_its_runs(project):
         ("- lr: 0.1\n- {lr: 0.2, max_epoch: 3}", "set 2 .*did you mean max_epochs"),
         ("- lr: 0.1\n- lr: 0.1", "set 2: the name lr0.1 is taken"),
         ("- {}", "set 1 is empty"),
-        ("- name: answers", "folder of every run"),
+        ("- name: answers", "folder or file of every run"),
         ("lr: 0.1", "expected a list"),
         ("- lr", "set 1: expected name: value, got 'lr'"),
         ("- [", "not readable as YAML"),
@@ -351,12 +351,11 @@ def test_verdict_compares_values_and_leaves_times_aside():
 
 
 def test_reproduction_is_computed_anew_and_the_same(two, monkeypatch):
-    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
     root, said = Path(two.paths.root), []
     shared = sorted(path.name for path in two.paths.stages.iterdir())
     assert reproduce(root, "slow", said.append)
     own = root / "artifacts/reproduction-slow/.stages"
-    assert {p.name.split("-")[0] for p in own.iterdir() if p.is_dir()} == {"train", "evaluate"}
+    assert {p.name.split("-")[0] for p in own.iterdir() if p.is_dir()} == {"training", "evaluate"}
     assert sorted(path.name for path in two.paths.stages.iterdir()) == shared
     assert "reproduced: every number is the same to the bit" in said[-1]
     assert "train: the same to the bit" in said[-1]
@@ -367,7 +366,6 @@ def test_reproduction_is_computed_anew_and_the_same(two, monkeypatch):
 
 
 def test_reproduction_says_what_differs_and_why(two, monkeypatch):
-    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
     root, said = Path(two.paths.root), []
     path = root / "artifacts/slow/results/train.json"
     tree = json.loads(path.read_text())
@@ -402,7 +400,6 @@ def test_reproduction_refuses_what_it_cannot_do(two, capsys):
 
 def test_part_of_a_run_is_computed_again_on_what_git_holds(two, monkeypatch):
     """As in a fresh clone: published results and the checkpoint, no stage cache."""
-    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
     root, said = Path(two.paths.root), []
     shutil.rmtree(two.paths.stages)
     shutil.rmtree(root / "runs")
@@ -434,14 +431,13 @@ def test_a_part_that_cannot_be_computed_is_refused(two, capsys, stages, message)
 
 
 def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, monkeypatch):
-    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
     root, said = Path(two.paths.root), []
     free = override(two, {"paths.name": "slow", "grid.lr": None, "grid.dilation_stage3": [2]})
-    stages.choose_lr(free, ChosenLR(lr=2e-3, rule="median", smoothing=0.9))
+    protocol.choose_lr(free, ChosenLR(lr=2e-3, rule="median", smoothing=0.9))
     assert find_run(root, "slow").chosen_lr is None  # no grid was built on it yet
-    stages.grid_search(free)
-    stages.train(free)
-    stages.evaluate(free)
+    protocol.grid_search(free)
+    protocol.train(free)
+    protocol.evaluate(free)
     page = read(write_index(two, "configs/config.yaml"))
     assert "LR choisi à la main (04) = 2 × 10−3" in text_of(page)
     assert "LR choisi à la main" in text_of(read(compare(two, "", "slow")))
@@ -454,9 +450,8 @@ def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, monkeypatch):
 
 def test_the_spatial_split_is_reproduced_with_the_run(two, monkeypatch):
     """Its results are stored with the split they made; the stages make it again."""
-    monkeypatch.setattr("eurosat_lib.estimate.stage_seconds", lambda config, names: {})
     config = compute(two, "cut", lr=1e-2, max_epochs=1)
-    stages.compare_splits(config)
+    protocol.compare_splits(config)
     root, said = Path(two.paths.root), []
     assert reproduce(root, "cut", said.append)
     assert "train_spatial: the same to the bit" in said[-1]

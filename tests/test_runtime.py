@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from eurosat_lib import runtime as room
 from eurosat_lib.config import override
 from eurosat_lib.errors import UserError
 from eurosat_lib.runtime import (
@@ -14,7 +15,12 @@ from eurosat_lib.runtime import (
     describe_environment,
     epoch_generator,
     get_device,
+    processor,
     set_seed,
+)
+
+CPUINFO = (
+    "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\nstepping\t: 1\n\nmodel\t: 2\n"
 )
 
 
@@ -87,15 +93,40 @@ def test_freed_memory_is_used_again_without_page_faults():
     assert kept < 0.4 * faults("default")[1]
 
 
+def test_a_processor_is_known_by_more_than_its_name(tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(CPUINFO)
+    for path, name in (("cpuinfo", "AuthenticAMD family 25 model 17 stepping 1"), ("none", None)):
+        room._cpuinfo.cache_clear()
+        monkeypatch.setattr(room, "CPUINFO", tmp_path / path)
+        assert processor() == name or (name is None and processor())
+    room._cpuinfo.cache_clear()
+
+
+def test_apples_device_is_seen_and_computes_in_float32(tiny, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert get_device("auto").type == get_device("mps").type == "mps"
+    auto = override(tiny, {"compute.device": "mps", "compute.precision": "auto"})
+    assert Runtime.of(auto).precision == "fp32"
+
+
+def test_threads_of_one_configuration_do_not_stay(tiny):
+    before = torch.get_num_threads()
+    Runtime.of(override(tiny, {"compute.threads": 1}))
+    assert torch.get_num_threads() == 1
+    Runtime.of(tiny)
+    assert torch.get_num_threads() == room.THREADS
+    torch.set_num_threads(before)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_training_on_cuda_repeats_itself(tiny, blobs, tmp_path):
-    from eurosat_lib.training import Hyperparameters, Plan, fit
+    from eurosat_lib.train import fit
 
-    config = override(tiny, {"compute.device": "cuda"})
-    plan = Plan(
-        Hyperparameters(lr=3e-3, weight_decay=1e-5, blocks_per_stage=2, dilation_stage3=2), 2
-    )
-    one, two = (fit(config, blobs, plan, tmp_path / n, tmp_path / f"r{n}") for n in "ab")
+    point = {"lr": 3e-3, "weight_decay": 1e-5, "blocks_per_stage": 2, "dilation_stage3": 2}
+    values = {f"train.{name}": value for name, value in point.items()}
+    config = override(tiny, {"compute.device": "cuda", **values})
+    one, two = (fit(config, blobs, tmp_path / n, tmp_path / f"r{n}") for n in "ab")
     rows = [[record.model_dump(exclude={"seconds"}) for record in r.epochs] for r in (one, two)]
     assert rows[0] == rows[1]

@@ -1,271 +1,137 @@
-import csv
+"""The machinery of stages: keys, cache, locks, publication, frozen results."""
+
 import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
-import torch
-import yaml
 
-from eurosat_lib import grid, stages
-from eurosat_lib.checks import Architecture, shuffled
-from eurosat_lib.config import override
-from eurosat_lib.errors import UserError
-from eurosat_lib.stages import cache, files, search
-from eurosat_lib.stages.sources import source_digest
-from eurosat_lib.tracking import read_run
-from eurosat_lib.training.checkpoint import load_checkpoint
+from eurosat_lib import files, stages
+from eurosat_lib.config import Config, override
+from eurosat_lib.errors import Interrupted, UserError
+from eurosat_lib.stages import Code, Kept, Record, keep, latest, stage, stage_key, stage_of_parts
+from eurosat_lib.tracking import Run, read_run
+
+CODE = Code(("model",), ("seed",))
 
 
-def rows(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+class Answer(Record):
+    """A result for the tests."""
+
+    stage: ClassVar[str] = "answer"
+
+    value: float
+    rows: tuple[int, ...] = ()
+
+    def csv_files(self):
+        return {"answer.csv": [{"value": row} for row in self.rows]}
+
+    def json_files(self):
+        return {"answer.json": {"value": self.value}}
+
+    def tensorboard_runs(self):
+        return {f"run{row}": Run({"train/loss": [(1, row)]}) for row in self.rows}
 
 
 @pytest.fixture
-def trained(on_blobs):
-    stages.train(on_blobs)
-    return on_blobs
+def answer(monkeypatch):
+    """A stage that counts its computations."""
+    monkeypatch.setattr(stages, "STAGES", {})
+    calls = []
+
+    @stage("model", reads=("seed",))
+    def compute(config: Config, folder: Path) -> Answer:
+        """Compute."""
+        calls.append(folder)
+        return Answer(value=config.seed / 2, rows=(1, 2) if config.seed == 42 else ())
+
+    compute.calls = calls
+    return compute
 
 
-def test_every_stage_runs_and_publishes_its_facts(on_blobs):
-    short = {"recipe.name": "protocol", "recipe.ablation_epochs": 1, "recipe.ablation_seeds": [1]}
-    on_blobs = override(on_blobs, short)
-    for name, stage in stages.STAGES.items():
-        result = stage(on_blobs)
-        facts = json.loads((on_blobs.paths.artifacts / "facts.json").read_text())
-        assert facts[name] == json.loads(json.dumps(result.facts()))
-    names = {
-        "best.ckpt",
-        "lr_finder.csv",
-        "grid_search_results.csv",
-        "refined_grid_search_results.csv",
-        "history.csv",
-        "metrics.json",
-        "predictions.csv",
-        "facts.json",
-        "config.yaml",
-    }
-    assert names <= {path.name for path in on_blobs.paths.artifacts.iterdir()}
-    assert len(rows(on_blobs.paths.artifacts / "predictions.csv")) == 40
+def test_a_second_call_loads_and_another_value_computes(on_blobs, answer):
+    assert answer(on_blobs) == answer(on_blobs) == Answer(value=21.0, rows=(1, 2))
+    assert len(answer.calls) == 1
+    assert answer(override(on_blobs, {"seed": 1})).value == 0.5
+    aside = {"identity.author": "A. Turing", "compute.threads": 1, "train.max_epochs": 9}
+    answer(override(on_blobs, aside))
+    assert len(answer.calls) == 2
 
 
-def test_second_call_loads(on_blobs, monkeypatch):
-    first = stages.train(on_blobs)
-    monkeypatch.setattr("eurosat_lib.stages.final.fit", None)  # computing again would fail
-    assert stages.train(on_blobs) == first
+def test_publication_and_its_removal(on_blobs, answer):
+    answer(on_blobs)
+    artifacts, runs = on_blobs.paths.artifacts, on_blobs.paths.runs / "answer"
+    tree = json.loads((artifacts / "results/answer.json").read_text())
+    assert tree["result"]["value"] == 21.0 and tree["config"]["seed"] == 42
+    assert json.loads((artifacts / "facts.json").read_text())["answer"]["value"] == 21.0
+    assert (artifacts / "answer.csv").read_text() == "value\n1\n2\n"
+    assert read_run(runs / "run2", ["train/loss"])["train/loss"].to_dict() == {1: 2.0}
+    answer(override(on_blobs, {"seed": 1}))
+    assert not (artifacts / "answer.csv").exists()
+    assert stages.withdraw(on_blobs, "answer")
+    assert not (artifacts / "results/answer.json").exists() and not runs.exists()
+    assert json.loads((artifacts / "facts.json").read_text()) == {}
+    assert not stages.withdraw(on_blobs, "answer")
 
 
-def test_a_changed_value_computes_again(on_blobs):
-    first = stages.train(on_blobs)
-    other = stages.train(override(on_blobs, {"seed": 1}))
-    assert first.fit.best != other.fit.best
+def test_the_key_sees_code_and_not_prose(on_blobs, monkeypatch):
+    text = stages.TEXTS["model"]
+    trains, audits = Code(("model", "train"), trains=True), Code(("transforms",))
+
+    def keys(changed):
+        monkeypatch.setitem(stages.TEXTS, "model", changed)
+        stages.code_digest.cache_clear()
+        return [stage_key(on_blobs, "x", code, {}) for code in (trains, audits)]
+
+    before = keys(text)
+    assert (
+        keys("# a comment\n" + text.replace("Count the trainable", "Add the trainable")) == before
+    )
+    after = keys(text.replace("NUM_CLASSES = 10", "NUM_CLASSES = 11"))
+    assert after[0] != before[0] and after[1] == before[1]
+    stages.code_digest.cache_clear()
 
 
-def test_values_a_stage_does_not_read_leave_it_alone(on_blobs, monkeypatch):
-    first = stages.overfit_small(on_blobs)
-    monkeypatch.setattr("eurosat_lib.checks.overfit_small", None)
-    changed = {"train.max_epochs": 7, "compute.threads": 1, "identity.author": "A. Turing"}
-    assert stages.overfit_small(override(on_blobs, changed)) == first
-
-
-def test_named_runs_share_work_but_not_results(trained, monkeypatch):
-    monkeypatch.setattr("eurosat_lib.stages.final.fit", None)
-    named = override(trained, {"paths.name": "copy"})
-    stages.train(named)
-    assert (named.paths.artifacts / "best.ckpt").is_file()
-    (run,) = (named.paths.runs / "train").iterdir()
-    assert read_run(run, ["val/loss"])
-    assert named.paths.artifacts != trained.paths.artifacts
-
-
-def test_killed_controls_go_on_at_the_draw_they_were_in(on_blobs, monkeypatch):
-    real, seeds = shuffled.memorise, []
-
-    def counted(config, few, seed):
-        seeds.append(seed)
-        if len(seeds) == 3:
-            raise KeyboardInterrupt
-        return real(config, few, seed)
-
-    monkeypatch.setattr(shuffled, "memorise", counted)
-    with pytest.raises(KeyboardInterrupt):
-        stages.shuffled_labels(on_blobs)
-    assert len(stages.shuffled_labels(on_blobs).pairs) == 2
-    assert seeds == [42, 42, 43, 43, 43]
-
-
-def test_controls_of_the_overfit_can_be_read_in_tensorboard(on_blobs):
-    result = stages.shuffled_labels(on_blobs)
-    folder = on_blobs.paths.runs / "shuffled_labels"
-    kinds = ("true", "shuffled")
-    assert {path.name for path in folder.iterdir()} == {
-        f"draw{n}_{k}" for n in (0, 1) for k in kinds
-    }
-    curve = read_run(folder / "draw1_shuffled", ["train/loss"])["train/loss"]
-    assert list(curve) == pytest.approx(result.pairs[1].shuffled.losses)
-    stages.shuffled_labels(override(on_blobs, {"controls.pairs": 1}))
-    assert {path.name for path in folder.iterdir()} == {"draw0_true", "draw0_shuffled"}
-
-
-def test_grid_appends_a_row_per_trial_and_resumes(on_blobs, monkeypatch):
-    real, calls = search.fit, []
-
-    def counted(config, dataset, plan, *args, **kwargs):
-        calls.append(plan.hyperparameters.name)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(config, dataset, plan, *args, **kwargs)
-
-    monkeypatch.setattr(search, "fit", counted)
-    with pytest.raises(KeyboardInterrupt):
-        stages.grid_search(on_blobs)
-    path = on_blobs.paths.artifacts / "grid_search_results.csv"
-    assert [row["run"] for row in rows(path)] == calls[:3]
-    result = stages.grid_search(on_blobs)
-    assert len(calls) == 4 + 5  # 8 points: three were kept
-    assert len(rows(path)) == len(result.trials) == 8
-    runs = {path.name for path in (on_blobs.paths.runs / "grid_search").iterdir()}
-    assert runs == {fit.hyperparameters.name for fit in result.trials}
-
-
-def test_diverged_trial_is_recorded_and_the_grid_goes_on(on_blobs, monkeypatch):
-    from eurosat_lib.training import Divergence, fit
-
-    real = fit.__globals__["train_epoch"]
-
-    def fragile(step, *args, **kwargs):
-        if step.lr == 2e-3:
-            raise Divergence(3, 2e-3)
-        return real(step, *args, **kwargs)
-
-    monkeypatch.setitem(fit.__globals__, "train_epoch", fragile)
-    result = stages.grid_search(on_blobs)
-    assert result.facts()["n_diverged"] == 4
-    assert result.best.hyperparameters.lr == 1e-3
-    table = rows(on_blobs.paths.artifacts / "grid_search_results.csv")
-    assert sum("step 3" in row["notes"] for row in table) == 4
-
-
-def test_refined_grid_reuses_the_trials_of_the_grid(on_blobs, monkeypatch):
-    best = stages.grid_search(on_blobs).best
-    real, calls = search.fit, []
-
-    def counted(config, dataset, plan, *args, **kwargs):
-        calls.append(plan.hyperparameters)
-        return real(config, dataset, plan, *args, **kwargs)
-
-    monkeypatch.setattr(search, "fit", counted)
-    refined = stages.refined_grid_search(on_blobs)
-    assert refined.origin == "grid_search"
-    assert best.hyperparameters not in calls
-    assert best.fits[0] in refined.trials
-    assert stages.train(on_blobs).origin["lr"] in {"grid_search", "refined_grid_search"}
-
-
-def test_training_without_a_grid_repeats_itself(on_blobs):
-    """The comparisons must not run a grid behind the training's back."""
-    with pytest.raises(UserError, match="run grid_search first"):
-        stages.compare_curves(on_blobs)
-    refined, first = stages.refined_grid_search(on_blobs), stages.train(on_blobs)
-    assert refined.origin == "fallback"
-    assert stages.compare_curves(on_blobs).source == "refined_grid_search"
-    assert stages.train(on_blobs) == first
-
-
-def test_configuration_beside_the_checkpoint_is_the_chosen_one(on_blobs):
-    stages.grid_search(on_blobs)
-    hyper = stages.train(on_blobs).fit.hyperparameters
-    stages.evaluate(override(on_blobs, {"train.max_epochs": 9}))
-    for folder in (on_blobs.paths.artifacts, on_blobs.paths.runs / "train" / hyper.name):
-        tree = yaml.safe_load((folder / "config.yaml").read_text())
-        assert tree["train"]["lr"] == hyper.lr
-        assert tree["train"]["max_epochs"] == 2
-
-
-def test_estimating_changes_no_published_file(on_blobs, monkeypatch, blobs):
-    from eurosat_lib import estimate
-
-    monkeypatch.setattr(estimate.work, "load_dataset", lambda config: blobs)
-    stages.train(override(on_blobs, {"train.lr": 7e-3}))
-    stages.train(on_blobs)
-    stages.train(override(on_blobs, {"train.lr": 7e-3}))
-
-    def published():
-        folders = (on_blobs.paths.artifacts, on_blobs.paths.runs)
-        paths = [p for folder in folders for p in folder.rglob("*") if p.is_file()]
-        return {p: p.stat().st_mtime_ns for p in paths if ".stages" not in p.parts}
-
-    before = published()
-    estimate.stage_seconds(on_blobs)
-    assert published() == before
-
-
-def test_checkpoint_published_is_the_one_of_the_settings(on_blobs):
-    weights = []
-    for lr in (7e-3, 1e-3, 7e-3):
-        stages.train(override(on_blobs, {"train.lr": lr}))
-        content = load_checkpoint(on_blobs.paths.artifacts / "best.ckpt")
-        assert content["hyperparameters"]["lr"] == lr
-        weights.append(content["model"]["head.weight"])
-    assert torch.equal(weights[0], weights[2]) and not torch.equal(weights[0], weights[1])
-
-
-def test_values_given_or_found_are_the_same_training(on_blobs, monkeypatch):
-    stages.grid_search(on_blobs)
-    found = stages.train(on_blobs)
-    monkeypatch.setattr("eurosat_lib.stages.final.fit", None)
-    point = {f"train.{k}": v for k, v in found.fit.hyperparameters.model_dump().items()}
-    given = stages.train(override(on_blobs, point))
-    assert given.fit == found.fit
-    assert (given.origin["lr"], found.origin["lr"]) == ("config", "grid_search")
-
-
-def test_checkpoint_of_other_images_is_refused(trained, blobs, monkeypatch):
-    from dataclasses import replace
-
-    from eurosat_lib.stages import core, final
-
-    other = replace(blobs, fingerprint="e" * 64)
-    for module in (core, final):
-        monkeypatch.setattr(module, "load_dataset", lambda config: other)
-    with pytest.raises(UserError, match="trained on other images"):
-        stages.evaluate(trained)
-
-
-def test_all_trials_diverged_is_said(on_blobs, monkeypatch):
-    from eurosat_lib.training import Divergence, fit
-
-    def diverge(*_, **__):
-        raise Divergence(1, 1.0)
-
-    monkeypatch.setitem(fit.__globals__, "train_epoch", diverge)
-    with pytest.raises(UserError, match="every trial diverged"):
-        stages.grid_search(on_blobs)
+def test_precision_is_part_of_a_trainings_key_and_the_name_of_the_cpu_is_not(
+    on_blobs, monkeypatch
+):
+    bf16 = override(on_blobs, {"compute.precision": "bf16"})
+    trains, other = Code((), trains=True), Code(())
+    assert stage_key(on_blobs, "x", trains, {}) != stage_key(bf16, "x", trains, {})
+    assert stage_key(on_blobs, "x", other, {}) == stage_key(bf16, "x", other, {})
+    before = stage_key(on_blobs, "x", trains, {})
+    monkeypatch.setattr(stages, "describe_device", lambda runtime: "another name")
+    monkeypatch.setattr("eurosat_lib.runtime._cpuinfo", lambda: {"model name": "another"})
+    assert stage_key(on_blobs, "x", trains, {}) == before
+    versions = {stage_key(on_blobs, "x", Code((), version=v), {}) for v in (1, 2)}
+    assert len(versions | {stage_key(on_blobs, "x", other, {"built": "on"})}) == 3
 
 
 def test_seconds_count_the_processes_that_were_killed(on_blobs):
-    folder = cache.stage_folder(on_blobs, "killed", "k" * 64)
+    key = stage_key(on_blobs, "killed", CODE, {})[:16]
+    folder = on_blobs.paths.stages / f"killed-{key}"
     folder.mkdir(parents=True)
     now = time.time()  # it began 1000 s ago, left its last file 900 s ago, and was killed
     (folder / ".begun.json").write_text(json.dumps({"seconds": 7.0, "at": now - 1000}))
     (folder / "last.ckpt").write_text("state")
     os.utime(folder / "last.ckpt", (now - 900, now - 900))
-    work = (on_blobs, Architecture, "killed", "k" * 64, lambda _: stages.test_model(on_blobs))
-    assert 107 <= cache.cached(*work)[1]["seconds"] < 200
+    kept = keep(on_blobs, Answer, "killed", CODE, {}, lambda config, folder: Answer(value=1))
+    assert 107 <= kept.provenance["seconds"] < 200
 
 
-def test_two_processes_on_one_stage_wait_for_each_other(on_blobs):
+def test_two_at_one_stage_wait_for_each_other(on_blobs):
     calls = []
 
-    def slow(folder):
+    def slow(config, folder):
         calls.append(folder)
         time.sleep(0.3)
-        return stages.test_model(on_blobs)
+        return Answer(value=1)
 
     def run():
-        return cache.cached(on_blobs, Architecture, "twice", "k" * 64, slow)[0]
+        return keep(on_blobs, Answer, "twice", CODE, {}, slow).result
 
     with ThreadPoolExecutor(2) as pool:
         one, two = (pool.submit(run) for _ in range(2))
@@ -273,92 +139,83 @@ def test_two_processes_on_one_stage_wait_for_each_other(on_blobs):
     assert len(calls) == 1
 
 
-def test_latest_ignores_another_experiment(on_blobs):
-    stages.grid_search(on_blobs)
-    assert stages.latest(on_blobs, grid.Grid)
-    assert stages.latest(override(on_blobs, {"model.channels": [4, 6, 9]}), grid.Grid) is None
-
-
-def test_evaluation_follows_the_checkpoint_and_opens_the_test_once(trained):
-    result = stages.evaluate(trained)
-    assert stages.evaluate(trained) == result
-    log = rows(trained.paths.artifacts / "test_openings.csv")
-    assert [row["sha256"] for row in log] == [result.checkpoint_sha256]
-    assert result.n == 40
-    table = rows(trained.paths.artifacts / "predictions.csv")
-    assert sum(int(row["correct"]) for row in table) == result.correct
-
-
-def test_evaluation_equals_a_count_by_hand(trained, blobs):
-    from eurosat_lib.data.loaders import make_loader
-    from eurosat_lib.evaluation import load_model
-    from eurosat_lib.runtime import Runtime
-
-    content = load_checkpoint(trained.paths.artifacts / "best.ckpt")
-    model = load_model(trained, content, Runtime.of(trained))
-    right = 0
-    with torch.inference_mode():
-        for images, labels in make_loader(trained, blobs.test):
-            right += int((model(images).argmax(1) == labels).sum())
-    assert stages.evaluate(trained).correct == right
-
-
-def test_validation_of_the_checkpoint_is_that_of_its_epoch(trained):
-    training, evaluation = stages.train(trained), stages.evaluate(trained)
-    share = evaluation.correct_validation / evaluation.n_validation
-    assert share == pytest.approx(training.fit.best.val_accuracy)
-
-
-def test_missing_and_foreign_checkpoints(trained):
-    with pytest.raises(UserError, match="no such checkpoint; train first"):
-        stages.evaluate(override(trained, {"evaluate.checkpoint": "artifacts/none.ckpt"}))
-    wider = override(trained, {"model.channels": [8, 6, 8]})
-    expected = r"model\.channels is \[4, 6, 8\] there and \[8, 6, 8\] here"
-    with pytest.raises(UserError, match=expected):
-        stages.evaluate(wider)
-
-
-def test_incomplete_checkpoints_are_named(trained, tmp_path):
-    content = load_checkpoint(trained.paths.artifacts / "best.ckpt")
-    weights = dict(content["model"])
-    weights.pop("head.bias")
-    faults = {
-        "without epoch": {k: v for k, v in content.items() if k != "epoch"},
-        "do not fit the network": content | {"model": weights},
-    }
-    for number, (message, changed) in enumerate(faults.items()):
-        path = tmp_path / f"fault{number}.ckpt"
-        torch.save(changed, path)
-        with pytest.raises(UserError, match=f"fault{number}.ckpt: .*{message}"):
-            stages.evaluate(override(trained, {"evaluate.checkpoint": str(path)}))
-
-
-def test_a_damaged_cache_entry_is_computed_again(on_blobs):
-    first = stages.check_initial_loss(on_blobs)
-    for path in on_blobs.paths.stages.glob("check_initial_loss-*/result.json"):
+def test_a_damaged_entry_is_computed_again(on_blobs, answer):
+    first = answer(on_blobs)
+    for path in on_blobs.paths.stages.glob("answer-*/result.json"):
         path.write_text(path.read_text()[:100])
-    assert stages.check_initial_loss(on_blobs) == first
+    assert answer(on_blobs) == first
+    assert len(answer.calls) == 2
 
 
-def test_source_digest_sees_code_not_prose(monkeypatch):
-    from eurosat_lib.stages import sources
-
-    name = "eurosat_lib.lr_finder.rules"
-    before, text = source_digest(name), sources.TEXTS[name]
-
-    def digest_of(changed):
-        for cached in (sources.source_digest, sources._tree, sources._code):
-            cached.cache_clear()
-        monkeypatch.setitem(sources.TEXTS, name, changed)
-        return source_digest(name)
-
-    assert digest_of("# a comment\n" + text.replace("Rules that read", "Rules reading")) == before
-    assert digest_of(text.replace("FLAT = 0.05", "FLAT = 0.06")) != before
-    for cached in (sources.source_digest, sources._tree, sources._code):
-        cached.cache_clear()
+def test_latest_is_of_the_same_experiment(on_blobs, answer):
+    answer(on_blobs)
+    assert latest(on_blobs, Answer).value == 21.0
+    assert latest(override(on_blobs, {"model.channels": [4, 6, 9]}), Answer) is None
 
 
-def test_write_json_is_atomic(tmp_path, monkeypatch):
+def test_frozen_results_are_taken_as_they_are(on_blobs, answer, monkeypatch):
+    answer(on_blobs)
+    changed = override(on_blobs, {"seed": 7, "data.image_size": 20})
+    monkeypatch.setenv("FROZEN", "1")
+    assert answer(changed).value == 21.0 and latest(changed, Answer)
+    assert len(answer.calls) == 1
+    (on_blobs.paths.artifacts / "results/answer.json").unlink()
+    with pytest.raises(UserError, match=r"artifacts/results/answer\.json is missing"):
+        answer(on_blobs)
+
+
+def test_a_run_cannot_take_the_name_of_a_stage(on_blobs, answer):
+    with pytest.raises(UserError, match="a stage has that name"):
+        answer(override(on_blobs, {"paths.name": "answer"}))
+
+
+def test_parts_are_published_together_and_a_stop_is_said(on_blobs, monkeypatch):
+    monkeypatch.setattr(stages, "STAGES", {})
+    after = []
+
+    @stage_of_parts(lambda config, kept: after.append(kept.result.value))
+    def both(config: Config) -> Kept[Answer]:
+        """Add two parts."""
+        if config.seed == 7:
+            raise KeyboardInterrupt
+        parts = [
+            Kept(Answer(value=v), {"seconds": v, "device": "cpu"}, Path()) for v in (1.0, 2.0)
+        ]
+        return stages.together(Answer(value=3.0), parts)
+
+    assert both(on_blobs).value == 3.0 and after == [3.0]
+    assert stages.provenance(on_blobs, Answer) == {"seconds": 3.0, "device": "cpu"}
+    with pytest.raises(Interrupted):
+        both(override(on_blobs, {"seed": 7}))
+
+
+@pytest.mark.parametrize("entry", stages.DEVICE)
+def test_times_compare_on_one_machine_only(entry, on_blobs, answer):
+    result = answer(on_blobs)
+    assert stages.same_machine(on_blobs, result, None)
+    origin = stages.provenance(on_blobs, Answer)
+
+    class Other(Answer):
+        stage: ClassVar[str] = "other"
+
+    stages.publish(on_blobs, Other(value=1), origin | {entry: "another"})
+    assert not stages.same_machine(on_blobs, result, Other(value=1))
+
+
+def test_what_a_part_left_is_taken_and_a_damaged_one_made_again(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return Answer(value=len(made))
+
+    path = tmp_path / "part.json"
+    assert [stages.keep_part(path, Answer, make).value for _ in range(2)] == [1, 1]
+    path.write_text("{")
+    assert stages.keep_part(path, Answer, make).value == 2
+
+
+def test_files_are_whole_or_absent(tmp_path, monkeypatch):
     path = tmp_path / "facts.json"
     files.write_json(path, {"a": 1})
 
@@ -369,3 +226,7 @@ def test_write_json_is_atomic(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         files.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_revision_of_a_folder_that_is_no_repository(tmp_path):
+    assert stages.revision(tmp_path) == ""

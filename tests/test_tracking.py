@@ -3,39 +3,45 @@ import io
 import pytest
 from PIL import Image
 
-from eurosat_lib.tracking import keep_only, read_run, training_series, write_images, write_run
+from eurosat_lib.tracking import (
+    Run,
+    read_run,
+    training_series,
+    write_images,
+    write_run,
+    write_runs,
+)
 
 SERIES = {"train/loss": [(1, 2.0), (2, 1.5)], "val/loss": [(1, 2.1), (2, 1.7)]}
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    write_run(tmp_path / "a", "key", SERIES)
+    write_run(tmp_path / "a", Run(SERIES))
     series = read_run(tmp_path / "a", ["train/loss", "val/loss", "absent"])
     assert set(series) == {"train/loss", "val/loss"}
     assert series["val/loss"].to_dict() == pytest.approx({1: 2.1, 2: 1.7})
 
 
-def test_same_key_is_not_written_again_another_replaces(tmp_path):
-    folder = tmp_path / "a"
-    write_run(folder, "one", SERIES)
+def test_the_same_run_is_not_written_again_another_replaces(tmp_path):
+    folder, other = tmp_path / "a", Run({"train/loss": [(1, 9.0)]})
+    write_run(folder, Run(SERIES))
     files = sorted(folder.iterdir())
-    write_run(folder, "one", {"train/loss": [(1, 9.0)]})
+    write_run(folder, Run(SERIES))
     assert sorted(folder.iterdir()) == files
-    write_run(folder, "two", {"train/loss": [(1, 9.0)]})
+    write_run(folder, other)
     assert read_run(folder, ["train/loss"])["train/loss"].to_dict() == {1: 9.0}
 
 
 def test_hyperparameters_carry_real_metrics_in_the_same_run(tmp_path):
-    write_run(tmp_path / "a", "key", SERIES, {"lr": 1e-3}, {"hparam/score": 0.75})
+    write_run(tmp_path / "a", Run(SERIES, {"lr": 1e-3}, {"hparam/score": 0.75}))
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert not [p for p in (tmp_path / "a").iterdir() if p.is_dir()]
     assert read_run(tmp_path / "a", ["hparam/score"])["hparam/score"].to_dict() == {0: 0.75}
 
 
-def test_runs_by_name_and_removal(tmp_path):
-    for name in ("a", "b", "c"):
-        write_run(tmp_path / name, name, SERIES)
-    keep_only(tmp_path, ["a", "c"])
+def test_runs_of_earlier_settings_go(tmp_path):
+    write_runs(tmp_path, {name: Run(SERIES) for name in "abc"})
+    write_runs(tmp_path, {name: Run(SERIES) for name in "ac"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
 
 
@@ -56,7 +62,7 @@ def events(folder):
 
 
 def test_epochs_carry_the_time_they_were_done_at(tmp_path):
-    write_run(tmp_path / "a", "key", SERIES, seconds={1: 20.0, 2: 50.0})
+    write_run(tmp_path / "a", Run(SERIES, seconds={1: 20.0, 2: 50.0}))
     first, second = events(tmp_path / "a").Scalars("train/loss")
     assert second.wall_time - first.wall_time == pytest.approx(30, abs=0.01)
 

@@ -3,16 +3,20 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as F
 
-from eurosat_lib.config import load_config
+from eurosat_lib.config import load_config, override
 from eurosat_lib.runtime import epoch_generator
 from eurosat_lib.transforms import (
     BRIGHTNESS,
     CONTRAST,
     SATURATION,
+    Augmentation,
+    SymmetricAverage,
+    channel_statistics,
     crop_and_flip,
     get_augmentation_transforms,
     get_preprocess_transforms,
     jitter_color,
+    symmetric_views,
 )
 
 
@@ -96,3 +100,38 @@ def test_augmentation_statistics(root):
     out = augment(ramp, augment.draw(4000, epoch_generator(0, 0)))
     flipped = (out[:, 0, 0, 0] > out[:, 0, 0, -1]).float().mean()
     assert flipped.item() == pytest.approx(0.5, abs=0.03)  # 0.5 ± 4 standard errors
+
+
+def test_the_draws_are_the_eight_symmetries_of_the_square_in_equal_shares():
+    image = torch.arange(12, dtype=torch.uint8).view(1, 3, 2, 2).expand(4000, -1, -1, -1)
+    augment = Augmentation(0, 0.5, 0.0, 0.0, 0.0, symmetries=True)
+    out = augment(image, augment.draw(4000, epoch_generator(0, 0)))
+    views = symmetric_views(image[:1])
+    shares = [(out == view).flatten(1).all(1).float().mean().item() for view in views]
+    assert sum(shares) == pytest.approx(1)
+    assert shares == pytest.approx([1 / 8] * 8, abs=0.025)  # 4 standard errors
+
+
+def test_symmetries_leave_the_other_draws_as_they_are():
+    plain, symmetric = (Augmentation(4, 0.5, 0.1, 0.1, 0.1, s) for s in (False, True))
+    one, two = (augment.draw(9, epoch_generator(1, 2)) for augment in (plain, symmetric))
+    for name in ("shift", "flip", "factors", "order"):
+        assert torch.equal(getattr(one, name), getattr(two, name))
+    assert not one.symmetry.any() and two.symmetry.any()
+
+
+def test_averaged_views_are_invariant_under_the_symmetries():
+    torch.manual_seed(0)
+    model = SymmetricAverage(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(75, 4)))
+    images = torch.randn(2, 3, 5, 5)
+    for view in symmetric_views(images):
+        torch.testing.assert_close(model(view), model(images))
+
+
+def test_statistics_are_those_of_the_training_images(on_blobs, blobs):
+    mean, std = channel_statistics(blobs.train)
+    values = np.asarray(blobs.train.images, np.float64) / 255
+    assert mean == pytest.approx(values.mean((0, 2, 3)), abs=6e-5)
+    assert std == pytest.approx(values.std((0, 2, 3)), abs=6e-5)
+    own = get_preprocess_transforms(override(on_blobs, {"preprocess.statistics": "data"}))
+    assert (list(own.mean), list(own.std)) == (mean, std)

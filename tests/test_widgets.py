@@ -11,12 +11,13 @@ from handmade import GRID, LR_FINDER, OVERLAPS, predictions, tile, trial
 from PIL import Image, ImageFile
 
 from eurosat_lib import widgets
-from eurosat_lib.evaluation import Predictions, wilson
+from eurosat_lib.evaluation import Predictions
 from eurosat_lib.french import pct
-from eurosat_lib.grid import Grid
 from eurosat_lib.lr_finder import smooth, suggest
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.progress import FILE_VARIABLE
+from eurosat_lib.search import Grid
+from eurosat_lib.stats import wilson
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 from eurosat_lib.widgets import pictures, rates, recognition, risk, shell
 from eurosat_lib.widgets.activations import activations, filters, layer_names, load_network, show
@@ -25,11 +26,10 @@ from eurosat_lib.widgets.bench import as_yaml, bench, draws
 from eurosat_lib.widgets.matrix import Cells, behind
 from eurosat_lib.widgets.points import Coordinates, Curves, fitting
 from eurosat_lib.widgets.rates import Chart, read_sweep
-from eurosat_lib.widgets.reach import drawing
 from eurosat_lib.widgets.risk import Curve, keep
 
 SLOW = 2.0  # seconds: ten times what a view may take, so that a busy machine fails nothing
-VIEWS = ["augmentation", "browse", "field", "layers", "runs", "train"]
+VIEWS = ["augmentation", "browse", "layers"]
 
 
 def said(logits, labels):
@@ -68,7 +68,6 @@ def test_without_ipywidgets_a_view_says_so(name, monkeypatch):
 
 def test_a_missing_result_is_named_in_french(on_blobs, monkeypatch):
     monkeypatch.delenv(FILE_VARIABLE, raising=False)
-    assert "exécuter d’abord le notebook 05_grid" in repr(widgets.runs(on_blobs))
     assert "best.ckpt" in repr(widgets.own_image(on_blobs))
 
 
@@ -168,7 +167,6 @@ def test_pairs_of_the_audit_are_found_by_their_tiles(blobs):
     album = Album(blobs, {"overlaps": OVERLAPS.model_copy(update={"pairs": (pair,)})})
     assert album.rows("train", None, "overlaps").tolist() == [5]
     assert album.rows("validation", None, "overlaps").tolist() == [2]
-    assert not len(album.rows("train", None, "duplicates"))
 
 
 def test_pages_go_through_all_rows(blobs, quick):
@@ -193,7 +191,7 @@ def test_draws_are_those_of_training(tiny, blobs, quick):
     assert "valeurs de la configuration" in bench(image, augment, augment, 0)
 
 
-# --- 03: layers, receptive field -------------------------------------------------------------
+# --- 03: layers -------------------------------------------------------------
 
 
 def test_activations_are_those_of_the_layer(tiny, blobs):
@@ -222,12 +220,6 @@ def test_filters_are_grey_where_they_are_zero(tiny, blobs, quick):
 def test_without_a_checkpoint_the_network_is_untrained(on_blobs, blobs, monkeypatch):
     monkeypatch.setattr("eurosat_lib.widgets.activations.load_dataset", lambda config: blobs)
     assert "non entraîné" in load_network(on_blobs)[1]
-
-
-def test_the_square_is_the_receptive_field_around_its_output(blobs):
-    html = drawing(blobs.train.images[0], size=50, side=20, row=6, column=0)
-    assert "width:80.0px;height:80.0px" in html  # 4 CSS pixels each
-    assert "top:244.0px;left:148.0px" in html  # centre: 180 + 4 x (4 x 6 + 2) and 180 + 4 x 2
 
 
 # --- 04: the sweep ---------------------------------------------------------------------------

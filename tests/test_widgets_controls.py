@@ -1,16 +1,10 @@
-"""What the views share: French read-outs, pages, the framed cell; a training's curves stay."""
+"""What the views share: French read-outs, pages, the framed cell."""
 
-import pandas as pd
-import pytest
 from handmade import EVALUATION
 
-from eurosat_lib import stages
-from eurosat_lib.errors import Interrupted
 from eurosat_lib.french import pct
-from eurosat_lib.widgets import live
 from eurosat_lib.widgets.album import caption
 from eurosat_lib.widgets.controls import Pages, slider, steps
-from eurosat_lib.widgets.live import Live
 from eurosat_lib.widgets.matrix import Board
 
 
@@ -54,30 +48,3 @@ def test_the_open_cell_alone_has_a_frame():
     board._buttons[2, 1].click()
     framed = [place for place, b in board._buttons.items() if b.layout.border_top]
     assert opened == [(0, 1), (2, 1)] and framed == [(2, 1)]
-
-
-def test_curves_do_not_shrink_while_a_training_writes_its_epochs_anew(on_blobs, monkeypatch):
-    view = Live(on_blobs)
-    view.folder.mkdir(parents=True)
-    runs = [
-        {"val/loss": pd.Series([2.0] * n), "val/accuracy": pd.Series([0.5] * n)} for n in (1, 0, 2)
-    ]
-    monkeypatch.setattr(live, "read_run", lambda folder, tags: runs.pop(0))
-    view.job.state = "stopped"
-    said = []
-    for _ in range(3):
-        view._show()
-        said.append(view.text.value)
-    assert ["époque 1" in said[0], "époque 1" in said[1], "époque 2" in said[2]] == [True] * 3
-
-
-def test_a_stage_that_is_stopped_says_so_in_a_line(on_blobs, monkeypatch):
-    def stopped(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("eurosat_lib.stages.final.fit", stopped)
-    with pytest.raises(KeyboardInterrupt) as caught:
-        stages.train(on_blobs)
-    assert caught.type is Interrupted
-    (line,) = caught.value._render_traceback_()
-    assert "exécuter de nouveau cette cellule" in line

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
-from eurosat_lib.evaluation import ClassScore, Evaluation
-from eurosat_lib.grid import Grid
+from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.lr_finder import LRFinder, Sweep
-from eurosat_lib.training.final import Training
-from eurosat_lib.training.records import EpochRecord, Fit, Hyperparameters
+from eurosat_lib.search import Grid, Training
+from eurosat_lib.stats import ClassScore
+from eurosat_lib.train import EpochRecord, Fit, Hyperparameters
 
 POINT = {"lr": 1e-3, "weight_decay": 1e-4, "blocks_per_stage": 2, "dilation_stage3": 2}
 
@@ -19,6 +19,7 @@ def make_fit(val, train=None, val_loss=None, diverged="", **point) -> Fit:
     epochs = tuple(
         EpochRecord(
             epoch=i + 1,
+            side=64,
             train_loss=1 - t,
             train_accuracy=t,
             val_loss=loss,

@@ -7,10 +7,10 @@ import re
 from eurosat_lib.french import FIXED, THIN
 
 WORDS = {  # labels and units of the bars
-    "Compare finalists": "Finalistes",
     "Controls": "Contrôles",
-    "Decoding EuroSAT": "Décodage d’EuroSAT",
+    "Decoding the images": "Décodage des images",
     "Drawing the synthetic images": "Dessin des images synthétiques",
+    "Finalists": "Finalistes",
     "Final training": "Entraînement final",
     "Final training, spatial split": "Entraînement final, découpage spatial",
     "Further seeds": "Autres graines",
@@ -19,7 +19,6 @@ WORDS = {  # labels and units of the bars
     "Overfit": "Petit échantillon",
     "Refined grid search": "Grille resserrée",
     "Shuffled labels": "Étiquettes mélangées",
-    "Storing the synthetic images": "Rangement des images synthétiques",
     "MB": "Mo",
     "draw": "tirages",
     "epoch": "époques",
@@ -27,7 +26,6 @@ WORDS = {  # labels and units of the bars
     "training": "entraînements",
 }
 SENTENCES = (  # pattern -> French, with its groups
-    (r"Cutting EuroSAT anew \((\w+)\)", r"EuroSAT découpé autrement (\1)"),
     (r"Downloading (\S+) from (\S+)", r"Téléchargement de \1 depuis \2"),
     (r"going on after epoch (\d+) of (\d+)", r"Reprise après l’époque \1 sur \2."),
     (
@@ -35,12 +33,13 @@ SENTENCES = (  # pattern -> French, with its groups
         rf"Un autre calcul s’occupe déjà de \1{FIXED}: attente de son résultat.",
     ),
     (
-        r"(\S+) refused \((.*)\): going on from an older state",
-        rf"\1 refusé (\2){FIXED}: reprise d’un état plus ancien.",
+        r"(\S+) refused \((.*)\): training starts again",
+        rf"\1 refusé (\2){FIXED}: l’entraînement recommence.",
     ),
     (r"epoch (\d+), val (\d+)\.(\d)%", rf"époque \1, val \2,\3{THIN}%"),
-    (r"trial (\d+), val (\d+)\.(\d)%", rf"essai \1, val \2,\3{THIN}%"),
-    (r"trial (\d+), (.*)", r"essai \1, \2"),
+    (r"(\d+) of (\d+), epoch (\d+), val (\d+)\.(\d)%", rf"\1 sur \2, époque \3, val \4,\5{THIN}%"),
+    (r"(\d+) of (\d+), val (\d+)\.(\d)%", rf"\1 sur \2, val \3,\4{THIN}%"),
+    (r"val (\d+)\.(\d)%", rf"val \1,\2{THIN}%"),
     (r"loss (\d+)\.(\d+)", r"perte \1,\2"),
     (
         r"WARNING: using the built-in SYNTHETIC images.*",

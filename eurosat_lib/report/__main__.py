@@ -92,15 +92,15 @@ def _reproduce(name: str, stages: str, config_path: str | None) -> int:
     return 0 if same else 1
 
 
-def _results(name: str, data: str | None, config_path: str | None) -> int:
-    from eurosat_lib.report.results.make import make_results
+def _results(name: str, config_path: str | None) -> int:
+    from eurosat_lib.report.publish import make_results
 
-    make_results(configure(config_path or CONFIG), name, data, print)
+    make_results(configure(config_path or CONFIG), name, print)
     return 0
 
 
 def _home(**fields: str) -> int:
-    from eurosat_lib.report.home.prepare import prepare
+    from eurosat_lib.report.home import prepare
 
     page = prepare(Request(**fields), Console())
     print(f"landing page: {os.path.relpath(page)}")
@@ -137,9 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--name", default="", help="of the run; the unnamed one without it")
     command.add_argument("--stages", default="", help="these alone: 'check_initial_loss evaluate'")
     command.set_defaults(run=_reproduce)
-    command = commands.add_parser("results", help="check a run, write what git takes of it")
+    command = commands.add_parser("results", help="write model card and headline of a run")
     command.add_argument("--name", default="", help="of the run")
-    command.add_argument("--data", help="source that the run was asked for", default=_data())
     command.set_defaults(run=_results)
     command = commands.add_parser("home", help="fill in the landing page that make lab opens")
     _add_common(command)

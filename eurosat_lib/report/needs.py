@@ -6,15 +6,12 @@ import os
 
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.french import FIXED
-from eurosat_lib.grid import Grid
+from eurosat_lib.files import read_json
+from eurosat_lib.french import FIXED, plural, power, typeset
 from eurosat_lib.lr_finder import LRFinder
-from eurosat_lib.record import Record
-from eurosat_lib.stages import chosen_lr, latest
-from eurosat_lib.stages.files import read_json
-from eurosat_lib.stages.final import checkpoint_path
-from eurosat_lib.stages.publish import result_path
-from eurosat_lib.tables.words import plural, power, typeset
+from eurosat_lib.protocol import checkpoint_path, chosen_lr
+from eurosat_lib.search import Grid
+from eurosat_lib.stages import Record, latest, result_path
 
 
 def situation(config: Config, notebook: str) -> None:

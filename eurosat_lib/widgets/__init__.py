@@ -7,12 +7,9 @@ Without ipywidgets, and while a report is built, a view is one line of text.
 from eurosat_lib.widgets.activations import layers
 from eurosat_lib.widgets.album import browse
 from eurosat_lib.widgets.bench import augmentation
-from eurosat_lib.widgets.live import train
 from eurosat_lib.widgets.matrix import confusion
-from eurosat_lib.widgets.overlay import runs
 from eurosat_lib.widgets.points import trials
 from eurosat_lib.widgets.rates import sweep
-from eurosat_lib.widgets.reach import field
 from eurosat_lib.widgets.recognition import own_image
 from eurosat_lib.widgets.risk import threshold
 
@@ -20,12 +17,9 @@ __all__ = [
     "augmentation",
     "browse",
     "confusion",
-    "field",
     "layers",
     "own_image",
-    "runs",
     "sweep",
     "threshold",
-    "train",
     "trials",
 ]

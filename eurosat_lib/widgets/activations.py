@@ -13,11 +13,10 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import open_checkpoint
-from eurosat_lib.french import nombre
+from eurosat_lib.french import layer_place, nombre
 from eurosat_lib.model import DilatedCNN, build_model
+from eurosat_lib.protocol import checkpoint_path
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.stages.final import checkpoint_path
-from eurosat_lib.tables.words import layer_place
 from eurosat_lib.transforms import get_preprocess_transforms
 from eurosat_lib.widgets.pictures import gallery, line, tag, to_bytes
 from eurosat_lib.widgets.shell import view

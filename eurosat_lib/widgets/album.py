@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from eurosat_lib.audit import Measures, Tiles, measure
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
-from eurosat_lib.data.audit import Duplicates, Overlaps
-from eurosat_lib.data.audit.measures import Measures, measure
-from eurosat_lib.data.audit.tiles import Tiles
-from eurosat_lib.french import nombre
-from eurosat_lib.plots.pictures import break_name
-from eurosat_lib.stages.core import latest
-from eurosat_lib.tables.words import plural
+from eurosat_lib.french import nombre, plural
+from eurosat_lib.overlaps import Overlaps
+from eurosat_lib.plots.style import break_name
+from eurosat_lib.stages import latest
 from eurosat_lib.widgets.controls import Pages
 from eurosat_lib.widgets.pictures import gallery, line
 from eurosat_lib.widgets.shell import view
@@ -28,7 +26,6 @@ FINDINGS = {
     "presque unies": "faint",
     "saturées": "saturated",
     "pixels sans donnée": "nodata",
-    "presque identiques à une autre": "duplicates",
     "partagent du terrain avec une autre": "overlaps",
 }
 
@@ -58,7 +55,7 @@ class Album:
         count = len(getattr(self.dataset, split))
         if finding == "all":
             return np.ones(count, bool)
-        if finding in ("duplicates", "overlaps"):
+        if finding == "overlaps":
             named = np.zeros(count, bool)
             for pair in self.pairs[finding].pairs if self.pairs.get(finding) else ():
                 named[[t.index for t in (pair.first, pair.second) if t.split == split]] = True
@@ -107,7 +104,7 @@ def browse(config: Config) -> Any:
     import ipywidgets as w
 
     dataset = load_dataset(config)
-    known = {"duplicates": latest(config, Duplicates), "overlaps": latest(config, Overlaps)}
+    known = {"overlaps": latest(config, Overlaps)}
     album = Album(dataset, known)
     for split in SPLITS.values():
         album.measured(split)  # seconds now, so that no choice waits later

@@ -38,7 +38,7 @@ def draws(image: np.ndarray, augment: Augmentation, seed: int, count: int = DRAW
     Returns:
         uint8 (count, 3, H, W).
     """
-    images = torch.from_numpy(np.repeat(image[None], count, axis=0))
+    images = torch.from_numpy(np.repeat(image[None], count, axis=0)) / 255
     drawn = augment(images, augment.draw(count, epoch_generator(seed, 0)))
     return to_bytes(drawn.numpy())
 

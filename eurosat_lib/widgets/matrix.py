@@ -11,11 +11,9 @@ from matplotlib.colors import to_hex
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.evaluation import Evaluation, Predictions
-from eurosat_lib.french import pct
-from eurosat_lib.plots.pictures import break_name
-from eurosat_lib.plots.style import INK, ORANGE
-from eurosat_lib.stages.logits import kept_predictions
-from eurosat_lib.tables.words import plural
+from eurosat_lib.french import pct, plural
+from eurosat_lib.plots.style import INK, ORANGE, break_name
+from eurosat_lib.protocol import kept_predictions
 from eurosat_lib.widgets.pictures import gallery, line
 from eurosat_lib.widgets.shell import view
 

@@ -12,8 +12,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
+from eurosat_lib.french import typeset
 from eurosat_lib.plots.style import ORANGE, WIDTH
-from eurosat_lib.tables.words import typeset
 
 SIDE = 104  # CSS pixels of a picture in a gallery
 DPI = 96  # of a figure

@@ -8,12 +8,19 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from eurosat_lib.config import Config
-from eurosat_lib.french import pct
-from eurosat_lib.grid import Candidate, GridSearch
+from eurosat_lib.french import SHORT, factor_value, pct, plural, typeset
 from eurosat_lib.plots import style
-from eurosat_lib.plots.axes import decimal, epochs, percent
-from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, styled
-from eurosat_lib.tables.words import SHORT, factor_value, plural, typeset
+from eurosat_lib.plots.style import (
+    BLUE,
+    ORANGE,
+    SOFT,
+    decimal,
+    epochs,
+    finish,
+    percent,
+    styled,
+)
+from eurosat_lib.search import Candidate, GridSearch
 from eurosat_lib.widgets.controls import slider
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view

@@ -10,19 +10,29 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from eurosat_lib.config import Config
-from eurosat_lib.french import nombre
-from eurosat_lib.lr_finder import LRFinder, fault, grid_rates, smooth, suggest
-from eurosat_lib.lr_finder.rules import round_digits
-from eurosat_lib.plots.axes import decimal, log_x
-from eurosat_lib.plots.lr import HEADROOM, SHADES
-from eurosat_lib.plots.style import ORANGE, finish, one_axes, styled
-from eurosat_lib.stages.choice import ChosenLR, choose_lr, chosen_lr, forget_lr
-from eurosat_lib.tables.words import FAULTS, RULES, power
+from eurosat_lib.french import FAULTS, RULES, nombre, power
+from eurosat_lib.lr_finder import LRFinder, fault, grid_rates, round_digits, smooth, suggest
+from eurosat_lib.plots.style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    SOFT,
+    decimal,
+    finish,
+    log_x,
+    one_axes,
+    styled,
+)
+from eurosat_lib.protocol import ChosenLR, choose_lr, chosen_lr, forget_lr
 from eurosat_lib.widgets.controls import NAMED, WIDE, slider, steps
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view
 
 MEDIAN = "median"  # of all rules
+SHADES = (BLUE, PURPLE, GREEN, SOFT, SKY)  # of the seeds
+HEADROOM = 1.35  # times the first loss: what is above has diverged
 CHOICES = {"médiane de toutes": MEDIAN} | {text: rule for rule, text in RULES.items()}
 
 

@@ -12,14 +12,14 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from eurosat_lib.config import Config
+from eurosat_lib.data import SIDE as TILE
 from eurosat_lib.data import load_dataset
-from eurosat_lib.data.types import SIDE as TILE
 from eurosat_lib.evaluation import open_checkpoint
-from eurosat_lib.evaluation.gradcam import gradcam
+from eurosat_lib.explain import gradcam
 from eurosat_lib.french import pct
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.plots.style import BLUE, RULE
-from eurosat_lib.stages.final import checkpoint_path
+from eurosat_lib.protocol import checkpoint_path
 from eurosat_lib.transforms import get_preprocess_transforms
 from eurosat_lib.widgets.pictures import gallery, line, overlay
 from eurosat_lib.widgets.shell import view

@@ -7,14 +7,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from eurosat_lib.calibration import select
 from eurosat_lib.config import Config
-from eurosat_lib.evaluation import Evaluation, Predictions, wilson
-from eurosat_lib.evaluation.selection import select
-from eurosat_lib.french import intervalle, nombre, pct
-from eurosat_lib.plots.axes import percent
-from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, one_axes, styled
-from eurosat_lib.stages.logits import kept_predictions
-from eurosat_lib.tables.words import plural
+from eurosat_lib.evaluation import Evaluation, Predictions
+from eurosat_lib.french import intervalle, nombre, pct, plural
+from eurosat_lib.plots.style import BLUE, ORANGE, SOFT, finish, one_axes, percent, styled
+from eurosat_lib.protocol import kept_predictions
+from eurosat_lib.stats import wilson
 from eurosat_lib.widgets.controls import slider, steps
 from eurosat_lib.widgets.pictures import SHOWN, figure_png, freeze, line
 from eurosat_lib.widgets.shell import view

@@ -6,17 +6,13 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from importlib.util import find_spec
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec
 
-from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError, in_french
+from eurosat_lib.french import typeset
 from eurosat_lib.progress import FILE_VARIABLE
-from eurosat_lib.record import Record
-from eurosat_lib.stages.core import latest
-from eurosat_lib.tables.words import typeset
 
 P = ParamSpec("P")
-R = TypeVar("R", bound=Record)
 
 ELSEWHERE = "Vue interactive : ouvrir ce notebook dans JupyterLab et exécuter cette cellule."
 ABSENT = "Vue interactive indisponible : ipywidgets n’est pas installé (pip install ipywidgets)."
@@ -34,10 +30,6 @@ class Note:
         return self.text
 
 
-class Missing(Exception):
-    """A view lacks the result of a notebook; the text is French, for the reader."""
-
-
 def view(build: Callable[P, Any]) -> Callable[P, Any]:
     """Make a view: a widget where one can be moved, a line that says why not elsewhere.
 
@@ -53,19 +45,7 @@ def view(build: Callable[P, Any]) -> Callable[P, Any]:
             return Note(ABSENT)
         try:
             return build(*args, **kwargs)
-        except (Missing, UserError) as error:
+        except UserError as error:
             return Note(f"Vue interactive indisponible : {in_french(error)}")
 
     return show
-
-
-def needed(config: Config, kind: type[R], notebook: str) -> R:
-    """Return the run's result of a stage.
-
-    Raises:
-        Missing: there is none; names the notebook that makes it.
-    """
-    found = latest(config, kind)
-    if found is None:
-        raise Missing(f"exécuter d’abord le notebook {notebook}.")
-    return found

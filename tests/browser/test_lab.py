@@ -11,9 +11,8 @@ from lab_server import PATIENCE, jupyterlab
 from PIL import Image
 from settings import ROOT, TINY
 
-from eurosat_lib import stages
-from eurosat_lib.config import load_config
-from eurosat_lib.config.tree import nest
+from eurosat_lib import protocol
+from eurosat_lib.config import load_config, nest
 
 pytestmark = pytest.mark.slow
 # Of each notebook, the cells with a view: the hand's move, after which the picture must differ.
@@ -23,12 +22,10 @@ VIEWS = {
         "explore-augmentation": lambda lab, cell: lab.drag(cell, 2, 0.9),
     },
     "03_model_checks": {
-        "explore-field": lambda lab, cell: lab.drag(cell, 1, 0.95),
         "explore-layers": lambda lab, cell: lab.choose(cell, 0, 5),
     },
     "04_lr_finder": {"explore-sweep": lambda lab, cell: lab.drag(cell, 0, 0.3)},
     "05_grid": {"explore-trials": lambda lab, cell: lab.choose(cell, -1, 2)},
-    "06_train": {"explore-runs": lambda lab, cell: lab.choose(cell, 1, 1)},
     "07_eval": {
         "explore-confusion": lambda lab, cell: _open_another(lab, cell),
         "explore-own-image": lambda lab, cell: _drop(lab, cell),
@@ -46,7 +43,7 @@ def project(tmp_path_factory):
     for profile in ("quick", "full"):  # what "auto" means, here or with a GPU
         tree = nest(TINY) | {"profile": profile}
         (root / f"configs/profiles/{profile}.yaml").write_text(yaml.safe_dump(tree))
-    stages.train(load_config(root / "configs/config.yaml", "quick"))
+    protocol.train(load_config(root / "configs/config.yaml", "quick"))
     return root
 
 
@@ -95,21 +92,15 @@ def test_a_notebook_runs_and_its_views_move(lab, tmp_path, name):
 def test_all_views_are_moved():
     sources = [(ROOT / "notebooks" / f"{name}.ipynb").read_text() for name in VIEWS]
     written = {cell for text in sources for cell in re.findall(r'"id": "(explore-[\w-]+)"', text)}
-    assert written == {*(c for cells in VIEWS.values() for c in cells), "explore-training"}
+    assert written == {cell for cells in VIEWS.values() for cell in cells}
 
 
 def test_a_training_is_stopped_and_goes_on(lab):
-    view = "explore-training"
     with lab.notebook("06_train"):
         lab.write("parameters", 'name: str = ""', 'name: str = "arret"')
         lab.write("parameters", "max_epochs: int = None", "max_epochs: int = 200")
-        for cell in ("parameters", "setup", view):
+        for cell in ("parameters", "setup"):
             lab.run(cell)
-        empty = lab.look(view)
-        lab.press(view, "Entraîner")
-        lab.look(view, empty)
-        lab.press(view, "Arrêter")
-        lab.await_text(view, "Arrêté : époque")
         lab.run("train", wait=False)
         lab.await_text("train", "encore environ")
         lab.interrupt()
@@ -124,7 +115,7 @@ def test_a_training_is_stopped_and_goes_on(lab):
 def test_a_notebook_is_exported_through_the_menu(lab, tmp_path):
     with lab.notebook("02_baselines"):
         lab.menu("Run", "Run All Cells")
-        answered = "[data-cell=l02-answer] .jp-OutputArea-output"
+        answered = "[data-cell=m0-answer] .jp-OutputArea-output"
         lab.page.locator(answered).first.wait_for(timeout=1000 * PATIENCE)
         assert troubles(lab) == []
         saved = lab.download("File", "Save and Export Notebook As", "Rapport")

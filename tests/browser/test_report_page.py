@@ -28,10 +28,6 @@ def colour(page):
     return page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
-def hits(page):
-    return page.locator(".search output").text_content()
-
-
 @pytest.mark.parametrize("look", LOOKS)
 def test_nothing_is_fetched_and_nothing_complains(visit, look):
     page = visit(**LOOKS[look])
@@ -115,33 +111,6 @@ def test_the_active_section_is_marked(visit):
         assert page.locator("#toc a[aria-current]").count() == 1
 
 
-def test_search_ignores_accents_and_folded_code(visit):
-    page = visit()
-    page.keyboard.press("/")
-    page.keyboard.type("DONNEES")
-    listed = page.locator(".hits button mark")
-    assert {mark.lower() for mark in listed.all_text_contents()} == {"données"}
-    assert hits(page) == f"{listed.count()} résultats" and listed.count() == 3
-    assert page.locator("#toc").is_hidden()
-    page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Shift+Enter")
-    assert hits(page) == "1 sur 3"
-    assert page.evaluate("[...CSS.highlights.get('current')][0].toString()") == "Données"
-    page.keyboard.press("Escape")
-    assert hits(page) == "" and page.locator("#toc").is_visible()
-    page.locator("#recherche").fill("answer(")
-    assert hits(page) == "aucun résultat"
-    page.locator("[data-action=code]").click()
-    page.locator("output", has_text="2 résultats").wait_for(timeout=3000)
-
-
-def test_search_finds_words_across_tags_and_kinds_of_spaces(visit):
-    page = visit()
-    page.locator("#recherche").fill("quel dataset utilisez-vous ?")
-    assert hits(page) == "1 résultat"
-
-
 def test_the_keyboard_reaches_everything(visit):
     page = visit()
     page.keyboard.press("Tab")
@@ -194,7 +163,7 @@ def test_without_scripts_the_text_and_the_contents_are_there(visit):
     assert not page.locator(".tools").is_visible()
 
 
-def test_a_supplement_opens_by_keyboard_by_search_and_by_reference(visit):
+def test_a_supplement_opens_by_keyboard_and_by_reference(visit):
     page = visit()
     fold = page.locator("details.detail")
     word = fold.locator("td", has_text="zibeline")
@@ -205,10 +174,6 @@ def test_a_supplement_opens_by_keyboard_by_search_and_by_reference(visit):
     assert word.is_visible()
     page.keyboard.press("Enter")
     assert word.is_hidden()
-    page.locator("#recherche").fill("zibeline")
-    assert hits(page) == "1 résultat" and word.is_hidden()
-    page.keyboard.press("Enter")
-    assert word.is_visible()
     for _ in range(2):
         fold.evaluate("element => { element.open = false }")
         page.locator("a[href='#tab-plus']").click()

@@ -1,4 +1,4 @@
-"""What eases reading in the assembled page: previews, keys, folds, room on every screen."""
+"""What eases reading in the assembled page: previews, folds, room on every screen."""
 
 import pandas as pd
 import pytest
@@ -67,27 +67,6 @@ def test_what_is_in_view_needs_no_preview(visit):
     page.locator("#reponse-D1 .label a").hover()
     page.wait_for_timeout(500)
     assert not preview(page).is_visible()
-
-
-def test_keys_lead_from_question_to_question_and_can_be_turned_off(visit):
-    page = visit(viewport={"width": 1400, "height": 400})
-    focused = "document.activeElement.id"
-    for key, question in (("n", "D1"), ("n", "M0"), ("n", "M0"), ("p", "D1")):
-        page.keyboard.press(key)
-        assert page.evaluate(focused) == question
-    page.keyboard.press("c")
-    assert page.locator("details.code:not([open])").count() == 0
-    page.keyboard.press("?")
-    help_window = page.locator("dialog.keys")
-    assert help_window.get_by_role("heading").inner_text() == "Raccourcis clavier"
-    help_window.get_by_role("checkbox").uncheck()
-    page.keyboard.press("Escape")
-    page.reload()
-    for key in ("n", "/", "?"):
-        page.keyboard.press(key)
-    assert page.evaluate("document.activeElement === document.body")
-    page.locator("[data-action=keys]").click()
-    assert help_window.is_visible() and not help_window.get_by_role("checkbox").is_checked()
 
 
 def test_a_cell_that_shows_nothing_waits_for_the_code_to_be_asked_for(visit):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eurosat_lib import stages
+from eurosat_lib import protocol
 from eurosat_lib.config import override
 from eurosat_lib.report.runs.comparison import compare
 from eurosat_lib.report.runs.index import write_index
@@ -19,8 +19,8 @@ def address(request, on_blobs, monkeypatch):
     monkeypatch.chdir(on_blobs.paths.root)
     for name, rate in (("", 1e-2), ("slow", 3e-4)):
         run = override(on_blobs, {"paths.name": name, "train.lr": rate, "train.max_epochs": 1})
-        stages.train(run)
-        stages.evaluate(run)
+        protocol.train(run)
+        protocol.evaluate(run)
     comparison = compare(on_blobs, "", "slow")
     index = write_index(on_blobs, "configs/config.yaml")
     return {"index": index, "comparison": comparison}[request.param].as_uri()

@@ -34,14 +34,14 @@ def bind(executed: Sequence[Path], config: Config, pdf: bool, console: Console) 
     if _current(files, key, state):
         console.line("report · up to date")
         return files
-    console.begin("report: HTML and PDF" if pdf else "report: HTML", state.get("seconds"))
+    console.begin("report: HTML and PDF" if pdf else "report: HTML")
     try:
         _assemble(executed, meta, html, paper if pdf else None)
     except BaseException:
         console.abandon()
         raise
-    seconds = console.finish()
-    state |= {path.name: key for path in files} | {"seconds": round(seconds)}
+    console.finish()
+    state |= {path.name: key for path in files}
     _write(config.paths.reports / STATE, state)
     return files
 

@@ -49,15 +49,14 @@ class Console:
         self.stream.write(f"{text}\n")
         self.stream.flush()
 
-    def begin(self, title: str, about: float | None, events: Path | None = None) -> None:
+    def begin(self, title: str, events: Path | None = None) -> None:
         """Open a piece of work.
 
         Args:
             title: for instance ``[3/7] 03_model_checks``.
-            about: seconds that it will take, ``None`` if unknown.
             events: file where its progress will be written.
         """
-        self.line(title if about is None else f"{title} · about {duration(round(about))}")
+        self.line(title)
         self._tail = Tail(events) if events else None
         self._started = self._spoken = time.time()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -23,7 +24,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 ENTRIES = ("__init__", "cells", "answers", "needs")
 ANSWER = re.compile(r"""\banswer\(\s*["']([A-Z]\d+(?:\.\d+)*)["']""")
 REPORT = "eurosat_lib.report."
-STAGE = re.compile(r"\bstages\.(\w+)")
+STAGE = re.compile(r"\bprotocol\.(\w+)")
 SHOWN = {"found_recipe": ("train_recipe", "ablate_recipe")}  # results that it loads
 
 
@@ -56,6 +57,7 @@ def notebook_key(notebook: Notebook, config: Config, data: str, parameters: str 
             "data": data,
             "library": _library_key(),
             "parameters": parameters if shown else "",
+            "frozen": os.environ.get("FROZEN", ""),
             "answers": file_digest(_answer_files(notebook, Path(config.paths.root))),
         }
     )

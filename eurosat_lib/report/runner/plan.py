@@ -129,8 +129,7 @@ def _plan(
     values: Mapping[str, Mapping[str, Any]],
     stored: str,
 ) -> list[Plan]:
-    from eurosat_lib.data import signature
-    from eurosat_lib.data.spatial import spatial_signature
+    from eurosat_lib.data import signature, spatial_signature
 
     signatures: dict[str, str] = {}
     plans = []
@@ -140,7 +139,7 @@ def _plan(
         if data not in signatures:
             signatures[data] = signature(config)
         source = signatures[data]
-        if any("stages.compare_splits" in code for code in notebook.code):
+        if any("protocol.compare_splits" in code for code in notebook.code):
             source += spatial_signature(config)
         before = tuple(notebooks[: notebooks.index(notebook)])
         target = config.paths.reports / "notebooks" / notebook.path.name

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eurosat_lib.config import Config
-from eurosat_lib.progress import duration
 from eurosat_lib.report.runner.binding import bind
 from eurosat_lib.report.runner.console import Console
 from eurosat_lib.report.runner.execution import execute, publish
@@ -18,7 +16,6 @@ from eurosat_lib.report.runner.plan import Plan, Request, prepare, store_paramet
 from eurosat_lib.report.runs.index import refresh_index
 
 CONFIG = "configs/config.yaml"
-OVERHEAD = 10.0  # seconds per notebook beside its stages: kernel, imports, figures
 
 
 def build(request: Request, console: Console) -> list[Path]:
@@ -29,9 +26,8 @@ def build(request: Request, console: Console) -> list[Path]:
         NotebookFailed: a cell failed; the last good results are kept.
     """
     config, plans = prepare(request)
-    _protect(plans, config, console)
     store_parameters(plans, config)
-    _run_all(plans, config, console, force=request.only is not None)
+    _run_all(plans, console, force=request.only is not None)
     files = [plan.target for plan in plans]
     if not request.only:
         refresh_index(config, request.config_path or CONFIG)  # the report links to it
@@ -40,45 +36,21 @@ def build(request: Request, console: Console) -> list[Path]:
     return files
 
 
-def _protect(plans: Sequence[Plan], config: Config, console: Console) -> None:
-    """Refuse to replace what git holds of a run; nothing to ask if all is up to date."""
-    if config.paths.sealed and not all(plan.current() for plan in plans):
-        from eurosat_lib.stages import ON_DEMAND, STAGES
-        from eurosat_lib.stages.guard import protect
-
-        older = protect(config, STAGES, [s for s in STAGES if s not in ON_DEMAND])
-        console.line(f"{config.paths.name}: its results are in git and are taken as they are")
-        if older:
-            console.line(f"computed by older code (make reproduce compares): {', '.join(older)}")
-
-
-def _run_all(plans: Sequence[Plan], config: Config, console: Console, force: bool) -> None:
-    pending = [plan for plan in plans if force or not plan.current()]
-    seconds = _estimates(config, pending) if pending else {}
-    if len(seconds) > 1:
-        console.line(f"{len(pending)} notebooks to run, about {duration(sum(seconds.values()))}")
+def _run_all(plans: Sequence[Plan], console: Console, force: bool) -> None:
     for number, plan in enumerate(plans, 1):
         title = f"[{number}/{len(plans)}] {plan.notebook.name}"
         if not force and plan.current():
             console.line(f"{title} · up to date")
             continue
-        _run(plan, title, seconds.get(plan.notebook.name), console)
+        _run(plan, title, console)
 
 
-def _estimates(config: Config, pending: Sequence[Plan]) -> dict[str, float]:
-    """Seconds per notebook, for those that can be estimated."""
-    from eurosat_lib.estimate import notebook_seconds
-
-    computing, names = notebook_seconds(config), [plan.notebook.name for plan in pending]
-    return {name: computing[name] + OVERHEAD for name in names if name in computing}
-
-
-def _run(plan: Plan, title: str, about: float | None, console: Console) -> None:
+def _run(plan: Plan, title: str, console: Console) -> None:
     folder, name = plan.target.parent, plan.notebook.name
     folder.mkdir(parents=True, exist_ok=True)
     output, failed = folder / f".{name}.{os.getpid()}.ipynb", folder / f"{name}.failed.ipynb"
     try:
-        seconds = _execute(plan, output, title, about, console)
+        seconds = _execute(plan, output, title, console)
         publish(output, plan.target, Path(plan.config.paths.root), _record(plan, seconds))
         failed.unlink(missing_ok=True)
     except Exception as error:
@@ -90,11 +62,11 @@ def _run(plan: Plan, title: str, about: float | None, console: Console) -> None:
         output.unlink(missing_ok=True)
 
 
-def _execute(plan: Plan, output: Path, title: str, about: float | None, console: Console) -> float:
+def _execute(plan: Plan, output: Path, title: str, console: Console) -> float:
     """Run the notebook, show its progress; return the seconds it took."""
     with tempfile.TemporaryDirectory(prefix="eurosat-") as temporary:
         events = Path(temporary, "progress.jsonl")
-        console.begin(title, about, events)
+        console.begin(title, events)
         root = Path(plan.config.paths.root)
         try:
             execute(plan.notebook, plan.values, output, root, events, console.tick)

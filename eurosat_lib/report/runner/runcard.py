@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import Any
 
 from eurosat_lib.captures import find_captures
 from eurosat_lib.config import Config, stored_parameters
+from eurosat_lib.files import is_frozen, revision
 from eurosat_lib.french import FIXED, duree
 from eurosat_lib.report.profiles import banners, profile_cuts
 from eurosat_lib.report.runner.computed import computed_card, result_files
 from eurosat_lib.report.runs.index import index_path
-from eurosat_lib.revision import CHANGED, git, read_revision
 
-SOURCES = ("eurosat_lib", "notebooks", "configs", "reports/answers", "reports/template")
+CHANGED = "-dirty"  # after a commit that local changes follow
 PACKAGES = {"PyTorch": "torch", "torchvision": "torchvision", "NumPy": "numpy"}
 
 
@@ -43,6 +44,7 @@ def report_meta(config: Config, records: Sequence[Mapping[str, Any]]) -> dict[st
         "Paramètres donnés": _parameters(config),
         "Données": source.location,
         "Découpage": "" if source.split == "standard" else source.split,
+        "Résultats": "publiés, pris tels quels (FROZEN=1)" if is_frozen() else "",
         **computed_card(config),
         "Exécution des carnets": duree(executed) if executed else "",
         "Code du rapport": code_version(root),
@@ -72,17 +74,20 @@ def _parameters(config: Config) -> str:
 
 def code_version(root: Path) -> str | None:
     """Return the short commit, with a word about local changes; ``None`` outside of git."""
-    revision = read_revision(root, SOURCES)
-    changed = ", avec modifications locales" if revision.endswith(CHANGED) else ""
-    return f"commit {revision.removesuffix(CHANGED)}{changed}" if revision else None
+    commit = revision(root)
+    changed = ", avec modifications locales" if commit.endswith(CHANGED) else ""
+    return f"commit {commit.removesuffix(CHANGED)}{changed}" if commit else None
 
 
 def remote_address(root: Path) -> str | None:
     """Return the address of the remote ``origin`` if it is one of the Web, without credentials."""
-    address = git(root, "remote", "get-url", "origin") or ""
-    if not re.match(r"https?://", address):
+    command = ["git", "-C", str(root), "remote", "get-url", "origin"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
         return None
-    return re.sub(r"^(https?://)[^/@]*@", r"\1", address)
+    found = re.match(r"(https?://)(?:[^/@]*@)?(\S+)", done.stdout)
+    return found[1] + found[2] if found else None
 
 
 def _environment() -> str:

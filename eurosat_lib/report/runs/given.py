@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
-from eurosat_lib.config.paths import Paths
 from eurosat_lib.errors import UserError, did_you_mean
 from eurosat_lib.report.runs.reading import Run
+from eurosat_lib.schema import Paths
 
 # A stage that computes these itself, and hours long: they must be asked for by name.
 NEEDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eurosat_lib.evaluation import mcnemar, newcombe, paired_difference
+from eurosat_lib.stats import mcnemar, newcombe, paired_difference
 
 Predictions = Mapping[str, tuple[str, str]]  # test image -> (true class, predicted class)
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eurosat_lib.config.paths import RESERVED, Paths
 from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.schema import RESERVED, Paths
 
 # Facts that the pages show.
 TRAIN = ("name", "epochs", "seed", "best_epoch", "best_val_accuracy", "seconds")

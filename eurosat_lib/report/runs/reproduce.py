@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_lib.config import Config, configure, override
-from eurosat_lib.config.paths import Paths
 from eurosat_lib.errors import UserError
 from eurosat_lib.report.runs.given import choose_stages, give
 from eurosat_lib.report.runs.reading import Run, find_run
 from eurosat_lib.report.runs.settings import flatten
 from eurosat_lib.report.runs.verdict import Verdict, judge
+from eurosat_lib.schema import Paths
 
 # Published with the cut that they made themselves, beside a run on the standard split.
 CUT = ("train_spatial", "evaluate_spatial")
@@ -45,19 +45,19 @@ def reproduce(root: Path, name: str, say: Callable[[str], None], only: Sequence[
         UserError: no such run or stage, results that say not what they were made with, or the
             name of the reproduction is taken by another run.
     """
-    from eurosat_lib import stages
+    from eurosat_lib.protocol import STAGES
 
     before = find_run(root, name)
-    wanted = choose_stages(before, list(stages.STAGES), only)
+    wanted = choose_stages(before, list(STAGES), only)
     configs = {stage: _config(before, stage, _target(root, name)) for stage in wanted}
     paths = _prepare(configs[wanted[0]].paths)
     if only:
         say(f"taken as they are: {', '.join(give(before, paths, wanted)) or 'no other results'}")
-    _announce(configs, say)
+    say(f"{len(configs)} stages to compute anew: {', '.join(configs)}")
     if before.chosen_lr and "grid_search" in configs:
         _choose(configs["grid_search"], before.chosen_lr, say)
     for stage, config in configs.items():
-        stages.STAGES[stage](config)
+        STAGES[stage](config)
     after = Run(paths)
     verdicts = [judge(s, before.results[s]["result"], after.results[s]["result"]) for s in wanted]
     reasons = list(dict.fromkeys(_reasons(before, after, wanted)))
@@ -104,19 +104,10 @@ def _prepare(paths: Paths) -> Paths:
 
 def _choose(config: Config, choice: dict[str, Any], say: Callable[[str], None]) -> None:
     """Make the choice by hand that the run's grid was built on."""
-    from eurosat_lib.stages.choice import ChosenLR, choose_lr
+    from eurosat_lib.protocol import ChosenLR, choose_lr
 
     choose_lr(config, ChosenLR.model_validate(choice))
     say(f"learning rate chosen by hand in notebook 04: {choice['lr']:g}")
-
-
-def _announce(configs: dict[str, Config], say: Callable[[str], None]) -> None:
-    from eurosat_lib.estimate import stage_seconds
-    from eurosat_lib.progress import duration
-
-    config = configs.get("train") or next(iter(configs.values()))
-    seconds = sum(stage_seconds(config, configs).values())
-    say(f"{len(configs)} stages to compute anew, about {duration(seconds)}: {', '.join(configs)}")
 
 
 def _reasons(before: Run, after: Run, stages: Iterable[str]) -> Iterable[str]:

@@ -39,7 +39,6 @@
       name(button);
     },
     print: () => window.print(),
-    keys: () => document.dispatchEvent(new Event("rapport-keys")),
   };
   const name = (button) => {
     button.textContent = theme() === "dark" ? "Thème clair" : "Thème sombre";

@@ -1,1 +1,0 @@
-"""Time the training path against the usual loop, pairwise: ``python -m eurosat_lib.bench``."""

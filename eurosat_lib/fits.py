@@ -1,0 +1,231 @@
+"""Finished trainings: of one point, the final one, those of a recipe step by step."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from eurosat_lib.stages import Record
+from eurosat_lib.stats import mean_interval, newcombe, wilson
+from eurosat_lib.tracking import Run, training_series
+from eurosat_lib.train import Fit, Hyperparameters
+
+FEWEST = 3  # values below which a mean has no interval
+TAIL = 5  # last epochs over which the stability is measured
+MEANS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")  # of an epoch
+
+
+class Candidate(Record):
+    """One point of a search and its trainings, one per seed."""
+
+    hyperparameters: Hyperparameters
+    fits: tuple[Fit, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the point, for instance ``lr5e-4_wd1e-5_D2_B3``."""
+        return self.hyperparameters.name
+
+    @property
+    def diverged(self) -> str:
+        """Why the first training that diverged did; empty if none did."""
+        return next((fit.diverged for fit in self.fits if fit.diverged), "")
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """Score of each training, in the order of the seeds; 0 if it diverged."""
+        return tuple(fit.score for fit in self.fits)
+
+    @property
+    def score(self) -> float:
+        """Mean over the seeds of the score; 0 if a training diverged."""
+        return 0.0 if self.diverged else statistics.fmean(self.scores)
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation of the score over the seeds; ``None`` of one."""
+        return statistics.stdev(self.scores) if len(self.fits) > 1 else None
+
+    @property
+    def length(self) -> tuple[int, int]:
+        """Epochs and images of its trainings: what two scores must share to compare."""
+        return max(len(fit.epochs) for fit in self.fits), self.fits[0].train_images
+
+
+def candidates(fits: Iterable[Fit]) -> list[Candidate]:
+    """Group trainings by their point, in order of appearance."""
+    groups: dict[Hyperparameters, list[Fit]] = {}
+    for fit in fits:
+        groups.setdefault(fit.hyperparameters, []).append(fit)
+    return [Candidate(hyperparameters=p, fits=tuple(group)) for p, group in groups.items()]
+
+
+def student(values: Sequence[float], level: float) -> tuple[float, float] | None:
+    """Student's interval of a mean; ``None`` below three values, or if they do not differ."""
+    if len(values) < FEWEST or np.ptp(values) < 1e-9:  # a smaller spread is rounding
+        return None
+    return mean_interval(np.array(values), level)
+
+
+def csv_rows(fits: Iterable[Fit]) -> list[dict[str, Any]]:
+    """Flatten trials to one row each, for ``grid_search_results.csv``."""
+    ends = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
+    return [
+        {
+            "run": fit.hyperparameters.name,
+            **fit.hyperparameters.model_dump(),
+            "epochs": len(fit.epochs),
+            "score": fit.score,
+            "best_val_accuracy": fit.best.val_accuracy if fit.epochs else None,
+            **{name: getattr(fit.last, name) if fit.epochs else None for name in ends},
+            "seconds": round(fit.seconds, 2),
+            **fit.model_dump(include={"seed", "train_images", "validation_images"}),
+            "notes": f"diverged, {fit.diverged}" if fit.diverged else "",
+        }
+        for fit in fits
+    ]
+
+
+def run_name(fit: Fit, seeds: int) -> str:
+    """Return the name of a training below ``runs/``: its point's, with the seed among several."""
+    return fit.hyperparameters.name + (f"_seed{fit.seed}" if seeds > 1 else "")
+
+
+def fit_run(fit: Fit) -> Run:
+    """Return the TensorBoard run of a training, with its hyperparameters and metrics."""
+    best = fit.best.val_accuracy if fit.epochs else 0.0
+    return Run(
+        series=training_series(record.model_dump() for record in fit.epochs),
+        hparams=fit.hyperparameters.model_dump() | {"seed": fit.seed},
+        metrics={"hparam/score": fit.score, "hparam/best_val_accuracy": best},
+        seconds=dict(enumerate(accumulate(record.seconds for record in fit.epochs), start=1)),
+    )
+
+
+class Training(Record):
+    """The final training and where its hyperparameters come from."""
+
+    stage: ClassVar[str] = "train"
+
+    fit: Fit
+    origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
+    planned_epochs: int
+    batch_size: int
+    max_steps: int | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the configuration, first, best and last epochs, and the stability.
+
+        The best epoch's accuracy is a maximum over epochs, too high: only the last one's has an
+        interval (Wilson's at 95 %, over the validation images).
+        """
+        fit, seen = self.fit, self.fit.epochs
+        places = {"first": seen[0], "best": fit.best, "last": seen[-1]}
+        values, lowest = [r.val_accuracy for r in seen], min(seen, key=lambda r: r.val_loss)
+        low, high = wilson(round(values[-1] * fit.validation_images), fit.validation_images, 0.95)
+        tail = values[-TAIL:]
+        return {
+            **fit.hyperparameters.model_dump(),
+            **fit.model_dump(exclude={"hyperparameters", "epochs"}),
+            **self.model_dump(exclude={"fit"}),
+            **{f"{p}_{mean}": getattr(at, mean) for p, at in places.items() for mean in MEANS},
+            "name": fit.hyperparameters.name,
+            "epochs": len(fit.epochs),
+            "best_epoch": fit.best.epoch,
+            "last_val_low": low,
+            "last_val_high": high,
+            "lowest_val_loss": lowest.val_loss,
+            "lowest_val_loss_epoch": lowest.epoch,
+            "gap": seen[-1].train_accuracy - values[-1],
+            "tail": len(tail),
+            "tail_mean": statistics.fmean(tail),
+            "tail_sd": statistics.stdev(tail) if len(tail) > 1 else 0.0,
+            "tail_min": min(tail),
+            "tail_max": max(tail),
+            "largest_drop": max([0.0, *(before - after for before, after in pairwise(values))]),
+            "seconds": fit.seconds,
+        }
+
+    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+        """Publish a row per epoch."""
+        return {"history.csv": [record.model_dump() for record in self.fit.epochs]}
+
+    def tensorboard_runs(self) -> dict[str, Run]:
+        """Publish the curves."""
+        return {self.fit.hyperparameters.name: fit_run(self.fit)}
+
+
+class AblationRow(Record):
+    """The start and the first steps of a recipe, trained shortly from each seed."""
+
+    name: str  # of the last step, in French
+    fits: tuple[Fit, ...]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a training of this row diverged: then it has no score."""
+        return any(fit.diverged for fit in self.fits)
+
+    @property
+    def scores(self) -> list[float]:
+        """Validation accuracy of the last weights, per seed; 0 for a diverged training."""
+        return [fit.val_accuracy for fit in self.fits]
+
+    @property
+    def mean(self) -> float:
+        """Mean of the scores, in [0, 1]."""
+        return statistics.fmean(self.scores)
+
+
+class Ablation(Record):
+    """What each step of a recipe brings to a short training, on validation, in their order."""
+
+    stage: ClassVar[str] = "ablate_recipe"
+
+    name: str
+    title: str
+    level: float  # of the intervals
+    epochs: int
+    train_images: int
+    rows: tuple[AblationRow, ...]
+
+    @property
+    def gains(self) -> list[tuple[float, float, float] | None]:
+        """Gain of each row over the one before, with its interval; ``None`` where there is none.
+
+        From three seeds on it is Student's interval of the differences by seed; with fewer it is
+        Newcombe's for as many images as validation has, which says nothing of another training.
+        """
+        return [None, *(self._gain(before, after) for before, after in pairwise(self.rows))]
+
+    def _gain(self, before: AblationRow, after: AblationRow) -> tuple[float, float, float] | None:
+        if before.diverged or after.diverged:
+            return None
+        differences = np.subtract(after.scores, before.scores)
+        if len(differences) >= FEWEST:
+            return (float(differences.mean()), *mean_interval(differences, self.level))
+        n = after.fits[0].validation_images
+        one, other = round(after.mean * n), round(before.mean * n)
+        return (float(differences.mean()), *newcombe(one, n, other, n, self.level))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the mean score of each row, and its gain over the row before."""
+        rows = [
+            {"name": row.name, "mean": row.mean, "scores": row.scores}
+            | {"gain": gain and gain[0], "interval": gain and gain[1:]}
+            for row, gain in zip(self.rows, self.gains, strict=True)
+        ]
+        own = self.model_dump(include={"name", "epochs", "train_images"})
+        return own | {"seeds": [fit.seed for fit in self.rows[0].fits], "rows": rows}
+
+    def tensorboard_runs(self) -> dict[str, Run]:
+        """Publish the curves of every row and seed."""
+        return {
+            f"{self.name}_{count}_seed{fit.seed}": fit_run(fit)
+            for count, row in enumerate(self.rows)
+            for fit in row.fits
+        }

@@ -1,0 +1,328 @@
+"""Learning-rate finder: geometric sweeps on the training path, and the rules that read them."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from eurosat_lib.config import Config
+from eurosat_lib.data import EuroSAT
+from eurosat_lib.loaders import make_loader
+from eurosat_lib.model import build_model
+from eurosat_lib.optimizers import make_optimizer, set_lr
+from eurosat_lib.progress import progress
+from eurosat_lib.runtime import Runtime, set_seed
+from eurosat_lib.stages import Record
+from eurosat_lib.tracking import Run
+from eurosat_lib.train import TrainStep
+
+FLAT = 0.05  # a smoothed loss that falls by less than this share has nothing to say
+START = 0.1  # first share of the sweep: the plateau that a fall is measured from
+SKIP_END = 5  # points before the stop, already diverging
+
+
+class Sweep(Record):
+    """One sweep: learning rate of each step, its loss, and the smoothed loss, in nats."""
+
+    seed: int
+    lr: tuple[float, ...]
+    loss: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    stopped: str  # "end", "diverged" or "not finite"
+    suggestions: dict[str, float]  # rule -> learning rate; empty if there is a fault
+    fault: str  # why there is no suggestion: "short", "flat", "start", "end"
+
+
+class LRFinder(Record):
+    """Sweeps over several seeds and the choice they support."""
+
+    stage: ClassVar[str] = "lr_finder"
+
+    sweeps: tuple[Sweep, ...]
+    weight_decay: float
+    batch_size: int
+    smoothing: float
+    iterations: int
+
+    @property
+    def suggestions(self) -> list[float]:
+        """All suggestions, over rules and seeds."""
+        return [lr for sweep in self.sweeps for lr in sweep.suggestions.values()]
+
+    @property
+    def reliable(self) -> bool:
+        """Tell whether every seed shows a fall of the loss that the rules can read."""
+        return all(sweep.suggestions for sweep in self.sweeps)
+
+    @property
+    def choice(self) -> float | None:
+        """Median of all suggestions, to two digits; ``None`` if a curve supports none."""
+        return round_digits(statistics.median(self.suggestions)) if self.reliable else None
+
+    @property
+    def rates(self) -> dict[str, list[float]]:
+        """Suggestions of each rule, over the seeds; empty if a curve supports none."""
+        rules = self.sweeps[0].suggestions if self.reliable else ()
+        return {rule: [sweep.suggestions[rule] for sweep in self.sweeps] for rule in rules}
+
+    @property
+    def by_rule(self) -> dict[str, float]:
+        """Median over seeds of each rule's suggestion."""
+        return {rule: statistics.median(found) for rule, found in self.rates.items()}
+
+    @property
+    def spread(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest suggestion of each rule over the seeds."""
+        return {rule: (min(found), max(found)) for rule, found in self.rates.items()}
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Lowest and highest of the rules' medians, to two digits."""
+        rules = self.by_rule.values()
+        return (round_digits(min(rules)), round_digits(max(rules))) if rules else None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the choice and what it rests on; the curves stay out."""
+        low, high = self.window or (None, None)
+        return {
+            "choice": self.choice,
+            "reliable": self.reliable,
+            "faults": {s.seed: s.fault for s in self.sweeps if not s.suggestions},
+            "spread": max((high / low for low, high in self.spread.values()), default=None),
+            "window_low": low,
+            "window_high": high,
+            "by_rule": self.by_rule,
+            "lowest": min(self.suggestions, default=None),
+            "highest": max(self.suggestions, default=None),
+            "n_seeds": len(self.sweeps),
+            "seeds": [sweep.seed for sweep in self.sweeps],
+            "steps": [len(sweep.lr) for sweep in self.sweeps],
+            "iterations": self.iterations,
+            "min_lr": self.sweeps[0].lr[0],
+            "max_lr": max(sweep.lr[-1] for sweep in self.sweeps),
+            "weight_decay": self.weight_decay,
+            "batch_size": self.batch_size,
+            "smoothing": self.smoothing,
+        }
+
+    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+        """Publish every step of every sweep."""
+        rows = [
+            {"seed": s.seed, "step": step, "lr": lr, "loss": loss, "smoothed": smoothed}
+            for s in self.sweeps
+            for step, lr, loss, smoothed in zip(count(1), s.lr, s.loss, s.smoothed, strict=False)
+        ]
+        return {"lr_finder.csv": rows}
+
+    def tensorboard_runs(self) -> dict[str, Run]:
+        """Publish a run per sweep."""
+        columns = ("lr", "loss", "smoothed")
+        return {
+            f"seed{sweep.seed}": Run(
+                {f"lr_finder/{name}": list(enumerate(getattr(sweep, name), 1)) for name in columns}
+            )
+            for sweep in self.sweeps
+        }
+
+
+def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
+    """Sweep the learning rate once per seed, on the training path of the final network.
+
+    Nothing outside changes, the random generators included.
+    """
+    settings = config.lr_finder
+    with progress(
+        "LR finder", total=len(settings.seeds) * settings.iterations, unit="step"
+    ) as bar:
+        sweeps = tuple(
+            sweep(config, dataset, seed, on_step=bar.advance) for seed in settings.seeds
+        )
+    return LRFinder(
+        sweeps=sweeps,
+        weight_decay=settings.weight_decay,
+        batch_size=config.data.batch_size,
+        smoothing=settings.smoothing,
+        iterations=settings.iterations,
+    )
+
+
+def sweep(
+    config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], None] = lambda: None
+) -> Sweep:
+    """Train a fresh network while the learning rate grows geometrically at each step.
+
+    Stops where the smoothed loss passes ``stop_factor`` times its best, or where the loss is not
+    finite.
+    """
+    settings = config.lr_finder
+    rates = np.geomspace(settings.min_lr, settings.max_lr, settings.iterations)
+    losses, stopped = [], "end"
+    with preserved_rng_state():
+        for loss in _losses(config, dataset, seed, rates, on_step):
+            if not math.isfinite(loss):
+                stopped = "not finite"
+                break
+            losses.append(loss)
+            smoothed = smooth(np.array(losses), settings.smoothing)
+            if smoothed[-1] > settings.stop_factor * smoothed.min():
+                stopped = "diverged"
+                break
+    done, ended = rates[: len(losses)], stopped == "end"
+    smoothed = smooth(np.array(losses), settings.smoothing)
+    return Sweep(
+        seed=seed,
+        lr=tuple(done.tolist()),
+        loss=tuple(losses),
+        smoothed=tuple(smoothed.tolist()),
+        stopped=stopped,
+        suggestions=suggest(done, smoothed, ended),
+        fault=fault(done, smoothed, ended),
+    )
+
+
+def _losses(
+    config: Config, dataset: EuroSAT, seed: int, rates: np.ndarray, on_step: Callable[[], None]
+) -> Iterator[float]:
+    """Train one step per rate from the weights of a seed; yield each loss before its update."""
+    set_seed(seed)
+    runtime = Runtime.of(config)
+    model = runtime.place(build_model(config)).train()
+    optimizer = make_optimizer(model, float(rates[0]), config.lr_finder.weight_decay)
+    step = TrainStep(model, optimizer, runtime)
+    loader = make_loader(config, dataset.train, config.data.train_limit, augment=True, seed=seed)
+    batches = (batch for epoch in count() for batch in loader.epoch(epoch))
+    for lr, (images, labels) in zip(rates, batches, strict=False):
+        set_lr(optimizer, float(lr))
+        loss = float(step(images, labels)[0])
+        on_step()
+        yield loss
+
+
+@contextmanager
+def preserved_rng_state() -> Iterator[None]:
+    """Give Python's, NumPy's and PyTorch's generators back as they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def grid_rates(config: Config, choice: float | None) -> tuple[float, ...]:
+    """Return the learning rates of the grid: given, or factors around a choice, two digits."""
+    if config.grid.lr is not None:
+        return tuple(config.grid.lr)
+    center = choice if choice is not None else config.train.fallback_lr
+    return tuple(round_digits(center * factor) for factor in config.grid.lr_factors)
+
+
+def round_digits(value: float, digits: int = 2) -> float:
+    """Round to a number of significant digits."""
+    return float(f"{value:.{digits - 1}e}")
+
+
+def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
+    """Exponential moving average, corrected for its start as Adam's moments are.
+
+    Args:
+        losses: float64 (n,).
+        factor: weight of the past, in [0, 1).
+
+    Returns:
+        float64 (n,); the first value is the first loss.
+    """
+    average, smoothed = 0.0, np.empty(len(losses))
+    for step, loss in enumerate(losses):
+        average = factor * average + (1 - factor) * loss
+        smoothed[step] = average / (1 - factor ** (step + 1))
+    return smoothed
+
+
+def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[str, float]:
+    """Read a curve by three rules.
+
+    - ``steepest``: where the smoothed loss falls fastest per decade of learning rate; the first
+      tenth of the sweep, whose average is that of few batches, is left out.
+    - ``valley``: two thirds of the way, in log-lr, along the longest fall, small rises skipped. A
+      definition of ours: the rule of that name in fastai reads another point of the same fall.
+    - ``minimum/10``: a tenth of the learning rate at the lowest loss.
+
+    Args:
+        lr: float64 (n,), increasing geometrically.
+        smoothed: float64 (n,), nats.
+        ended: the sweep went to its last rate, instead of stopping at a divergence.
+
+    Returns:
+        rule -> learning rate; empty where :func:`fault` has something to say.
+    """
+    return {} if fault(lr, smoothed, ended) else _read(lr, smoothed)
+
+
+def fault(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> str:
+    """Say why a curve supports no suggestion: ``short``, ``flat``, ``start``, ``end``, or empty.
+
+    Args:
+        lr: float64 (n,), increasing geometrically.
+        smoothed: float64 (n,), nats.
+        ended: the sweep went to its last rate, instead of stopping at a divergence.
+
+    Returns:
+        ``short``: fewer than three points. ``flat``: the loss never falls by 5 % below its
+        median over the first tenth of the sweep. ``start``, ``end``: its minimum, or what a rule
+        reads, is at that edge of the sweep.
+    """
+    whole, smoothed = smoothed, _before_the_end(smoothed)
+    if len(smoothed) < 3:
+        return "short"
+    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
+    if smoothed[bottom] > (1 - FLAT) * np.median(smoothed[: first + 1]):
+        return "flat"
+    if bottom <= first:
+        return "start"
+    if ended and bottom == len(smoothed) - 1:
+        return "end"
+    return "start" if min(_read(lr, whole).values()) <= lr[first] else ""
+
+
+def _read(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
+    lr, smoothed = _before_the_end(lr), _before_the_end(smoothed)
+    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
+    slope = np.gradient(smoothed, np.log10(lr))
+    start, end = _longest_fall(smoothed)
+    return {
+        "steepest": float(lr[first + int(slope[first : bottom + 1].argmin())]),
+        "valley": float(lr[start + 2 * (end - start) // 3]),
+        "minimum/10": float(lr[bottom] / 10),
+    }
+
+
+def _plateau(smoothed: np.ndarray) -> int:
+    """Count the points at the start whose average is still that of few batches."""
+    return max(2, round(START * len(smoothed)))
+
+
+def _before_the_end(values: np.ndarray) -> np.ndarray:
+    return values[:-SKIP_END] if len(values) > 4 * SKIP_END else values
+
+
+def _longest_fall(values: np.ndarray) -> tuple[int, int]:
+    """Return first and last index of the longest decreasing subsequence."""
+    length = np.ones(len(values), dtype=int)
+    origin = np.arange(len(values))
+    for i in range(1, len(values)):
+        above = np.flatnonzero(values[:i] > values[i])
+        if len(above):
+            j = above[length[above].argmax()]
+            length[i], origin[i] = length[j] + 1, origin[j]
+    end = int(length.argmax())
+    return int(origin[end]), end

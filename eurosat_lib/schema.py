@@ -1,0 +1,279 @@
+"""The sections of the configuration: frozen, strict, every field with its unit and range."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+LearningRate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]  # per step
+Blocks = Annotated[int, Field(ge=1, le=6)]
+Dilation = Annotated[int, Field(ge=1, le=8)]
+ImageSize = Annotated[int, Field(ge=16, le=256)]  # pixels, side of the square
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seeds = tuple[Seed, ...]
+SomeSeeds = Annotated[Seeds, Field(min_length=1)]
+SomeFactors = Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+# Folders beside those of named runs; a file's name is refused by its suffix, a stage's by stages.
+RESERVED = {"results", "captures", "answers", "template", "notebooks", "comparaisons"}
+FILES = re.compile(r"\.(ckpt|csv|json|yaml|md|html|pdf|ipynb|npz|npy|lock)$", re.IGNORECASE)
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, strict types, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Identity(Section):
+    """Who hands in what: title page and section 0 of the report."""
+
+    author: str
+    title: str
+    course: str
+    repository: str
+
+
+class Data(Section):
+    """Which images, how large, how many."""
+
+    source: str
+    split: Annotated[str, Field(min_length=1)]  # standard, spatial, or a folder of lists
+    image_size: ImageSize
+    batch_size: Annotated[int, Field(ge=2, le=4096)]  # images
+    train_limit: Count | None
+    validation_limit: Count | None
+    test_limit: Count | None
+    synthetic_images: tuple[Count, Count, Count]
+
+
+class Preprocess(Section):
+    """Normalisation constants, per RGB channel, for values in [0, 1]."""
+
+    statistics: Literal["configuration", "data"]  # these, or those of the training images
+    mean: tuple[float, float, float]
+    std: tuple[Positive, Positive, Positive]
+
+
+class Augment(Section):
+    """Random transformations of the training images."""
+
+    symmetries: bool  # the 8 rotations and reflections of the square, instead of the flip
+    crop_padding: Annotated[int, Field(ge=0, le=32)]  # pixels
+    flip_probability: Fraction
+    brightness: Fraction
+    contrast: Fraction
+    saturation: Fraction
+
+
+class Model(Section):
+    """Shape of the network."""
+
+    channels: tuple[Count, Count, Count]
+    blocks_per_stage: Blocks
+    dilation_stage3: Dilation
+
+
+class InitialLoss(Section):
+    """Check of the untrained network."""
+
+    n_seeds: Annotated[int, Field(ge=2)]
+
+
+class Overfit(Section):
+    """Check that a handful of images can be learnt by heart."""
+
+    size: Count  # images
+    epochs: Count
+    lr: LearningRate
+    weight_decay: NonNegative
+    target_loss: Positive  # nats
+
+
+class Controls(Section):
+    """Controls of the network and of its training: shuffled labels, black images, repetition."""
+
+    pairs: Count
+    steps: Count
+    lr: LearningRate
+    validation_images: Count
+
+
+class LRFinder(Section):
+    """Geometric learning-rate sweep."""
+
+    min_lr: LearningRate
+    max_lr: LearningRate
+    iterations: Annotated[int, Field(ge=10)]
+    seeds: SomeSeeds
+    smoothing: BelowOne
+    stop_factor: Annotated[float, Field(gt=1)]
+    weight_decay: NonNegative
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LRFinder:
+        if self.min_lr >= self.max_lr:
+            raise ValueError(f"min_lr ({self.min_lr:g}) must be below max_lr ({self.max_lr:g})")
+        return self
+
+
+class Grid(Section):
+    """Full factorial search over four hyperparameters."""
+
+    lr: Annotated[tuple[LearningRate, ...], Field(min_length=1)] | None
+    lr_factors: SomeFactors
+    weight_decay: Annotated[tuple[NonNegative, ...], Field(min_length=1)]
+    dilation_stage3: Annotated[tuple[Dilation, ...], Field(min_length=1)]
+    blocks_per_stage: Annotated[tuple[Blocks, ...], Field(min_length=1)]
+    seeds: Count  # trainings per point
+    epochs: Count
+    train_limit: Count | None
+
+
+class RefinedGrid(Section):
+    """Finer search of learning rate and weight decay around the grid's best point."""
+
+    lr_factors: SomeFactors
+    weight_decay_factors: SomeFactors
+    epochs: Count
+    train_limit: Count | None
+
+
+class Finalists(Section):
+    """The best points of the searches, trained again with seeds that did not choose them."""
+
+    count: Annotated[int, Field(ge=2)]
+    seeds: Annotated[int, Field(ge=2)]
+
+
+class Train(Section):
+    """A training; ``None`` for a hyperparameter means: the best point of the searches."""
+
+    lr: LearningRate | None  # the highest of the schedule
+    weight_decay: NonNegative | None
+    blocks_per_stage: Blocks | None
+    dilation_stage3: Dilation | None
+    max_epochs: Count
+    max_steps: Count | None
+    seeds: Seeds
+    fallback_lr: LearningRate
+    fallback_weight_decay: NonNegative
+    optimizer: Literal["adam", "adamw", "muon"]  # muon: for the kernels, AdamW for the rest
+    momentum: BelowOne  # of muon
+    decay_all: bool  # biases and BatchNorm's weights too
+    schedule: Literal["constant", "cosine", "linear"]  # after the warm-up, down to zero
+    warmup: BelowOne  # share of all steps
+    label_smoothing: BelowOne
+    sides: tuple[tuple[Fraction, Annotated[float, Field(gt=0, le=1)]], ...]
+    keep: Literal["best", "last", "none"]  # weights kept: of the best epoch, of the last one
+
+    @model_validator(mode="after")
+    def _increasing(self) -> Train:
+        starts = [start for start, _ in self.sides]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+            raise ValueError("sides: pairs (from which share of the epochs, share of the side)")
+        return self
+
+
+class Evaluate(Section):
+    """Evaluation on the test split."""
+
+    checkpoint: str | None
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    robustness_images: Count | None
+    views: Literal[1, 8]  # predictions averaged: the image, or its 8 symmetries
+
+
+class Spatial(Section):
+    """The final training on the spatial split, beside the standard one."""
+
+    enabled: bool
+    seeds: Seeds
+
+
+class RecipeRuns(Section):
+    """Another way to train the same network, apart from the protocol; see :class:`Recipe`."""
+
+    name: str | None
+    seeds: Seeds
+    spatial: bool
+    ablation_epochs: Count
+    ablation_seeds: SomeSeeds
+    ablation_limit: Count | None
+    ablation_image_size: ImageSize | None
+
+
+class Compute(Section):
+    """Where and how to compute."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["auto", "fp32", "bf16"]
+    threads: Count | None
+
+
+class Paths(Section):
+    """Folders of a run, below the project's root."""
+
+    root: str
+    name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name.casefold() in RESERVED or FILES.search(name):
+            raise ValueError(f"{name} is a folder or file of every run")
+        return name
+
+    @property
+    def artifacts(self) -> Path:
+        """Results of this run."""
+        return Path(self.root, "artifacts", self.name)
+
+    @property
+    def runs(self) -> Path:
+        """TensorBoard events of this run."""
+        return Path(self.root, "runs", self.name)
+
+    @property
+    def reports(self) -> Path:
+        """Report and executed notebooks of this run."""
+        return Path(self.root, "reports", self.name)
+
+    @property
+    def stages(self) -> Path:
+        """Cache of stage results, shared by all runs but those that have one of their own."""
+        own = self.artifacts / ".stages"
+        return own if own.is_dir() else Path(self.root, "artifacts", ".stages")
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    seed: Seed
+    profile: str
+    identity: Identity
+    data: Data
+    preprocess: Preprocess
+    augment: Augment
+    model: Model
+    initial_loss: InitialLoss
+    overfit: Overfit
+    controls: Controls
+    lr_finder: LRFinder
+    grid: Grid
+    refined_grid: RefinedGrid
+    finalists: Finalists
+    train: Train
+    evaluate: Evaluate
+    spatial: Spatial
+    recipe: RecipeRuns
+    compute: Compute
+    paths: Paths

@@ -1,0 +1,429 @@
+"""Searches: grids, paired effects of their factors, finalists with new seeds.
+
+The runs of a grid share one seed, unless ``grid.seeds`` asks for more: their order says nothing
+of another training, and no score has a noise. The finalists, trained with new seeds, decide.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from typing import Any, ClassVar
+
+import numpy as np
+
+from eurosat_lib.config import Config
+from eurosat_lib.errors import UserError
+from eurosat_lib.fits import Ablation as Ablation  # part of a search's results, used from here
+from eurosat_lib.fits import AblationRow as AblationRow
+from eurosat_lib.fits import Candidate, candidates, csv_rows, fit_run, run_name, student
+from eurosat_lib.fits import Training as Training
+from eurosat_lib.lr_finder import round_digits
+from eurosat_lib.stages import Record
+from eurosat_lib.tracking import Run
+from eurosat_lib.train import Fit, Hyperparameters
+
+Rows = list[dict[str, Any]]
+FACTORS = ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage")
+ENDS = ("train_accuracy", "val_accuracy", "val_loss")  # means of the last epoch
+LEVEL = 0.95  # of the interval of an effect, each taken alone
+# What a trial is measured by, as fractions in [0, 1]: validation accuracy after the first epoch,
+# and its mean over the last two; training minus validation accuracy, mean of the last two (that
+# of training on augmented images, as the weights move: a lower bound); range of the last two.
+MEASURES: dict[str, Callable[[Fit], float]] = {
+    "speed": lambda fit: fit.epochs[0].val_accuracy,
+    "score": lambda fit: fit.score,
+    "gap": lambda fit: statistics.fmean(
+        record.train_accuracy - record.val_accuracy for record in fit.epochs[-2:]
+    ),
+    "spread": lambda fit: float(np.ptp([record.val_accuracy for record in fit.epochs[-2:]])),
+}
+
+
+def grid_points(config: Config, rates: Sequence[float]) -> list[Hyperparameters]:
+    """List the distinct points of the grid in order, the learning rate varying slowest."""
+    grid = config.grid
+    values = product(rates, grid.weight_decay, grid.dilation_stage3, grid.blocks_per_stage)
+    points = (Hyperparameters(**dict(zip(FACTORS, point, strict=True))) for point in values)
+    return list(dict.fromkeys(points))
+
+
+def refined_points(config: Config, center: Hyperparameters) -> list[Hyperparameters]:
+    """List the distinct points around the best of the grid; two significant digits."""
+    factors = product(config.refined_grid.lr_factors, config.refined_grid.weight_decay_factors)
+    near = (
+        {"lr": round_digits(center.lr * f), "weight_decay": round_digits(center.weight_decay * g)}
+        for f, g in factors
+    )
+    return list(dict.fromkeys(center.model_copy(update=values) for values in near))
+
+
+def effect(
+    trials: Iterable[Fit], factor: str, measure: str = "score", **only: float
+) -> dict[str, Any]:
+    """Return what changes when one factor goes from its lowest to its highest value.
+
+    Two trials that differ in that factor only make a pair. They share seed, first weights and
+    order of the images, so the interval speaks of these images and these seeds, not of another
+    training. A peak between the two values does not show.
+
+    Args:
+        trials: those that diverged are left out.
+        factor: one of :data:`FACTORS`.
+        measure: one of :data:`MEASURES`.
+        only: value of another factor, such as ``blocks_per_stage=3``; other trials are left out.
+
+    Returns:
+        ``low`` and ``high``, the two values; ``differences``, measure at the high value minus at
+        the low one, per pair; ``pairs``; ``wins_high``, the pairs with more at the high value;
+        ``mean`` (0 without any pair); ``ci_low`` and ``ci_high``, :func:`student` at
+        :data:`LEVEL`; ``sign`` of the mean if that interval leaves 0 out, else 0.
+    """
+    found = {
+        (fit.hyperparameters, fit.seed): MEASURES[measure](fit)
+        for fit in trials
+        if not fit.diverged and only.items() <= fit.hyperparameters.model_dump().items()
+    }
+    values = sorted({getattr(point, factor) for point, _ in found}) or [0.0]
+    low, high = values[0], values[-1]
+    changes = []
+    for (point, seed), at_low in found.items():
+        twin = (point.model_copy(update={factor: high}), seed)
+        if low != high and getattr(point, factor) == low and twin in found:
+            changes.append(found[twin] - at_low)
+    below, above = student(changes, LEVEL) or (None, None)
+    return {
+        "low": low,
+        "high": high,
+        "differences": changes,
+        "pairs": len(changes),
+        "wins_high": sum(change > 0 for change in changes),
+        "mean": statistics.fmean(changes) if changes else 0.0,
+        "ci_low": below,
+        "ci_high": above,
+        "sign": 0 if below is None else int(below > 0) - int(above < 0),
+    }
+
+
+class GridSearch(Record):
+    """All trials of one grid, in the order they ran; one of its points at least has a score."""
+
+    trials: tuple[Fit, ...]
+    epochs: int
+    origin: str  # where the learning rates come from: "config", "chosen_lr", "lr_finder" …
+
+    def model_post_init(self, _: object) -> None:
+        """Refuse a grid without a score: it has no best point."""
+        if all(point.diverged for point in candidates(self.trials)):
+            raise UserError(
+                f"{self.stage}: every trial diverged; lower the learning rates",
+                "Tous les essais de la grille ont divergé\u00a0: choisir des LR plus petits "
+                "(paramètre grid_lr du notebook 05_grid).",
+            )
+
+    @property
+    def ranking(self) -> list[Candidate]:
+        """Points from the best score to the worst, diverged ones last; ties keep their order."""
+        return sorted(candidates(self.trials), key=lambda p: (bool(p.diverged), -p.score))
+
+    @property
+    def best(self) -> Candidate:
+        """Return the point of best score: mean validation accuracy of the last two epochs."""
+        return self.ranking[0]
+
+    @property
+    def best_by_epoch(self) -> Fit:
+        """Return the trial with the best single epoch, the course's usual criterion."""
+        ranked = [fit for point in self.ranking for fit in point.fits if fit.epochs]
+        return max(ranked, key=lambda fit: fit.best.val_accuracy)
+
+    @property
+    def seeds(self) -> int:
+        """Trainings per point."""
+        return max(len(point.fits) for point in self.ranking)
+
+    @property
+    def noise(self) -> float | None:
+        """Standard deviation of a score over seeds, pooled over points; ``None`` of one seed."""
+        sound = [point.scores for point in self.ranking if not point.diverged]
+        freedom = sum(len(scores) - 1 for scores in sound)
+        squares = sum(float(np.var(scores)) * len(scores) for scores in sound)
+        return math.sqrt(squares / freedom) if freedom else None
+
+    def values(self, factor: str) -> list[float]:
+        """List the values a factor takes, in increasing order."""
+        return sorted({getattr(fit.hyperparameters, factor) for fit in self.trials})
+
+    def effects(self, factor: str, **only: float) -> dict[str, dict[str, Any]]:
+        """Return the facts of a factor's effect, for each measure."""
+        return {m: effect(self.trials, factor, m, **only) for m in MEASURES}
+
+    def lr_effect_by(self) -> dict[str, Rows]:
+        """Return the effect of the learning rate for each network: per factor, value by value."""
+        return {
+            shape: [{"value": v} | self.effects("lr", **{shape: v}) for v in self.values(shape)]
+            for shape in ("blocks_per_stage", "dilation_stage3")
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return the best point, the grid, its noise and its effects; the curves stay out."""
+        ranking, by_epoch, first = self.ranking, self.best_by_epoch, self.trials[0]
+        last = ranking[0].fits[0].last
+        return {
+            **ranking[0].hyperparameters.model_dump(),
+            **first.model_dump(include={"train_images", "validation_images", "seed"}),
+            "name": ranking[0].name,
+            "score": ranking[0].score,
+            "best_epoch_accuracy": max(fit.best.val_accuracy for fit in ranking[0].fits),
+            "last_val_accuracy": last.val_accuracy,
+            "last_val_loss": last.val_loss,
+            "second_score": ranking[min(1, len(ranking) - 1)].score,
+            "worst_score": ranking[-1].score,
+            "best_by_epoch_name": by_epoch.hyperparameters.name,
+            "best_by_epoch_accuracy": by_epoch.best.val_accuracy,
+            "n_points": len(ranking),
+            "n_trials": len(self.trials),
+            "n_diverged": sum(bool(fit.diverged) for fit in self.trials),
+            "n_seeds": self.seeds,
+            "noise": self.noise,
+            "epochs": self.epochs,
+            "origin": self.origin,
+            "seconds": sum(fit.seconds for fit in self.trials),
+            "values": {factor: self.values(factor) for factor in FACTORS},
+            "level": LEVEL,
+            "effects": {factor: self.effects(factor) for factor in FACTORS},
+            "lr_effect_by": self.lr_effect_by(),
+        }
+
+    def csv_files(self) -> dict[str, Rows]:
+        """Publish a row per trial."""
+        return {f"{self.stage}_results.csv": csv_rows(self.trials)}
+
+    def tensorboard_runs(self) -> dict[str, Run]:
+        """Publish the curves of every trial."""
+        return {run_name(fit, self.seeds): fit_run(fit) for fit in self.trials}
+
+
+class Grid(GridSearch):
+    """The course's grid: learning rate, weight decay, dilation, blocks."""
+
+    stage: ClassVar[str] = "grid_search"
+
+
+class RefinedGrid(GridSearch):
+    """A finer grid of learning rate and weight decay around the best point."""
+
+    stage: ClassVar[str] = "refined_grid_search"
+
+
+class Curve(Record):
+    """One trial of a comparison; its curves are read from ``runs/<source>/<name>``."""
+
+    name: str
+    value: float  # of the compared factor
+    first_val_accuracy: float  # after one epoch
+    score: float  # mean validation accuracy of the last two epochs
+    gap: float  # training minus validation accuracy, mean of the last two epochs
+    last_train_accuracy: float
+    last_val_accuracy: float
+    last_val_loss: float
+
+
+class Comparison(Record):
+    """Trials that differ in one factor only, by increasing value, and its effects on the grid."""
+
+    factor: str
+    curves: tuple[Curve, ...]
+    effects: dict[str, dict[str, Any]]  # measure -> facts of the effect over all matched pairs
+
+
+class Comparisons(Record):
+    """One comparison per factor, around the best trial of a search."""
+
+    stage: ClassVar[str] = "compare_curves"
+
+    source: str  # stage whose trials these are; their curves are in runs/<source>/<name>
+    best: str
+    epochs: int
+    train_images: int
+    n_seeds: int  # trainings per point
+    comparisons: tuple[Comparison, ...]
+    lr_effect_by: dict[str, Rows]  # as in the facts of the search
+
+    def of(self, factor: str) -> Comparison:
+        """Return the comparison of one factor."""
+        return next(c for c in self.comparisons if c.factor == factor)
+
+    def facts(self) -> dict[str, Any]:
+        """Return, per factor, its curves' numbers and its effects."""
+        facts = self.model_dump(exclude={"comparisons"}) | {"level": LEVEL}
+        for one in self.comparisons:
+            facts[one.factor] = one.model_dump(include={"curves"}) | one.effects
+        return facts
+
+
+def compare(search: GridSearch) -> Comparisons:
+    """Choose the trials that differ from the best in one factor."""
+    return Comparisons(
+        source=search.stage,
+        best=search.best.name,
+        epochs=search.epochs,
+        train_images=search.trials[0].train_images,
+        n_seeds=search.seeds,
+        comparisons=tuple(
+            Comparison(factor=f, curves=_curves(search, f), effects=search.effects(f))
+            for f in FACTORS
+        ),
+        lr_effect_by=search.lr_effect_by(),
+    )
+
+
+def _curves(search: GridSearch, factor: str) -> tuple[Curve, ...]:
+    """Return the curves of the best point's first seed and of its neighbours' along a factor."""
+    best, curves = search.best.hyperparameters, []
+    for fit in (point.fits[0] for point in search.ranking if point.fits[0].epochs):
+        value, last = getattr(fit.hyperparameters, factor), fit.last
+        if best.model_copy(update={factor: value}) == fit.hyperparameters:
+            curve = Curve(
+                name=run_name(fit, search.seeds),
+                value=value,
+                first_val_accuracy=MEASURES["speed"](fit),
+                score=fit.score,
+                gap=MEASURES["gap"](fit),
+                **{f"last_{mean}": getattr(last, mean) for mean in ENDS},
+            )
+            curves.append(curve)
+    return tuple(sorted(curves, key=lambda curve: curve.value))
+
+
+class Finalist(Record):
+    """One point: the score that chose it, and its trainings with new seeds."""
+
+    origin: str  # stage of the search that it comes from
+    selected: float  # score in that search, with the seed that chose it
+    again: Candidate
+
+    @property
+    def mean(self) -> float:
+        """Mean score over the new seeds; 0 if a training diverged."""
+        return self.again.score
+
+
+class Finalists(Record):
+    """The finalists, all trained with the same new seeds, so that they are paired by seed."""
+
+    stage: ClassVar[str] = "compare_finalists"
+
+    finalists: tuple[Finalist, ...]  # in the order that chose them
+
+    @property
+    def ranking(self) -> list[Finalist]:
+        """Finalists by mean score over the new seeds, diverged ones last."""
+        return sorted(self.finalists, key=lambda f: (bool(f.again.diverged), -f.again.score))
+
+    @property
+    def leader(self) -> Candidate:
+        """Return the finalist of best mean: the configuration of the final training."""
+        return self.ranking[0].again
+
+    @property
+    def level(self) -> float:
+        """Level of each interval: those of all pairs together hold with 95 % (Bonferroni).
+
+        All pairs, not only those with the leader: which one leads is seen in the same scores.
+        """
+        return 1 - 0.05 / max(1, math.comb(len(self.finalists), 2))
+
+    def lead(self, other: Finalist) -> tuple[float, tuple[float, float] | None]:
+        """Return the leader's mean advantage over another, seed by seed, and its interval."""
+        differences = np.subtract(self.leader.scores, other.again.scores)
+        return float(differences.mean()), student(differences, self.level)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the means, spreads and differences to the leader."""
+        leader, rows = self.leader, []
+        for one in self.ranking:
+            lead, interval = self.lead(one)
+            low, high = interval or (None, None)
+            row = {"name": one.again.name, "origin": one.origin, "selected": one.selected}
+            row |= {"mean": one.again.score, "sd": one.again.sd, "lead": lead}
+            row |= {"ci_low": low, "ci_high": high, "beaten": low is not None and low > 0}
+            rows.append(row)
+        return {
+            **leader.hyperparameters.model_dump(),
+            "finalists": rows,
+            "name": leader.name,
+            "leader": leader.name,
+            "leader_mean": leader.score,
+            "leader_sd": leader.sd,
+            "chosen_first": self.finalists[0].again.name,
+            "n_beaten": sum(row["beaten"] for row in rows),
+            "shrinkage": statistics.fmean(f.selected - f.again.score for f in self.finalists),
+            "n_seeds": len(leader.fits),
+            "seeds": [fit.seed for fit in leader.fits],
+            "level": self.level,
+            "epochs": leader.length[0],
+            "train_images": leader.length[1],
+        }
+
+    def csv_files(self) -> dict[str, Rows]:
+        """Publish a row per training."""
+        return {"finalists.csv": csv_rows(fit for f in self.finalists for fit in f.again.fits)}
+
+    def tensorboard_runs(self) -> dict[str, Run]:
+        """Publish the curves of every training."""
+        fits = [fit for finalist in self.finalists for fit in finalist.again.fits]
+        return {run_name(fit, len(self.leader.fits)): fit_run(fit) for fit in fits}
+
+
+def choose_finalists(searches: Sequence[GridSearch], count: int) -> list[tuple[str, Candidate]]:
+    """Pick the best point of each search, then the next best, none that differs in decay only.
+
+    In a few epochs a weight decay of 1e-5 or 1e-4 hardly moves the weights.
+
+    Args:
+        searches: in order; if their trials had other lengths, scores do not compare and only
+            the last one counts.
+        count: how many.
+
+    Returns:
+        (stage, point), by decreasing score; fewer if there are no more.
+    """
+    if len({search.best.length for search in searches}) > 1:
+        searches = searches[-1:]
+    pool = [(s.stage, p) for s in searches for p in s.ranking if not p.diverged]
+    heads = [s.best.hyperparameters for s in searches]
+    pool.sort(key=lambda entry: (entry[1].hyperparameters not in heads, -entry[1].score))
+    picked: dict[Hyperparameters, tuple[str, Candidate]] = {}
+    for stage, point in pool:
+        key = point.hyperparameters.model_copy(update={"weight_decay": 0.0})
+        if len(picked) < count:
+            picked.setdefault(key, (stage, point))
+    return sorted(picked.values(), key=lambda entry: -entry[1].score)
+
+
+def choose_hyperparameters(
+    config: Config, fallback: Hyperparameters, searches: Sequence[tuple[str, Candidate]]
+) -> tuple[Hyperparameters, dict[str, str]]:
+    """Take what the configuration gives, the best trial for the rest, or else the fallback.
+
+    Args:
+        config: its ``train`` section; ``None`` there means: from the searches.
+        fallback: used for what neither gives.
+        searches: (stage, best point) of each search done, in order. The best score wins, the
+            later search at equal scores; it wins too if their trials had other lengths, for
+            then scores do not compare.
+
+    Returns:
+        The hyperparameters, and for each its origin: ``config``, a stage, or ``fallback``.
+    """
+    stage, point = "fallback", fallback
+    if searches:
+        alike = len({best.length for _, best in searches}) == 1
+        stage, best = sorted(searches, key=lambda found: found[1].score if alike else 0.0)[-1]
+        point = best.hyperparameters
+    given = {f: getattr(config.train, f) for f in FACTORS if getattr(config.train, f) is not None}
+    origin = dict.fromkeys(point.model_dump(), stage) | dict.fromkeys(given, "config")
+    return point.model_copy(update=given), origin

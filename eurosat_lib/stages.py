@@ -1,0 +1,389 @@
+"""Stages: results that are computed once, kept by what they depend on, and published.
+
+A result lives in ``artifacts/.stages/<stage>-<key>/``, shared by all runs, and is published to the
+run's own folders each time it is used. The key hashes the stage's name and version, the values of
+the configuration that it reads, the fingerprint of the data, what it builds on, the code of the
+rooms that compute it (without comments and docstrings), and, for a training, device and precision.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eurosat_lib.config import Config
+from eurosat_lib.data import load_dataset
+from eurosat_lib.errors import Interrupted, UserError
+from eurosat_lib.files import is_frozen, locked, read_json, revision, write_csv, write_json
+from eurosat_lib.runtime import Runtime, describe_device, describe_environment, processor
+from eurosat_lib.tracking import Run, write_runs
+
+# Read now: a file edited later is not the code that this process runs.
+TEXTS = {p.stem: p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("*.py")}
+DEVICE = ("device", "precision", "processor")  # entries of a provenance
+STAGES: dict[str, Callable[[Config], Record]] = {}  # by name, in the order of their definition
+
+
+class Record(BaseModel):
+    """Base of results: frozen, unknown fields refused, NaN kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    stage: ClassVar[str] = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what answers and ``facts.json`` say of the result."""
+        return self.model_dump(mode="json")
+
+    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the tables to publish, by file name; one without rows is removed."""
+        return {}
+
+    def json_files(self) -> dict[str, Any]:
+        """Return further trees to publish, by file name."""
+        return {}
+
+    def tensorboard_runs(self) -> dict[str, Run]:
+        """Return the TensorBoard runs to publish below ``runs/<stage>/``, by name."""
+        return {}
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Kept(Generic[R]):
+    """A result and where it comes from.
+
+    Attributes:
+        result: what the stage says.
+        provenance: device, processor, precision, versions, commit, start (UTC), seconds: those of
+            the process that computed it.
+        folder: of the cache; files that the computation left lie there.
+    """
+
+    result: R
+    provenance: dict[str, Any]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Code:
+    """What computes a result, as its key has it.
+
+    Attributes:
+        rooms: modules of the library; a changed line of one, prose aside, is another key.
+        reads: dotted keys of the configuration.
+        version: raised by hand when something else changes what the result means.
+        trains: whether device and precision are part of the key.
+    """
+
+    rooms: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    version: int = 1
+    trains: bool = False
+
+
+def stage(
+    *rooms: str,
+    reads: tuple[str, ...] = (),
+    inputs: Callable[[Config], Mapping[str, Any]] = lambda config: {},
+    version: int = 1,
+) -> Callable[[Callable[[Config, Path], R]], Callable[[Config], R]]:
+    """Make a stage of a function that computes: kept by its key, published to the run.
+
+    Args:
+        rooms: modules that compute it.
+        reads: dotted keys of the configuration that it reads.
+        inputs: what else it builds on, for instance the digest of a checkpoint.
+        version: raised by hand when something else changes what the result means.
+
+    Returns:
+        A decorator of ``compute(config, folder) -> Record``; the folder keeps partial work.
+    """
+    code = Code(rooms, reads, version)
+
+    def decorate(compute: Callable[[Config, Path], R]) -> Callable[[Config], R]:
+        """Wrap the function that computes."""
+        kind = get_type_hints(compute)["return"]
+
+        @wraps(compute)
+        def find(config: Config) -> Kept[R]:
+            return keep(config, kind, kind.stage, code, inputs(config), compute)
+
+        return _published(find, kind)
+
+    return decorate
+
+
+def stage_of_parts(
+    after: Callable[[Config, Kept[R]], None] = lambda config, kept: None,
+) -> Callable[[Callable[[Config], Kept[R]]], Callable[[Config], R]]:
+    """Make a stage of a function that puts together what is kept already, and publish it.
+
+    Args:
+        after: what is left to do once the result is published.
+    """
+
+    def decorate(find: Callable[[Config], Kept[R]]) -> Callable[[Config], R]:
+        """Wrap the function that finds the parts."""
+        return _published(find, get_args(get_type_hints(find)["return"])[0], after)
+
+    return decorate
+
+
+def _published(
+    find: Callable[[Config], Kept[R]],
+    kind: type[R],
+    after: Callable[[Config, Kept[R]], None] = lambda config, kept: None,
+) -> Callable[[Config], R]:
+    @wraps(find)
+    def run(config: Config) -> R:
+        check_name(config)
+        if is_frozen():
+            return _frozen(config, kind)
+        try:
+            found = find(config)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        publish(config, found.result, found.provenance)
+        after(config, found)
+        return found.result
+
+    STAGES[kind.stage] = run
+    return run
+
+
+def check_name(config: Config) -> None:
+    """Refuse a run that would lie in a folder of the run without a name.
+
+    Raises:
+        UserError: the name is that of a stage.
+    """
+    if config.paths.name in STAGES:
+        raise UserError(f"name {config.paths.name}: a stage has that name; take another")
+
+
+def keep(
+    config: Config,
+    kind: type[R],
+    name: str,
+    code: Code,
+    inputs: Mapping[str, Any],
+    compute: Callable[[Config, Path], R],
+) -> Kept[R]:
+    """Load a result from the cache, or compute and keep it; a second process waits for the first.
+
+    Args:
+        config: the whole configuration.
+        kind: type of the result.
+        name: of its folder, before the key.
+        code: what computes it.
+        inputs: what it builds on.
+        compute: gets the configuration and the folder, where it may leave partial work and files.
+    """
+    folder = config.paths.stages / f"{name}-{stage_key(config, name, code, inputs)[:16]}"
+    kept = _load(folder, kind)
+    if kept:
+        return kept
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock"):
+        return _load(folder, kind) or _compute(config, kind, folder, compute)
+
+
+def stage_key(config: Config, name: str, code: Code, inputs: Mapping[str, Any]) -> str:
+    """Hash what a result depends on; 64 hexadecimal digits."""
+    tree = config.model_dump(mode="json")
+    content = {
+        "name": name,
+        "version": code.version,
+        "config": {key: _at(tree, key) for key in sorted(code.reads)},
+        "data": load_dataset(config).fingerprint,
+        "inputs": dict(inputs),
+        "code": [code_digest(room) for room in sorted(code.rooms)],
+    }
+    if code.trains:
+        runtime = Runtime.of(config)
+        content["device"] = [runtime.device.type, runtime.precision]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def code_digest(room: str) -> str:
+    """Hash a module of the library as this process runs it, comments and docstrings left out."""
+    tree = ast.parse(TEXTS[room])
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _at(tree: Mapping[str, Any], dotted: str) -> Any:
+    for part in dotted.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _load(folder: Path, kind: type[R]) -> Kept[R] | None:
+    tree = read_json(folder / "result.json")
+    try:
+        return Kept(kind.model_validate(tree["result"]), tree["provenance"], folder)
+    except (ValidationError, KeyError, TypeError):
+        return None  # not there, damaged, or of another version
+
+
+def _compute(
+    config: Config, kind: type[R], folder: Path, compute: Callable[[Config, Path], R]
+) -> Kept[R]:
+    origin, before, clock = provenance_here(config), _begin(folder), time.perf_counter()
+    result = compute(config, folder)
+    origin |= {"folder": folder.name, "seconds": round(before + time.perf_counter() - clock, 2)}
+    write_json(
+        folder / "result.json", {"provenance": origin, "result": result.model_dump(mode="json")}
+    )
+    return _load(folder, kind) or Kept(result, origin, folder)
+
+
+def provenance_here(config: Config) -> dict[str, Any]:
+    """Say with what this process computes: device, processor, precision, versions, commit."""
+    runtime = Runtime.of(config)
+    return {
+        "folder": "",
+        "device": describe_device(runtime),
+        "precision": runtime.precision,
+        "processor": processor(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": 0.0,
+        "commit": revision(Path(config.paths.root)),
+        **describe_environment(),
+    }
+
+
+def together(result: R, parts: Sequence[Kept]) -> Kept[R]:
+    """Put a result together from kept parts: the first one's provenance, the time of all."""
+    seconds = round(sum(part.provenance["seconds"] for part in parts), 2)
+    return Kept(result, parts[0].provenance | {"seconds": seconds}, parts[0].folder)
+
+
+def _begin(folder: Path) -> float:
+    """Note that work begins; return the seconds of processes that were killed at the same work.
+
+    A killed process worked from its beginning to the last file it left in the folder.
+    """
+    note = folder / ".begun.json"
+    known = read_json(note) or {"seconds": 0.0, "at": time.time()}
+    left = [path.stat().st_mtime for path in folder.iterdir() if not path.name.startswith(".")]
+    seconds = known["seconds"] + max(0.0, max(left, default=0.0) - known["at"])
+    write_json(note, {"seconds": seconds, "at": time.time()})
+    return seconds
+
+
+def keep_part(path: Path, kind: type[R], make: Callable[[], R]) -> R:
+    """Load a part of a long stage from its folder, or make and keep it: a killed stage goes on."""
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError:
+        pass  # not there, or damaged
+    part = make()
+    write_json(path, part.model_dump(mode="json"))
+    return part
+
+
+def publish(config: Config, result: Record, provenance: Mapping[str, Any]) -> None:
+    """Write a result with the configuration it was asked for, its facts, tables and runs."""
+    settings = config.model_dump(mode="json", exclude={"paths": {"root"}})
+    tree = {"scope": scope(config), "provenance": dict(provenance), "config": settings}
+    tree |= {"result": result.model_dump(mode="json")}
+    write_json(result_path(config, result.stage), tree)
+    artifacts = config.paths.artifacts
+    with locked(artifacts / ".facts.lock"):
+        facts = read_json(artifacts / "facts.json") or {}
+        write_json(artifacts / "facts.json", facts | {result.stage: result.facts()})
+    for name, content in result.json_files().items():
+        write_json(artifacts / name, content)
+    for name, rows in result.csv_files().items():
+        write_csv(artifacts / name, rows)
+    runs = result.tensorboard_runs()
+    if runs:
+        write_runs(config.paths.runs / result.stage, runs)
+
+
+def withdraw(config: Config, *names: str) -> bool:
+    """Remove published results of stages, with their facts and runs; tell if there was any."""
+    artifacts = config.paths.artifacts
+    known = any(result_path(config, name).is_file() for name in names)
+    for name in names:
+        result_path(config, name).unlink(missing_ok=True)
+        shutil.rmtree(config.paths.runs / name, ignore_errors=True)
+    with locked(artifacts / ".facts.lock"):
+        facts = read_json(artifacts / "facts.json") or {}
+        write_json(artifacts / "facts.json", {k: v for k, v in facts.items() if k not in names})
+    return known
+
+
+def scope(config: Config) -> dict[str, Any]:
+    """Return what two results must share to speak of the same experiment."""
+    return {
+        "data": load_dataset(config).fingerprint,
+        "image_size": config.data.image_size,
+        "batch_size": config.data.batch_size,
+        "preprocess": config.preprocess.model_dump(mode="json"),
+        "augment": config.augment.model_dump(mode="json"),
+        "channels": list(config.model.channels),
+        "profile": config.profile,
+    }
+
+
+def result_path(config: Config, name: str) -> Path:
+    """Return the place of a stage's published result."""
+    return config.paths.artifacts / "results" / f"{name}.json"
+
+
+def latest(config: Config, kind: type[R]) -> R | None:
+    """Return the last published result of a stage in this run, if it is of the same experiment.
+
+    With ``FROZEN=1`` any published result will do.
+    """
+    tree = read_json(result_path(config, kind.stage))
+    if not tree or not (is_frozen() or tree.get("scope") == scope(config)):
+        return None
+    try:
+        return kind.model_validate(tree["result"])
+    except (ValidationError, KeyError):
+        return None
+
+
+def _frozen(config: Config, kind: type[R]) -> R:
+    found = latest(config, kind)
+    if found is None:
+        path = result_path(config, kind.stage).relative_to(config.paths.root)
+        state = "cannot be read" if path.is_file() else "is missing"
+        raise UserError(
+            f"FROZEN=1: the published result {path} {state}; without FROZEN it is computed",
+            f"FROZEN=1\u00a0: le résultat publié {path} manque ou n’est pas lisible\u00a0; sans "
+            "FROZEN, il est calculé.",
+        )
+    return found
+
+
+def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:
+    """Return where, when and with what the published result of a stage was computed."""
+    tree = read_json(result_path(config, kind.stage))
+    return tree["provenance"] if tree else {}
+
+
+def same_machine(config: Config, *results: Record | None) -> bool:
+    """Tell whether these published results come from equal devices: only then do times compare."""
+    origins = [provenance(config, type(result)) for result in results if result]
+    return len({tuple(origin.get(entry) for entry in DEVICE) for origin in origins}) <= 1

@@ -1,0 +1,303 @@
+"""The stages themselves, on images that are learnt in a moment."""
+
+import csv
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+
+from eurosat_lib import protocol, search, trainings
+from eurosat_lib import train as trainer
+from eurosat_lib.checkpoint import load_checkpoint
+from eurosat_lib.config import load_recipe, override
+from eurosat_lib.errors import Interrupted, UserError
+from eurosat_lib.evaluation import load_model
+from eurosat_lib.loaders import make_loader
+from eurosat_lib.runtime import Runtime
+from eurosat_lib.stages import latest, provenance
+from eurosat_lib.tracking import read_run
+
+SHORT = """title: recette courte
+base:
+  train.lr: 3.0e-3
+  train.weight_decay: 1.0e-5
+  train.blocks_per_stage: 2
+  train.dilation_stage3: 2
+  train.keep: last
+steps:
+  - {name: symétries, set: {augment.symmetries: true}}
+  - {name: optimiseur, set: {train.optimizer: muon, train.momentum: 0.9, train.schedule: linear}}
+  - {name: longueur, set: {train.max_epochs: 3}}
+  - {name: vues, set: {evaluate.views: 8}}
+"""
+FILES = {
+    *("best.ckpt", "best_spatial.ckpt", "lr_finder.csv", "grid_search_results.csv"),
+    *("refined_grid_search_results.csv", "finalists.csv", "history.csv", "history_spatial.csv"),
+    *("metrics.json", "metrics_spatial.json", "predictions.csv", "facts.json", "config.yaml"),
+    *("recipe.csv", "test_openings.csv"),
+}
+
+
+def rows(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def short(on_blobs, root):
+    """The blobs, with a short recipe."""
+    (root / "configs/recipes/short.yaml").write_text(SHORT)
+    values = {"recipe.name": "short", "recipe.ablation_epochs": 1, "recipe.ablation_seeds": [1]}
+    return override(on_blobs, values)
+
+
+@pytest.fixture
+def trained(on_blobs):
+    protocol.train(on_blobs)
+    return on_blobs
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Count the trainings."""
+    real, calls = trainer.fit, []
+
+    def counted(config, *args, **options):
+        calls.append(config)
+        return real(config, *args, **options)
+
+    monkeypatch.setattr(trainings, "fit", counted)
+    return calls
+
+
+def test_every_stage_runs_and_publishes_its_facts(short):
+    short = override(short, {"recipe.spatial": True, "train.seeds": [7], "spatial.seeds": [7]})
+    for name, stage in protocol.STAGES.items():
+        result = stage(short)
+        facts = json.loads((short.paths.artifacts / "facts.json").read_text())
+        assert facts[name] == json.loads(json.dumps(result.facts()))
+        assert provenance(short, type(result))["device"].startswith("CPU ")
+    assert {path.name for path in short.paths.artifacts.iterdir()} >= FILES
+    assert len(rows(short.paths.artifacts / "predictions.csv")) == 40
+    roles = [row["role"] for row in rows(short.paths.artifacts / "test_openings.csv")]
+    assert set(roles) == {"final", "finalist", "seed", "spatial", "recipe"}
+    assert len(
+        set(map(tuple, map(dict.values, rows(short.paths.artifacts / "test_openings.csv"))))
+    ) == len(roles)
+
+
+def test_second_call_loads_and_named_runs_share_the_work(trained, fits):
+    named = override(trained, {"paths.name": "copy"})
+    assert protocol.train(trained) == protocol.train(named)
+    assert fits == []
+    assert (named.paths.artifacts / "best.ckpt").is_file()
+    (run,) = (named.paths.runs / "train").iterdir()
+    assert read_run(run, ["val/loss"])
+
+
+def test_a_killed_grid_goes_on(on_blobs, monkeypatch):
+    real, calls = trainer.fit, []
+
+    def killed(config, *args, **options):
+        calls.append(config)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(config, *args, **options)
+
+    monkeypatch.setattr(trainings, "fit", killed)
+    with pytest.raises(Interrupted):
+        protocol.grid_search(on_blobs)
+    result = protocol.grid_search(on_blobs)
+    assert len(calls) == 4 + 5  # 8 points: three were kept
+    assert len(rows(on_blobs.paths.artifacts / "grid_search_results.csv")) == 8
+    runs = {path.name for path in (on_blobs.paths.runs / "grid_search").iterdir()}
+    assert runs == {fit.hyperparameters.name for fit in result.trials}
+
+
+def test_a_grid_holds_one_precision(on_blobs, fits):
+    protocol.grid_search(on_blobs)
+    protocol.grid_search(override(on_blobs, {"compute.precision": "bf16"}))
+    assert [own.compute.precision for own in fits] == ["fp32"] * 8 + ["bf16"] * 8
+
+
+def test_a_diverged_trial_is_recorded_and_the_grid_goes_on(on_blobs):
+    result = protocol.grid_search(override(on_blobs, {"grid.lr": [1e-3, 10.0]}))
+    assert len(result.trials) == 8
+    table = rows(on_blobs.paths.artifacts / "grid_search_results.csv")
+    assert [bool(row["notes"]) for row in table] == [bool(fit.diverged) for fit in result.trials]
+
+
+def test_all_trials_diverged_is_said(on_blobs, monkeypatch):
+    def diverge(*_, **__):
+        raise trainer.Divergence(1, 1.0)
+
+    monkeypatch.setattr(trainer, "train_epoch", diverge)
+    with pytest.raises(UserError, match="every trial diverged"):
+        protocol.grid_search(on_blobs)
+    with pytest.raises(UserError, match=r"lower train\.lr"):
+        protocol.train(on_blobs)
+
+
+def test_values_given_or_found_are_the_same_training(on_blobs, fits):
+    protocol.grid_search(on_blobs)
+    found = protocol.train(on_blobs)
+    count = len(fits)
+    point = {f"train.{k}": v for k, v in found.fit.hyperparameters.model_dump().items()}
+    given = protocol.train(override(on_blobs, point))
+    assert given.fit == found.fit and len(fits) == count
+    assert (given.origin["lr"], found.origin["lr"]) == ("config", "grid_search")
+
+
+def test_checkpoint_and_configuration_published_are_those_of_the_settings(on_blobs):
+    weights = []
+    for lr in (7e-3, 1e-3, 7e-3):
+        protocol.train(override(on_blobs, {"train.lr": lr}))
+        content = load_checkpoint(on_blobs.paths.artifacts / "best.ckpt")
+        assert content["hyperparameters"]["lr"] == lr
+        assert f"lr: {lr}" in (on_blobs.paths.artifacts / "config.yaml").read_text()
+        weights.append(content["model"]["head.weight"])
+    assert torch.equal(weights[0], weights[2]) and not torch.equal(weights[0], weights[1])
+
+
+def test_a_rate_chosen_by_hand_leads_the_grid_until_it_is_withdrawn(on_blobs):
+    config = override(on_blobs, {"grid.lr": None})
+    choice = protocol.ChosenLR(lr=4e-3, rule="median", smoothing=0.9)
+    protocol.choose_lr(config, choice)
+    points, origin = protocol.grid_points(config)
+    assert (points[0].lr, origin) == (2e-3, "chosen_lr")
+    assert protocol.forget_lr(config) and not protocol.forget_lr(config)
+    assert protocol.grid_points(config)[1] == "fallback"
+
+
+def test_evaluation_equals_a_count_by_hand(trained, blobs):
+    content = load_checkpoint(trained.paths.artifacts / "best.ckpt")
+    model = load_model(trained, content, Runtime.of(trained))
+    right = 0
+    with torch.inference_mode():
+        for images, labels in make_loader(trained, blobs.test):
+            right += int((model(images).argmax(1) == labels).sum())
+    result = protocol.evaluate(trained)
+    assert result.correct == right and protocol.evaluate(trained) == result
+    training = protocol.train(trained)
+    share = result.correct_validation / result.n_validation
+    assert share == pytest.approx(training.fit.best.val_accuracy)
+    log = rows(trained.paths.artifacts / "test_openings.csv")
+    assert [row["sha256"] for row in log] == [result.checkpoint_sha256]
+
+
+def test_openings_written_at_once_are_all_kept(trained):
+    kept = protocol.score_checkpoint(trained, protocol.checkpoint_path(trained))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: protocol.log_opening(trained, kept, "seed", str(n)), range(40)))
+    log = rows(trained.paths.artifacts / "test_openings.csv")
+    assert {row["configuration"] for row in log if row["role"] == "seed"} == set(
+        map(str, range(40))
+    )
+
+
+def test_unusable_checkpoints_are_named(trained, tmp_path, blobs, monkeypatch):
+    def refused(message, **values):
+        with pytest.raises(UserError, match=message):
+            protocol.evaluate(override(trained, values))
+
+    refused("no such checkpoint; train first", **{"evaluate.checkpoint": "artifacts/none.ckpt"})
+    wider = {"model.channels": [8, 6, 8]}
+    refused(r"model\.channels is \[4, 6, 8\] there and \[8, 6, 8\] here", **wider)
+    content = load_checkpoint(trained.paths.artifacts / "best.ckpt")
+    weights = {name: value for name, value in content["model"].items() if name != "head.bias"}
+    faults = {
+        "without epoch": {k: v for k, v in content.items() if k != "epoch"},
+        "do not fit the network": content | {"model": weights},
+        "trained on other images": content | {"data_fingerprint": "e" * 64},
+    }
+    for number, (message, changed) in enumerate(faults.items()):
+        path = tmp_path / f"fault{number}.ckpt"
+        torch.save(changed, path)
+        refused(f"fault{number}.ckpt: .*{message}", **{"evaluate.checkpoint": str(path)})
+
+
+def test_a_seed_that_diverges_is_named_and_not_averaged(on_blobs, monkeypatch):
+    config = override(on_blobs, {"train.seeds": [43, 44]})
+    protocol.train(config)
+    real = trainer.train_epoch
+
+    def broken(step, *args):
+        if torch.initial_seed() == 43:
+            raise trainer.Divergence(3, step.lr)
+        return real(step, *args)
+
+    monkeypatch.setattr(trainer, "train_epoch", broken)
+    result = protocol.evaluate_seeds(config)
+    assert [run.seed for run in result.runs] == [42, 44]
+    assert list(result.diverged) == [43] and "epoch 1" in result.diverged[43]
+    assert result.facts()["count"] == 2
+    assert result.facts()["diverged"] == {"43": result.diverged[43]}
+
+
+def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fits):
+    protocol.grid_search(on_blobs)
+    fits.clear()
+    found = protocol.compare_finalists(on_blobs)
+    assert [own.seed for own in fits] == [43, 44] * 2
+    training = protocol.train(on_blobs)
+    assert training.origin["lr"] == "compare_finalists"
+    assert training.fit.hyperparameters == found.leader.hyperparameters
+    protocol.grid_search(override(on_blobs, {"grid.lr": [5e-3]}))
+    assert protocol.current_finalists(on_blobs) is None  # of another grid
+
+
+def test_a_recipe_is_tested_kept_and_tried_with_the_test_closed(short, fits):
+    trial = protocol.validate_recipe(short)
+    assert not (short.paths.artifacts / "test_openings.csv").exists()
+    result = protocol.train_recipe(short)
+    assert len(fits) == 1 and result.first.fit == trial.fits[0]
+    log = rows(short.paths.artifacts / "test_openings.csv")
+    assert sorted((r["configuration"], r["views"]) for r in log) == [
+        ("short", "1"),
+        ("short", "8"),
+    ]
+    assert result.facts()["views"] == 8 and result.first.plain.n == 40
+    assert protocol.found_recipe(short)[0] == result
+
+
+def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(short):
+    names = [name for name, _ in protocol.ablation_rows(short, load_recipe(short, "short"))]
+    assert names == ["départ : protocole", "symétries", "optimiseur"]
+    smaller = override(short, {"recipe.ablation_image_size": 32, "data.image_size": 64})
+    smaller = override(smaller, {"augment.crop_padding": 4})
+    _, row = protocol.ablation_rows(smaller, load_recipe(short, "short"))[0]
+    assert (row.data.image_size, row.augment.crop_padding, row.train.max_epochs) == (32, 2, 1)
+
+
+def test_without_a_spatial_split_its_results_are_withdrawn(on_blobs, monkeypatch):
+    compared = protocol.compare_splits(on_blobs) if protocol.train(on_blobs) else None
+    assert compared.absent == "" and latest(on_blobs, type(compared)) == compared
+    absence = protocol.Absence("synthetic", "drawn images")
+    monkeypatch.setattr(protocol, "spatial_absence", lambda config: absence)
+    assert protocol.compare_splits(on_blobs).absent == "synthetic"
+    assert not (on_blobs.paths.artifacts / "best_spatial.ckpt").exists()
+    assert protocol.evaluate_spatial_seeds(on_blobs).runs == ()
+    with pytest.raises(UserError, match="drawn images"):
+        protocol.train_spatial(on_blobs)
+
+
+def test_comparisons_need_a_grid(on_blobs):
+    for stage in (protocol.compare_curves, protocol.compare_finalists):
+        with pytest.raises(UserError, match="run grid_search first"):
+            stage(on_blobs)
+    protocol.refined_grid_search(on_blobs)
+    assert protocol.compare_curves(on_blobs).source == search.RefinedGrid.stage
+
+
+def test_other_images_are_another_training(on_blobs, blobs, fits, monkeypatch):
+    protocol.train(on_blobs)
+    other = replace(blobs, fingerprint="e" * 64)
+    for module in (protocol, protocol.train.__globals__["keep"].__globals__):
+        if isinstance(module, dict):
+            monkeypatch.setitem(module, "load_dataset", lambda config: other)
+        else:
+            monkeypatch.setattr(module, "load_dataset", lambda config: other)
+    protocol.train(on_blobs)
+    assert len(fits) == 2

@@ -1,0 +1,349 @@
+"""Trainings: their means, their bits after a kill, their optimisers and checkpoints."""
+
+import math
+import multiprocessing
+import random
+import statistics
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eurosat_lib import train as room
+from eurosat_lib.checkpoint import load_checkpoint, save_checkpoint
+from eurosat_lib.config import Config, override
+from eurosat_lib.data import CLASSES, EuroSAT, Source, Split, load_dataset
+from eurosat_lib.errors import UserError
+from eurosat_lib.loaders import make_loader
+from eurosat_lib.model import build_model
+from eurosat_lib.optimizers import ScheduledOptimizer, make_optimizer, rate_factor
+from eurosat_lib.runtime import Runtime, set_seed
+from eurosat_lib.tracking import TRAINING_TAGS, read_run
+from eurosat_lib.train import (
+    Divergence,
+    TrainStep,
+    compact,
+    evaluate,
+    fit,
+    side_at,
+    train_epoch,
+)
+
+KILLS = 10
+POINT = {"lr": 3e-3, "weight_decay": 1e-5, "blocks_per_stage": 2, "dilation_stage3": 2}
+RECIPE = {
+    "augment.symmetries": True,
+    "augment.brightness": 0.0,
+    "augment.contrast": 0.0,
+    "augment.saturation": 0.0,
+    "train.optimizer": "muon",
+    "train.momentum": 0.95,
+    "train.weight_decay": 0.05,
+    "train.decay_all": False,
+    "train.schedule": "linear",
+    "train.warmup": 0.1,
+    "train.label_smoothing": 0.1,
+    "train.sides": [[0.0, 0.5], [0.5, 1.0]],
+    "train.keep": "last",
+    "data.image_size": 32,
+}
+
+
+class Interrupted(BaseException):
+    """Stands for a kill between two epochs."""
+
+
+def at(config: Config, epochs: int = 3, **values) -> Config:
+    point = {f"train.{name}": value for name, value in POINT.items()}
+    return override(config, point | {"train.max_epochs": epochs} | values)
+
+
+def run(config, dataset, folder, **options):
+    return fit(config, dataset, folder / "work", folder / "run", **options)
+
+
+def history(result):
+    return [record.model_dump(exclude={"seconds"}) for record in result.epochs]
+
+
+def weights(folder):
+    return load_checkpoint(folder / "work/best.ckpt")["model"]
+
+
+def equal(one, two):
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_means_count_each_image_once(tiny):
+    """A last batch of one image must not weigh as much as a batch of four."""
+    logits = torch.tensor([[5.0, 0.0]] * 4), torch.tensor([[0.0, 5.0]])
+    batches = [(x, torch.zeros(len(x), dtype=torch.int64)) for x in logits]
+    means = evaluate(nn.Identity(), batches, Runtime.of(tiny))
+    right, wrong = math.log(1 + math.exp(-5)), 5 + math.log(1 + math.exp(-5))
+    assert means.accuracy == pytest.approx(4 / 5)
+    assert means.loss == pytest.approx((4 * right + wrong) / 5, abs=1e-6)
+
+
+def test_train_epoch_means_are_weighted_too(tiny, blobs):
+    config = override(tiny, {"data.batch_size": 36})
+    set_seed(0)
+    model, loader, seen = build_model(config), make_loader(config, blobs.train), []
+    for images, labels in loader.epoch(0):
+        loss = nn.functional.cross_entropy(model.train()(images), labels, reduction="sum")
+        seen.append(float(loss.detach()))
+    step = TrainStep(model, torch.optim.SGD(model.parameters(), lr=0.0), Runtime.of(config))
+    means = train_epoch(step, loader.epoch(0))
+    assert means.steps == 3
+    assert means.loss == pytest.approx(sum(seen) / 96, rel=1e-5)
+
+
+@pytest.mark.parametrize("values", [{}, RECIPE], ids=["protocol", "recipe"])
+def test_network_learns_the_blobs(values, tiny, blobs, tmp_path):
+    result = run(at(tiny, 20, **values), blobs, tmp_path)
+    assert result.best.val_accuracy > 0.6  # chance is 0.1
+    assert result.epochs[-1].train_loss < result.epochs[0].train_loss
+
+
+@pytest.mark.parametrize("values", [{}, RECIPE], ids=["protocol", "recipe"])
+def test_a_killed_training_goes_on_to_the_same_bits(values, tiny, blobs, tmp_path):
+    config = at(tiny, 4, **values)
+    whole, again = (run(config, blobs, tmp_path / name) for name in ("whole", "again"))
+    assert history(again) == history(whole)
+
+    def kill(record):
+        if record.epoch == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run(config, blobs, tmp_path / "cut", on_epoch=kill)
+    resumed = run(config, blobs, tmp_path / "cut")
+    assert history(resumed) == history(whole)
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    assert not (tmp_path / "cut/work/last.ckpt").exists()
+
+
+def work(config: Config) -> None:
+    """Done in a process of its own: what is killed."""
+    torch.set_num_threads(1)
+    folder = config.paths.artifacts
+    result = run(config, load_dataset(config), folder)
+    (folder / "done").write_text(repr(history(result)))
+
+
+@pytest.mark.slow
+def test_ten_random_kills_change_no_bit(tiny, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["eurosat_lib.train", "test_train"])
+    config = at(tiny, 16)
+    load_dataset(config)  # into the cache that the processes share
+
+    def start(name):
+        own = config.model_copy(update={"paths": type(config.paths)(root=str(tmp_path / name))})
+        process = context.Process(target=work, args=(own,))
+        process.start()
+        return process, own.paths.artifacts
+
+    def outcome(folder):
+        return (folder / "done").read_text(), weights(folder)
+
+    process, whole = start("whole")
+    process.join()
+    history_, kept = outcome(whole)
+    clock = time.perf_counter()
+    start("again")[0].join()
+    duration = time.perf_counter() - clock  # the first one waited for the imports
+    generator, kills, number = random.Random(0), 0, 0
+    while kills < KILLS:
+        process, folder = start(f"cut{number}")
+        process.join(duration * generator.uniform(0.1, 0.7))
+        if process.is_alive():
+            process.kill()
+            process.join()
+            kills += 1
+        if (folder / "done").exists():  # a new one: none may go unkilled
+            number, duration = number + 1, duration * 0.8
+    process, folder = start(f"cut{number}")
+    process.join()
+    assert process.exitcode == 0
+    found, last = outcome(folder)
+    assert found == history_ and equal(last, kept)
+
+
+def test_a_damaged_or_foreign_state_is_named_and_not_used(tiny, blobs, tmp_path, capsys):
+    whole = run(at(tiny), blobs, tmp_path / "whole")
+    state = {
+        "model": weights(tmp_path / "whole"),
+        "averaged": {},
+        "optimizers": [{}],
+        "epochs": [],
+    }
+    save_checkpoint(tmp_path / "foreign/work/last.ckpt", state)
+    (tmp_path / "cut/work").mkdir(parents=True)
+    (tmp_path / "cut/work/last.ckpt").write_bytes(b"PK\x03\x04 cut short")
+    for name in ("foreign", "cut"):
+        assert history(run(at(tiny), blobs, tmp_path / name)) == history(whole)
+        assert "last.ckpt refused" in capsys.readouterr().err
+
+
+def test_precision_moves_accuracy_less_than_the_seed(tiny, tmp_path):
+    """Paired over seeds: same weights, batches and augmentation, float32 against bfloat16."""
+    dataset, accuracies = noisy_colors(train=256, validation=500), {}
+    for precision in ("fp32", "bf16"):
+        config = at(tiny, 4, **{"compute.precision": precision})
+        seeds = [config.model_copy(update={"seed": seed}) for seed in range(5)]
+        fits = [run(one, dataset, tmp_path / f"{precision}{one.seed}") for one in seeds]
+        accuracies[precision] = [result.last.val_accuracy for result in fits]
+    assert accuracies["fp32"] != accuracies["bf16"]  # the precision is used
+    pairs = zip(accuracies["bf16"], accuracies["fp32"], strict=True)
+    difference = statistics.fmean(a - b for a, b in pairs)
+    assert abs(difference) < statistics.stdev(accuracies["fp32"])
+
+
+def test_max_steps_stops_inside_an_epoch(tiny, blobs, tmp_path):
+    result = run(at(tiny, 5, **{"train.max_steps": 8}), blobs, tmp_path)  # 6 steps an epoch
+    assert [record.steps for record in result.epochs] == [6, 2]
+
+
+def test_divergence_names_the_step(tiny, blobs):
+    model = build_model(tiny)
+    with torch.no_grad():
+        model.head.bias.fill_(float("nan"))
+    step = TrainStep(model, make_optimizer(model, 0.5, 0.0), Runtime.of(tiny))
+    with pytest.raises(Divergence, match=r"step 1 .* 0\.5"):
+        train_epoch(step, make_loader(tiny, blobs.train).epoch(0))
+
+
+def test_validation_that_is_not_finite_is_a_divergence(tiny, blobs, tmp_path, monkeypatch):
+    real = room.evaluate
+    monkeypatch.setattr(room, "evaluate", lambda *a: replace(real(*a), loss=float("nan")))
+    result = run(at(tiny), blobs, tmp_path)
+    assert (result.epochs, result.score, result.val_accuracy) == ((), 0.0, 0.0)
+    assert result.diverged.startswith("epoch 1: loss not finite at step 6")
+
+
+@pytest.mark.parametrize(("keep", "epoch"), [("best", None), ("last", 3), ("none", 0)])
+def test_the_weights_asked_for_are_kept(keep, epoch, tiny, blobs, tmp_path):
+    result = run(at(tiny, **{"train.keep": keep}), blobs, tmp_path)
+    path = tmp_path / "work/best.ckpt"
+    assert path.is_file() == (keep != "none")
+    if path.is_file():
+        content = load_checkpoint(path)
+        assert content["epoch"] == (epoch or result.best.epoch)
+        assert content["val_accuracy"] == result.epochs[content["epoch"] - 1].val_accuracy
+        assert "profile" not in content  # several profiles share one training
+
+
+def test_tensorboard_holds_what_the_history_says(tiny, blobs, tmp_path):
+    result = run(at(tiny), blobs, tmp_path)
+    series = read_run(tmp_path / "run", TRAINING_TAGS)
+    assert set(series) == set(TRAINING_TAGS)
+    expected = [record.val_accuracy for record in result.epochs]
+    assert series["val/accuracy"].tolist() == pytest.approx(expected)
+    assert series["val/accuracy"].index.tolist() == [1, 2, 3]
+
+
+def test_checkpoint_refusals(tmp_path):
+    with pytest.raises(UserError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "none.ckpt")
+    save_checkpoint(tmp_path / "good.ckpt", {"model": {}})
+    (tmp_path / "cut.ckpt").write_bytes((tmp_path / "good.ckpt").read_bytes()[:200])
+    torch.save(EpochMeansLike(), tmp_path / "pickle.ckpt")  # would run code if it were unpickled
+    for name in ("cut.ckpt", "pickle.ckpt"):
+        with pytest.raises(UserError, match="cut short, or not a checkpoint"):
+            load_checkpoint(tmp_path / name)
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    with pytest.raises(UserError, match="another program"):
+        load_checkpoint(tmp_path / "foreign.ckpt")
+
+
+class EpochMeansLike:
+    """Any class of ours: ``weights_only`` must refuse it."""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(5e-4, "5e-4"), (2.3e-4, "2.3e-4"), (1.2341e-3, "1.2341e-3"), (0, "0"), (10, "1e1")],
+)
+def test_compact_numbers(value, text):
+    assert compact(value) == text
+
+
+def test_rate_rises_then_falls_to_zero():
+    for schedule in ("linear", "cosine"):
+        rates = [rate_factor(schedule, 0.1, done, 100) for done in range(100)]
+        assert rates[:10] == pytest.approx([(i + 1) / 11 for i in range(10)])
+        assert max(rates) == rates[10] == 1
+        assert rates[10:] == sorted(rates[10:], reverse=True)
+        assert rate_factor(schedule, 0.1, 100, 100) == pytest.approx(0)
+    assert {rate_factor("constant", 0.0, done, 9) for done in range(9)} == {1.0}
+
+
+def network():
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 8, 3), nn.Flatten()
+    model = nn.Sequential(*layers, nn.Linear(32, 3))
+    return model.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "muon"])
+def test_each_optimiser_learns_and_takes_its_moments_back(kind, tiny):
+    own = at(tiny, **{"train.optimizer": kind, "train.lr": 0.02}).train
+    images = torch.randn(24, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    labels = (images.mean((1, 2, 3)) > 0).long()
+
+    def steps(model, optimizer, count):
+        for _ in range(count):
+            loss = nn.functional.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return float(loss.detach())
+
+    model, whole = network(), network()
+    optimizer, other = (ScheduledOptimizer(m, own, 40) for m in (model, whole))
+    assert steps(model, optimizer, 20) < 0.6
+    steps(whole, other, 40)
+    again = ScheduledOptimizer(model, own, 40)
+    again.restore(optimizer.state(), 20)
+    steps(model, again, 20)
+    assert equal(dict(model.named_parameters()), dict(whole.named_parameters()))
+    with pytest.raises(ValueError, match="another network"):
+        ScheduledOptimizer(nn.Linear(2, 2), own, 40).restore(optimizer.state()[:1], 20)
+
+
+def test_decoupled_decay_spares_biases_and_batchnorms(tiny):
+    own = at(tiny, **{"train.optimizer": "adamw", "train.decay_all": False}).train
+    (optimizer,) = ScheduledOptimizer(network(), own, 1).all
+    wide, narrow = optimizer.param_groups
+    assert {p.ndim for p in narrow["params"]} == {1} and narrow["weight_decay"] == 0
+    assert min(p.ndim for p in wide["params"]) > 1 and wide["weight_decay"] == own.weight_decay
+
+
+def test_muon_refuses_kernels_it_could_not_reach(tiny):
+    own = at(tiny, **{"train.optimizer": "muon"}).train
+    with pytest.raises(ValueError, match="channels last"):
+        ScheduledOptimizer(network().to(memory_format=torch.contiguous_format), own, 1)
+
+
+def test_sides_grow_as_the_configuration_says(tiny):
+    own = at(tiny, 10, **{"train.sides": [[0.0, 0.5], [0.45, 0.75], [0.8, 1.0]]}).train
+    assert [side_at(own, epoch, 64) for epoch in range(10)] == [32] * 5 + [48] * 3 + [64] * 2
+    assert {side_at(at(tiny).train, epoch, 50) for epoch in range(3)} == {50}
+
+
+def noisy_colors(train, validation):
+    """Ten colours under strong noise: a task with errors left, where precision could show."""
+    generator = np.random.default_rng(5)
+    palette = generator.integers(90, 166, (10, 3, 1, 1))
+
+    def split(count):
+        labels = np.arange(count) % 10
+        values = palette[labels] + generator.normal(0, 60, (count, 3, 16, 16))
+        values += generator.normal(0, 12, (count, 3, 1, 1))
+        return Split(values.clip(0, 255).astype(np.uint8), labels, ("x",) * count)
+
+    splits = {"train": split(train), "validation": split(validation), "test": split(10)}
+    return EuroSAT(**splits, classes=CLASSES, fingerprint="c" * 64, source=Source("folder", "c"))
