@@ -84,10 +84,3 @@ def test_initial_loss_at_full_width(config):
     check = protocol.check_initial_loss(override(config, {"initial_loss.n_seeds": 2}))
     assert check.loss == pytest.approx(check.theory, abs=0.1)
     assert check.facts()["reached"] == check.facts()["tensors"] == 26
-
-
-@pytest.mark.slow
-def test_overfit_at_full_width(config):
-    result = protocol.overfit_small(config)
-    assert result.reached
-    assert result.losses[-1] < 0.01

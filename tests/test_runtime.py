@@ -112,9 +112,9 @@ def test_apples_device_is_seen_and_computes_in_float32(tiny, monkeypatch):
 
 def test_threads_of_one_configuration_do_not_stay(tiny):
     before = torch.get_num_threads()
-    Runtime.of(override(tiny, {"compute.threads": 1}))
-    assert torch.get_num_threads() == 1
     Runtime.of(tiny)
+    assert torch.get_num_threads() == 1
+    Runtime.of(override(tiny, {"compute.threads": None}))
     assert torch.get_num_threads() == room.THREADS
     torch.set_num_threads(before)
 

@@ -127,7 +127,6 @@ def test_a_killed_training_goes_on_to_the_same_bits(values, tiny, blobs, tmp_pat
 
 def work(config: Config) -> None:
     """Done in a process of its own: what is killed."""
-    torch.set_num_threads(1)
     folder = config.paths.artifacts
     result = run(config, load_dataset(config), folder)
     (folder / "done").write_text(repr(history(result)))
