@@ -533,16 +533,18 @@ class ShuffledLabels(Record):
 
     @property
     def at_chance(self) -> bool:
-        """Tell whether accuracy after shuffling is compatible with chance.
+        """Tell whether accuracy after shuffling is compatible with chance, at 99 %.
 
-        Over several draws by a t test (99 %); of one, by the binomial test of its images.
+        By a t test over the draws. A single draw has no spread: a binomial test then counts as
+        many answers as there are classes, for images of one class tend to be answered alike.
         """
         found = [pair.shuffled for pair in self.pairs]
         if len(found) > 1:
             return _compatible_with_zero([m.validation_accuracy - m.chance for m in found])
-        right = round(found[0].validation_accuracy * self.validation_images)
-        test = stats.binomtest(right, self.validation_images, found[0].chance)
-        return bool(test.pvalue >= 1 - CONFIDENCE)
+        chance = max(found[0].chance, 1 / self.validation_images)  # 0: no answer has met its class
+        classes = round(1 / chance)
+        right = round(found[0].validation_accuracy * classes)
+        return bool(stats.binomtest(right, classes, chance).pvalue >= 1 - CONFIDENCE)
 
     def facts(self) -> dict[str, Any]:
         """Return means over the pairs, and what the tests say.

@@ -58,6 +58,7 @@ from eurosat_lib.train import WEIGHTS, Fit, Hyperparameters
 from eurosat_lib.trainings import (
     ASIDE,
     BATCHES,
+    HOW,
     IMAGES,
     TRAINING,
     counted,
@@ -164,7 +165,7 @@ def shuffled_labels(config: Config, folder: Path) -> checks.ShuffledLabels:
         )
 
 
-@stage("checks", *TRAINING.rooms, reads=(*BATCHES, "model", "controls"))
+@stage("checks", *TRAINING.rooms, reads=(*BATCHES, *HOW, "train.sides", "model", "controls"))
 def check_training(config: Config, folder: Path) -> checks.Sanity:
     """Train briefly: twice the same, once on black images."""
     with explained(TOO_FAST.format(key="controls.lr de configs/config.yaml")):

@@ -19,6 +19,11 @@ from eurosat_lib.train import EpochRecord, Fit, Hyperparameters, fit
 IMAGES = ("data.image_size", "preprocess")
 BATCHES = (*IMAGES, "seed", "data.batch_size", "data.train_limit", "augment")
 ASIDE = ("seeds", "fallback_lr", "fallback_weight_decay")  # say which trainings, not how
+# How a network is trained, whatever its point and length.
+HOW = tuple(
+    f"train.{name}"
+    for name in ("optimizer", "momentum", "decay_all", "schedule", "warmup", "label_smoothing")
+)
 TRAINING = Code(
     rooms=("model", "transforms", "loaders", "optimizers", "train"),
     reads=(
