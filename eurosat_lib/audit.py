@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.stats import chi2_contingency
@@ -46,21 +45,23 @@ class Tiles:
     def __init__(self, dataset: EuroSAT) -> None:
         """Line up train, validation, test."""
         self.splits = {name: getattr(dataset, name) for name in SPLITS}
-        sizes = [len(split) for split in self.splits.values()]
-        self.starts = np.concatenate([[0], np.cumsum(sizes)])
-        self.labels = np.concatenate([split.labels for split in self.splits.values()])
-        self.split_of = np.repeat(np.arange(len(SPLITS)), sizes)  # (N,), 0 for train
+        self.places = [(name, i) for name, split in self.splits.items() for i in range(len(split))]
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return int(self.starts[-1])
+        return len(self.places)
 
     def __getitem__(self, position: int) -> Tile:
         """Name the image at a position of the whole line."""
-        number = int(self.split_of[position])
-        split, index = SPLITS[number], int(position - self.starts[number])
-        name = self.splits[split].names[index]
-        return Tile(split=split, index=index, name=name, label=int(self.labels[position]))
+        name, index = self.places[position]
+        split = self.splits[name]
+        label = int(split.labels[index])
+        return Tile(split=name, index=index, name=split.names[index], label=label)
+
+    def images(self, positions: Iterable[int]) -> np.ndarray:
+        """Return the images at some positions, uint8 (n, 3, H, W)."""
+        found = [self.places[int(position)] for position in positions]
+        return np.stack([self.splits[name].images[index] for name, index in found])
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the images in order: uint8 (n, 3, H, W), at most ``BLOCK`` at a time."""
@@ -68,70 +69,34 @@ class Tiles:
             for start in range(0, len(split), BLOCK):
                 yield split.images[start : start + BLOCK]
 
-    def images(self, positions: np.ndarray) -> np.ndarray:
-        """Return the images at some positions, uint8 (n, 3, H, W)."""
-        found = [self[int(p)] for p in positions]
-        return np.stack([self.splits[tile.split].images[tile.index] for tile in found])
-
 
 def luminance(images: np.ndarray) -> np.ndarray:
-    """Weigh the three channels into one.
-
-    Args:
-        images: uint8 (N, 3, H, W).
-
-    Returns:
-        float32 (N, H, W), in [0, 255].
-    """
+    """Weigh the channels of uint8 (N, 3, H, W) into one: float32 (N, H, W), in [0, 255]."""
     grey = images[:, 0] * np.float32(LUMA[0])
     grey += images[:, 1] * np.float32(LUMA[1])
     grey += images[:, 2] * np.float32(LUMA[2])
     return grey
 
 
-@dataclass(frozen=True)
-class Measures:
-    """One row per image.
+class Measures(NamedTuple):
+    """What the pixels say, one row per image; levels are 0-255."""
 
-    Attributes:
-        mean: float64 (N, 3), mean of each channel, 0-255.
-        sd: float64 (N, 3), standard deviation of each channel, 0-255.
-        darkest: uint8 (N,), the darkest pixel's brightest channel.
-        nodata: float64 (N,), share of pixels at most ``NODATA`` in all channels.
-        clipped: float64 (N,), share of values at 255.
-        flat: bool (N,), a single colour.
-        centre: float64 (N,), luminance of the middle (half the side) less that of the rest.
-    """
-
-    mean: np.ndarray
-    sd: np.ndarray
-    darkest: np.ndarray
-    nodata: np.ndarray
-    clipped: np.ndarray
-    flat: np.ndarray
-    centre: np.ndarray
-
-    @property
-    def black(self) -> np.ndarray:
-        """Whether an image holds nothing but pixels without data; bool (N,)."""
-        return self.nodata == 1
-
-    @property
-    def saturated(self) -> np.ndarray:
-        """Whether more than ``SATURATED`` of the values are at 255; bool (N,)."""
-        return self.clipped > SATURATED
-
-    @property
-    def faint(self) -> np.ndarray:
-        """Whether no channel varies by more than ``FAINT``; bool (N,)."""
-        return self.sd.max(1) < FAINT
+    mean: np.ndarray  # float64 (N, 3), of each channel
+    sd: np.ndarray  # float64 (N, 3)
+    darkest: np.ndarray  # uint8 (N,), brightest channel of the darkest pixel
+    clipped: np.ndarray  # float64 (N,), share of values at 255
+    centre: np.ndarray  # float64 (N,), luminance of the middle (half the side) less the rest's
+    black: np.ndarray  # bool (N,), every pixel without data: no channel above NODATA
+    nodata: np.ndarray  # bool (N,), at least one pixel without data
+    flat: np.ndarray  # bool (N,), a single colour
+    saturated: np.ndarray  # bool (N,), more than SATURATED of the values at 255
+    faint: np.ndarray  # bool (N,), no channel varies by FAINT
 
 
 def measure(tiles: Tiles) -> Measures:
-    """Measure all images."""
-    rows = [_measure(block) for block in tiles.blocks()]
-    columns = (np.concatenate([getattr(row, f.name) for row in rows]) for f in fields(Measures))
-    return Measures(*columns)
+    """Measure all images, in their order."""
+    rows = map(_measure, tiles.blocks())
+    return Measures(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
 def _measure(images: np.ndarray) -> Measures:
@@ -139,24 +104,24 @@ def _measure(images: np.ndarray) -> Measures:
     values = pixels.astype(np.float32)
     mean = pixels.mean(2)
     squares = np.einsum("ncp,ncp->nc", values, values, dtype=np.float64) / pixels.shape[2]
+    sd = np.sqrt(np.maximum(squares - mean**2, 0))
     lightest = pixels.max(1)  # (n, H * W): the brightest channel of each pixel
-    return Measures(
-        mean=mean,
-        sd=np.sqrt(np.maximum(squares - mean**2, 0)),
-        darkest=lightest.min(1),
-        nodata=(lightest <= NODATA).mean(1),
-        clipped=(pixels == CLIPPED).mean((1, 2)),
-        flat=(pixels.max(2) == pixels.min(2)).all(1),
-        centre=_centre(luminance(images)),
-    )
-
-
-def _centre(grey: np.ndarray) -> np.ndarray:
-    """Return how much lighter the middle is than the rest: grey is float32 (n, H, W)."""
-    height, width = grey.shape[1:]
+    clipped = (pixels == CLIPPED).mean((1, 2))
+    grey, (height, width) = luminance(images), images.shape[2:]
     middle = np.zeros((height, width), bool)
     middle[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
-    return grey[:, middle].mean(1, dtype=float) - grey[:, ~middle].mean(1, dtype=float)
+    return Measures(
+        mean=mean,
+        sd=sd,
+        darkest=lightest.min(1),
+        clipped=clipped,
+        centre=grey[:, middle].mean(1, dtype=float) - grey[:, ~middle].mean(1, dtype=float),
+        black=(lightest <= NODATA).all(1),
+        nodata=(lightest <= NODATA).any(1),
+        flat=(pixels.max(2) == pixels.min(2)).all(1),
+        saturated=clipped > SATURATED,
+        faint=sd.max(1) < FAINT,
+    )
 
 
 class Colours(Record):
@@ -166,13 +131,9 @@ class Colours(Record):
     sd: tuple[float, ...]  # over all pixels of all images
 
 
-def pooled(mean: np.ndarray, sd: np.ndarray) -> Colours:
-    """Return the moments over all pixels of images of equal size.
-
-    Args:
-        mean: float (N, 3), of each image, 0-255; N may be 0, the moments are then 0.
-        sd: float (N, 3), of each image, 0-255.
-    """
+def _pooled(found: Measures, rows: np.ndarray | slice) -> Colours:
+    """Return the moments over all pixels of some images, of equal size; 0 without images."""
+    mean, sd = found.mean[rows], found.sd[rows]
     if not len(mean):
         return Colours(mean=(0.0,) * mean.shape[1], sd=(0.0,) * mean.shape[1])
     center = mean.mean(0)
@@ -181,17 +142,10 @@ def pooled(mean: np.ndarray, sd: np.ndarray) -> Colours:
 
 
 def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
-    """Return the share of the variance of images' mean colours that their class explains.
+    """Return the share of the variance of mean colours (N, 3) that labels (N,) explain, in [0, 1].
 
     The correlation ratio (eta squared) of a one-way analysis of variance: between-class sum of
     squares over the total (Fisher 1925); 0 where nothing varies.
-
-    Args:
-        mean: float (N, 3).
-        labels: int (N,).
-
-    Returns:
-        One share in [0, 1] per channel.
     """
     total = ((mean - mean.mean(0)) ** 2).sum(0)
     between = np.zeros_like(total)
@@ -202,11 +156,7 @@ def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
 
 
 def standardised(differences: np.ndarray) -> float:
-    """Return a mean difference over its standard deviation (Cohen's d of paired values).
-
-    Args:
-        differences: float (n,); 0 comes back where they are fewer than two or do not vary.
-    """
+    """Return Cohen's d of paired differences (n,): mean over deviation, 0 without a spread."""
     deviation = differences.std(ddof=1) if len(differences) > 1 else 0.0
     return float(differences.mean() / deviation) if deviation else 0.0
 
@@ -303,10 +253,10 @@ class Audit(Record):
         """Images per split."""
         return {split: sum(counts) for split, counts in self.counts.items()}
 
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """Return the fields and what follows from them."""
-        train = self.counts["train"]
-        total = sum(self.sizes.values())
+        train, total = self.counts["train"], sum(self.sizes.values())
+        pairs = zip(self.classes, self.centring, strict=True)
         return self.model_dump(mode="json", exclude={"extremes"}) | {
             **{f"n_{split}": size for split, size in self.sizes.items()},
             "total": total,
@@ -320,11 +270,7 @@ class Audit(Record):
             "synthetic": self.source_kind == "synthetic",
             "saturated_class": self.classes[int(np.argmax(self.saturated_by_class))],
             "faint_classes": self._faint_classes(),
-            "centred_classes": [
-                name
-                for name, effect in zip(self.classes, self.centring, strict=True)
-                if abs(effect) >= CENTRED
-            ],
+            "centred_classes": [name for name, effect in pairs if abs(effect) >= CENTRED],
         }
 
     def _faint_classes(self) -> list[str]:
@@ -338,41 +284,41 @@ class Audit(Record):
 def explore_dataset(dataset: EuroSAT) -> Audit:
     """Count classes and faults over all images; limits of the configuration do not apply."""
     tiles = Tiles(dataset)
-    found = measure(tiles)
-    train, count = slice(len(dataset.train)), len(dataset.classes)
-    labels = dataset.train.labels
-    whole = pooled(found.mean[train], found.sd[train])
-    counts = {
-        name: tuple(np.bincount(split.labels, minlength=count).tolist())
-        for name, split in tiles.splits.items()
-    }
+    found, splits = measure(tiles), tiles.splits
+    labels, count = dataset.train.labels, len(dataset.classes)
+    train = Measures(*(column[: len(labels)] for column in found))
+    members = [labels == k for k in range(count)]
+    whole, every = _pooled(train, slice(None)), np.concatenate([s.labels for s in splits.values()])
+    counts = {name: _by_class(split.labels, count) for name, split in splits.items()}
+    lists = {name: "\n".join(split.names).encode() for name, split in splits.items()}
+    digests = {k: hashlib.md5(v, usedforsecurity=False).hexdigest() for k, v in lists.items()}
+    faults = ("black", "nodata", "flat", "saturated", "faint")
     return Audit(
         source_kind=dataset.source.kind,
         source_location=dataset.source.location,
         source_revision=dataset.source.revision,
         fingerprint=dataset.fingerprint,
-        published_lists=all(_is_published(name, s) for name, s in tiles.splits.items()),
+        published_lists=digests == PUBLISHED,
         classes=dataset.classes,
         counts=counts,
         balance=balance(list(counts.values())),
         image_shape=dataset.train.images.shape[1:],
         **_copies(tiles),
-        **_faults(tiles, found, count),
+        **{name: int(getattr(found, name).sum()) for name in faults},
+        darkest=int(found.darkest.min()),
+        saturated_by_class=_by_class(every[found.saturated], count),
+        faint_by_class=_by_class(every[found.faint], count),
         extremes=_extremes(tiles, found),
         channel_mean=whole.mean,
         channel_sd=whole.sd,
-        colours=tuple(
-            pooled(found.mean[train][labels == k], found.sd[train][labels == k])
-            for k in range(count)
-        ),
-        explained=explained(found.mean[train], labels),
-        centring=tuple(standardised(found.centre[train][labels == k]) for k in range(count)),
+        colours=tuple(_pooled(train, rows) for rows in members),
+        explained=explained(train.mean, labels),
+        centring=tuple(standardised(train.centre[rows]) for rows in members),
     )
 
 
-def _is_published(name: str, split: Split) -> bool:
-    names = "\n".join(split.names).encode()
-    return hashlib.md5(names, usedforsecurity=False).hexdigest() == PUBLISHED[name]
+def _by_class(labels: np.ndarray, count: int) -> tuple[int, ...]:
+    return tuple(np.bincount(labels, minlength=count).tolist())
 
 
 def _copies(tiles: Tiles) -> dict[str, int]:
@@ -385,33 +331,12 @@ def _copies(tiles: Tiles) -> dict[str, int]:
     return {"duplicates": len(tiles) - len(holders), "duplicates_across": across}
 
 
-def _faults(tiles: Tiles, found: Measures, count: int) -> dict:
-    by_class = {
-        f"{kind}_by_class": tuple(np.bincount(tiles.labels[rows], minlength=count).tolist())
-        for kind, rows in (("saturated", found.saturated), ("faint", found.faint))
-    }
-    return by_class | {
-        "black": int(found.black.sum()),
-        "nodata": int((found.nodata > 0).sum()),
-        "flat": int(found.flat.sum()),
-        "saturated": int(found.saturated.sum()),
-        "faint": int(found.faint.sum()),
-        "darkest": int(found.darkest.min()),
-    }
-
-
 def _extremes(tiles: Tiles, found: Measures) -> dict[str, tuple[Extreme, ...]]:
     """Take the ends of three scales, among train and validation: the test is not looked at."""
-    shown = np.flatnonzero(tiles.split_of != SPLITS.index("test"))
-    scales = {
-        "faint": found.sd.max(1),
-        "light": -found.mean.mean(1),
-        "clipped": -found.clipped,
-    }
+    shown = np.array([p for p, (split, _) in enumerate(tiles.places) if split != "test"])
+    scales = {"faint": found.sd.max(1), "light": -found.mean.mean(1), "clipped": -found.clipped}
+    ends = {k: shown[np.argsort(s[shown], kind="stable")[:SHOWN]] for k, s in scales.items()}
     return {
-        kind: tuple(
-            Extreme(tile=tiles[p], value=abs(float(scale[p])))
-            for p in shown[np.argsort(scale[shown], kind="stable")[:SHOWN]]
-        )
-        for kind, scale in scales.items()
+        kind: tuple(Extreme(tile=tiles[p], value=abs(float(scales[kind][p]))) for p in rows)
+        for kind, rows in ends.items()
     }

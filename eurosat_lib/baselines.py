@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -57,9 +58,8 @@ class Baselines(Record):
 def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
     """Score the majority class, uniform guessing, and two linear models."""
     train, validation, test = dataset.train, dataset.validation, dataset.test
-    counts = np.bincount(train.labels, minlength=len(dataset.classes))
-    majority = int(counts.argmax())
-    uniform = 1 / len(dataset.classes)
+    constant = DummyClassifier(strategy="most_frequent").fit(train.names, train.labels)
+    majority, uniform = int(constant.predict(train.names[:1])[0]), 1 / len(dataset.classes)
     kept = subset(len(train.labels), config.data.train_limit)
     images, labels = train.images[kept], train.labels[kept]
 
@@ -71,10 +71,10 @@ def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
 
     return Baselines(
         majority_class=dataset.classes[majority],
-        majority_count=int(counts[majority]),
+        majority_count=int((train.labels == majority).sum()),
         train_images=len(train.labels),
-        majority_validation=float((validation.labels == majority).mean()),
-        majority_test=float((test.labels == majority).mean()),
+        majority_validation=float(constant.score(validation.names, validation.labels)),
+        majority_test=float(constant.score(test.names, test.labels)),
         uniform=uniform,
         uniform_validation_sd=_binomial_sd(uniform, len(validation.labels)),
         uniform_test_sd=_binomial_sd(uniform, len(test.labels)),

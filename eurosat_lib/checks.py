@@ -11,7 +11,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,8 +43,15 @@ from eurosat_lib.progress import progress
 from eurosat_lib.runtime import Runtime, set_seed
 from eurosat_lib.stages import Record
 from eurosat_lib.tracking import Run
-from eurosat_lib.train import WEIGHTS, Divergence, Fit, TrainStep, fit, predict, train_epoch
-from eurosat_lib.transforms import get_preprocess_transforms
+from eurosat_lib.train import (
+    WEIGHTS,
+    Divergence,
+    EpochRecord,
+    TrainStep,
+    fit,
+    predict,
+    train_epoch,
+)
 
 LIMIT_SD = 3.0  # the configured seed may lie this many standard deviations from the mean
 # The mean over seeds may lie this far from ln K, in nats: logits of standard deviation s raise the
@@ -54,6 +61,7 @@ CONFIDENCE = 0.99  # level of the tests of a mean against theory
 ALPHA = 0.05  # of the tests that images, or their labels, help
 SAME = 1e-9  # losses or accuracies that differ by less have no spread to test with
 KNOWN = 0.9  # share of the images of a draw that must be right to call them learnt by heart
+EPOCHS = "epochs"  # beside the weights of a short training: the figures of its epochs
 LIMIT_BLIND = 0.05  # share by which the loss without images may exceed that of the class shares
 
 
@@ -83,23 +91,24 @@ class Pipeline(Record):
     repeatable: bool  # the same epoch twice gives the same bits
     fixed_order: bool  # validation comes twice in the same order
 
+    @property
+    def coherent(self) -> bool:
+        """Tell whether a batch has the shape that ``meta`` announces."""
+        return self.batch_shape[1:] == self.input_shape
+
     def facts(self) -> dict[str, Any]:
-        """Return the fields, and whether a batch has the shape that ``meta`` announces."""
-        return self.model_dump(mode="json") | {
-            "coherent": self.batch_shape[1:] == self.input_shape
-        }
+        """Return the fields and the verdict."""
+        return self.model_dump(mode="json") | {"coherent": self.coherent}
 
 
 def verify_pipeline(config: Config) -> Pipeline:
     """Draw batches from train and validation, and check shapes, ranges, order."""
     *loaders, meta = get_dataloaders(config)
     train, validation, _ = loaders
-    images, labels = next(iter(train.epoch(0)))
-    other, again = (next(iter(train.epoch(epoch)))[0] for epoch in (1, 0))
+    (images, labels), other, again = (next(train.epoch(epoch)) for epoch in (0, 1, 0))
+    orders = [torch.cat([y for _, y in validation.epoch(epoch)]) for epoch in (0, 1)]
     low, high, mean, sd = _value_statistics(validation)
-    orders = [torch.cat([y for _, y in validation.epoch(e)]) for e in (0, 1)]
-    preprocess = get_preprocess_transforms(config)
-    channel = np.array(preprocess.mean), np.array(preprocess.std)
+    ends = (np.array([[0.0], [1.0]]) - train.preprocess.mean) / train.preprocess.std
     return Pipeline(
         batch_shape=tuple(images.shape),
         batch_dtype=str(images.dtype).removeprefix("torch."),
@@ -115,36 +124,23 @@ def verify_pipeline(config: Config) -> Pipeline:
         value_max=high,
         value_mean=mean,
         value_sd=sd,
-        possible_min=float(((0 - channel[0]) / channel[1]).min()),
-        possible_max=float(((1 - channel[0]) / channel[1]).max()),
-        reshuffled=not torch.equal(images, other),
-        repeatable=torch.equal(images, again),
+        possible_min=float(ends.min()),
+        possible_max=float(ends.max()),
+        reshuffled=not torch.equal(images, other[0]),
+        repeatable=torch.equal(images, again[0]),
         fixed_order=torch.equal(*orders),
     )
 
 
 def _value_statistics(loader: BatchLoader) -> tuple[float, float, tuple, tuple]:
-    low, high, count = np.inf, -np.inf, 0
-    total, squares = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    """Return smallest and largest value, mean and standard deviation per channel."""
+    ends, sums = [], []
     for images, _ in loader.epoch(0):
         values = images.cpu().double()
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-        total += values.sum((0, 2, 3))
-        squares += (values**2).sum((0, 2, 3))
-        count += values.numel() // 3
-    mean = total / count
-    return low, high, tuple(mean.tolist()), tuple((squares / count - mean**2).sqrt().tolist())
-
-
-class Layer(Record):
-    """One row of the layer table; the shape is without the batch."""
-
-    name: str
-    kind: str
-    detail: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    macs: int
+        ends += [float(values.min()), float(values.max())]
+        sums.append(torch.stack([v.sum((0, 2, 3)) for v in (values, values**2)]))
+    mean, squares = sum(sums) / (values[0, 0].numel() * loader.num_images)
+    return min(ends), max(ends), tuple(mean.tolist()), tuple((squares - mean**2).sqrt().tolist())
 
 
 class Variant(Record):
@@ -175,7 +171,7 @@ class Architecture(Record):
     parameters: int
     parameters_by_formula: int
     tensors: int
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerRow, ...]
     variants: tuple[Variant, ...]
 
     @property
@@ -187,10 +183,8 @@ class Architecture(Record):
 
     def facts(self) -> dict[str, Any]:
         """Return the numbers of the network; the layer table stays out."""
-        return self.model_dump(mode="json", exclude={"layers"}) | {
-            "receptive_field": self.current.receptive_field,
-            "gflop": self.current.gflop,
-        }
+        derived = {name: getattr(self.current, name) for name in ("receptive_field", "gflop")}
+        return self.model_dump(mode="json", exclude={"layers"}) | derived
 
 
 def test_model(config: Config) -> Architecture:
@@ -199,18 +193,15 @@ def test_model(config: Config) -> Architecture:
     blocks = sorted({own.blocks_per_stage, *grid.blocks_per_stage})
     dilations = sorted({own.dilation_stage3, *grid.dilation_stage3})
     shape = (3, config.data.image_size, config.data.image_size)
-    model = build_model(config)
-    layers = layer_table(model, shape)
+    layers = tuple(layer_table(build_model(config), shape))
+    found = _variant(config, shape, own.blocks_per_stage, own.dilation_stage3)
+    same = ("blocks_per_stage", "dilation_stage3", "parameters", "parameters_by_formula")
     return Architecture(
         input_shape=shape,
         output_shape=layers[-1].output_shape,
         channels=own.channels,
-        blocks_per_stage=own.blocks_per_stage,
-        dilation_stage3=own.dilation_stage3,
-        parameters=count_parameters(model),
-        parameters_by_formula=count_parameters_by_formula(own.channels, own.blocks_per_stage),
-        tensors=len(list(model.parameters())),
-        layers=tuple(Layer(**asdict(row)) for row in layers),
+        **found.model_dump(include={*same, "tensors"}),
+        layers=layers,
         variants=tuple(_variant(config, shape, b, d) for b in blocks for d in dilations),
     )
 
@@ -220,7 +211,10 @@ test_model.__test__ = False  # the course's name for the stage; pytest must not 
 
 def _variant(config: Config, shape: tuple[int, int, int], blocks: int, dilation: int) -> Variant:
     model = build_model(config, blocks, dilation)
-    rows = layer_table(model, shape)
+    macs = [row.macs for row in layer_table(model, shape) if row.macs]
+    # A layer works once forward, once for the gradient of its weights and once for that of its
+    # input; nobody asks for the gradient of the image.
+    on_paper = 2 * sum(macs), 2 * (3 * sum(macs) - macs[0])
     forward, training = count_flop(model, shape)
     return Variant(
         blocks_per_stage=blocks,
@@ -229,21 +223,11 @@ def _variant(config: Config, shape: tuple[int, int, int], blocks: int, dilation:
         parameters_by_formula=count_parameters_by_formula(config.model.channels, blocks),
         tensors=len(list(model.parameters())),
         receptive_field=receptive_field(blocks, dilation),
-        gflop_forward=2 * sum(row.macs for row in rows) / 1e9,
+        gflop_forward=on_paper[0] / 1e9,
         gflop_forward_counted=forward / 1e9,
-        gflop=training_flop(rows) / 1e9,
+        gflop=on_paper[1] / 1e9,
         gflop_counted=training / 1e9,
     )
-
-
-def training_flop(rows: Sequence[LayerRow]) -> int:
-    """Count, on paper, the operations of forward and backward pass for one image.
-
-    Each layer works once forward, once for the gradient of its weights and once for that of its
-    input; the first layer does without the last, as nobody asks for the gradient of the image.
-    """
-    macs = [row.macs for row in rows if row.macs]
-    return 2 * (3 * sum(macs) - macs[0])
 
 
 def count_flop(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -323,20 +307,24 @@ class InitialLoss(Record):
         """Standard deviation of the loss over the initialisations, in nats."""
         return statistics.stdev(self.losses)
 
+    @property
+    def unbiased(self) -> bool:
+        """Tell whether the mean over initialisations lies within ``LIMIT_BIAS`` of ln K."""
+        return abs(self.mean - self.theory) <= LIMIT_BIAS
+
+    @property
+    def coherent(self) -> bool:
+        """Tell whether the initialisations agree with ln K, and this one with the others."""
+        return self.unbiased and abs(self.loss - self.mean) <= LIMIT_SD * self.sd
+
     def facts(self) -> dict[str, Any]:
         """Return the fields, without what there is of each layer, and what follows from them."""
-        unbiased = abs(self.mean - self.theory) <= LIMIT_BIAS
+        derived = ("theory", "excess", "agrees", "coherent", "unbiased", "mean", "sd")
         return self.model_dump(mode="json", exclude={"gradients", "losses", "excesses"}) | {
-            "theory": self.theory,
+            **{name: getattr(self, name) for name in derived},
             "gap": self.loss - self.theory,
-            "excess": self.excess,
             "expected": self.theory + self.excess,
-            "agrees": self.agrees,
-            "coherent": unbiased and abs(self.loss - self.mean) <= LIMIT_SD * self.sd,
             "n_seeds": len(self.losses),
-            "mean": self.mean,
-            "sd": self.sd,
-            "unbiased": unbiased,
             "limit_sd": LIMIT_SD,
             "limit_bias": LIMIT_BIAS,
             "reached": sum(g.norm > 0 and math.isfinite(g.norm) for g in self.gradients),
@@ -359,44 +347,40 @@ def check_initial_loss(config: Config, dataset: EuroSAT) -> InitialLoss:
     """
     runtime = Runtime.of(config)
     loader = make_loader(config, dataset.train, config.data.train_limit, augment=True)
-    batch = next(iter(loader.epoch(0)))
-    model, logits, loss = _first_pass(config, runtime, config.seed, batch)
+    images, labels = next(loader.epoch(0))
+
+    def first_pass(seed: int) -> tuple[nn.Module, Tensor, Tensor]:
+        set_seed(seed)
+        model = runtime.place(build_model(config)).train()
+        with runtime.autocast():
+            logits = model(images).float()
+        return model, logits, F.cross_entropy(logits, labels)
+
+    model, logits, loss = first_pass(config.seed)
     loss.backward()
-    gradients = [(name, p.grad) for name, p in model.named_parameters()]
+    gradients = {name: p.grad for name, p in model.named_parameters()}
     with torch.no_grad():
-        seeds = range(config.initial_loss.n_seeds)
-        others = [_first_pass(config, runtime, seed, batch)[1:] for seed in seeds]
+        others = [first_pass(seed)[1:] for seed in range(config.initial_loss.n_seeds)]
     return InitialLoss(
-        batch_shape=tuple(batch[0].shape),
-        batch_dtype=str(batch[0].dtype).removeprefix("torch."),
-        labels_shape=tuple(batch[1].shape),
+        batch_shape=tuple(images.shape),
+        batch_dtype=str(images.dtype).removeprefix("torch."),
+        labels_shape=tuple(labels.shape),
         logits_shape=tuple(logits.shape),
         classes=len(dataset.classes),
         loss=float(loss.detach()),
-        grad_norm=float(torch.nn.utils.get_total_norm([g for _, g in gradients])),
+        grad_norm=float(torch.nn.utils.get_total_norm(gradients.values())),
         gradients=tuple(
             LayerGradient(name=name, norm=float(g.norm()), values=g.numel())
-            for name, g in gradients
+            for name, g in gradients.items()
         ),
         losses=tuple(float(one) for _, one in others),
         excesses=tuple(half_variance(one) for one, _ in others),
     )
 
 
-def _first_pass(
-    config: Config, runtime: Runtime, seed: int, batch: tuple[Tensor, Tensor]
-) -> tuple[nn.Module, Tensor, Tensor]:
-    """Send a batch through the network that a seed gives."""
-    set_seed(seed)
-    model = runtime.place(build_model(config)).train()
-    with runtime.autocast():
-        logits = model(batch[0])
-    return model, logits, F.cross_entropy(logits.float(), batch[1])
-
-
 def half_variance(logits: Tensor) -> float:
     """Return half the variance over classes of logits (B, K), mean over the images, in nats."""
-    return float(logits.detach().float().var(1, unbiased=False).mean()) / 2
+    return float(logits.float().var(1, unbiased=False).mean()) / 2
 
 
 class Overfit(Record):
@@ -433,10 +417,10 @@ class Overfit(Record):
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish the curve."""
-        return {f"{self.size}_images": _learning(self.losses, self.accuracies)}
+        return {f"{self.size}_images": _curve(self.losses, self.accuracies)}
 
 
-def _learning(losses: Sequence[float], accuracies: Sequence[float]) -> Run:
+def _curve(losses: Sequence[float], accuracies: Sequence[float]) -> Run:
     columns = {"train/loss": losses, "train/accuracy": accuracies}
     return Run({tag: list(enumerate(values, start=1)) for tag, values in columns.items()})
 
@@ -447,17 +431,15 @@ def overfit_small(config: Config, dataset: EuroSAT) -> Overfit:
     Raises:
         UserError: the loss stopped being finite.
     """
-    settings = config.overfit
-    few = few_images(dataset.train, settings.size)
+    settings, few = config.overfit, few_images(dataset.train, config.overfit.size)
     with progress("Overfit", total=settings.epochs, unit="epoch") as bar:
         model, losses, accuracies = overfit_subset(
             config, few, config.seed, lambda loss: bar.advance(note=f"loss {loss:.4f}")
         )
     return Overfit(
         **settings.model_dump(include={"size", "lr", "weight_decay", "target_loss"}),
+        **config.model.model_dump(include={"blocks_per_stage", "dilation_stage3"}),
         max_epochs=settings.epochs,
-        blocks_per_stage=config.model.blocks_per_stage,
-        dilation_stage3=config.model.dilation_stage3,
         parameters=count_parameters(model),
         losses=losses,
         accuracies=accuracies,
@@ -549,38 +531,39 @@ class ShuffledLabels(Record):
     def facts(self) -> dict[str, Any]:
         """Return means over the pairs, and what the tests say.
 
-        ``p_value`` is that of the one-sided sign test, ties left out: could the pairs that true
-        labels win come from coin tosses?
+        ``p_value`` is one-sided, of the sign test, ties left out: could the ``wins`` of the true
+        labels come from coin tosses?
         """
-        gains = [p.true.validation_accuracy - p.shuffled.validation_accuracy for p in self.pairs]
-        wins, tossed = sum(gain > 0 for gain in gains), sum(gain != 0 for gain in gains)
+        memories = {kind: [getattr(p, kind) for p in self.pairs] for kind in ("true", "shuffled")}
+        scores = {kind: [m.validation_accuracy for m in own] for kind, own in memories.items()}
+        gaps = np.subtract(scores["true"], scores["shuffled"])
+        wins, tossed = int((gaps > 0).sum()), np.count_nonzero(gaps)
         p_value = stats.binomtest(wins, tossed, alternative="greater").pvalue if tossed else 1.0
         facts = {
             "size": self.size,
             "validation_images": self.validation_images,
             "n_pairs": len(self.pairs),
-            "chance": statistics.fmean(pair.shuffled.chance for pair in self.pairs),
+            "chance": statistics.fmean(m.chance for m in memories["shuffled"]),
             "wins": wins,
             "p_value": float(p_value),
             "informative": bool(p_value < ALPHA),
             "at_chance": self.at_chance,
         }
-        for kind in ("true", "shuffled"):
-            found = [getattr(pair, kind) for pair in self.pairs]
-            known = [one.accuracies[-1] for one in found]
+        for kind, own in memories.items():
+            known = [memory.accuracies[-1] for memory in own]
             facts |= {
                 f"{kind}_known": statistics.fmean(known),  # share of the images learnt
                 f"{kind}_by_heart": sum(share >= KNOWN for share in known),  # draws
-                f"{kind}_accuracy": statistics.fmean(one.validation_accuracy for one in found),
+                f"{kind}_accuracy": statistics.fmean(scores[kind]),
             }
         return facts
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish a run per draw, with true and with shuffled labels."""
         return {
-            f"draw{number}_{kind}": _learning(one.losses, one.accuracies)
+            f"draw{number}_{kind}": _curve(memory.losses, memory.accuracies)
             for number, pair in enumerate(self.pairs)
-            for kind, one in (("true", pair.true), ("shuffled", pair.shuffled))
+            for kind, memory in (("true", pair.true), ("shuffled", pair.shuffled))
         }
 
 
@@ -634,18 +617,14 @@ def _learn(config: Config, dataset: EuroSAT, few: Split, seed: int) -> Memory:
 
 
 def chance_agreement(predicted: Tensor, labels: Tensor) -> float:
-    """Return the accuracy to expect if predictions met the labels at random.
+    """Return the accuracy to expect if predictions int64 (N,) met labels (N,) at random.
 
     The sum over classes of (share predicted) x (share true): the agreement by chance of Cohen's
     kappa (1960).
-
-    Args:
-        predicted: int64 (N,).
-        labels: int64 (N,).
     """
     classes = int(max(predicted.max(), labels.max())) + 1
-    counts = (predicted.bincount(minlength=classes), labels.bincount(minlength=classes))
-    return float((counts[0].double() * counts[1].double()).sum() / len(labels) ** 2)
+    counts = [answers.bincount(minlength=classes).double() for answers in (predicted, labels)]
+    return float((counts[0] * counts[1]).sum() / len(labels) ** 2)
 
 
 class Independence(Record):
@@ -697,30 +676,34 @@ def check_training(config: Config, dataset: EuroSAT) -> Sanity:
     Raises:
         UserError: a short training diverged.
     """
-    short, trained = _short(config), []
+    controls, trained = config.controls, []
+    short = _short(config)
     with progress("Controls", total=3, unit="training") as bar:
         for shown in (dataset, dataset, blacken(dataset)):
             trained.append(_train_briefly(short, shown))
             bar.advance()
-    (seen, weights), (again, others), (blind, _) = trained
-    differing, compared = count_differences(_flat(seen, weights), _flat(again, others))
-    kept = subset(len(dataset.validation), config.controls.validation_images)
-    prior_loss, prior_accuracy = score_shares(
-        dataset.train.labels, dataset.validation.labels[kept]
-    )
+    (seen, weights), (_, again), (blind, _) = trained
+    differing, compared = count_differences(weights, again)
+    kept = subset(len(dataset.validation), controls.validation_images)
+    labels = dataset.validation.labels[kept]
+    prior_loss, prior_accuracy = score_shares(dataset.train.labels, labels)
+    runtime = Runtime.of(config)
+    model = runtime.place(build_model(config))
+    model.load_state_dict({k: v for k, v in weights.items() if k != EPOCHS})
+    images, _ = next(make_loader(config, dataset.validation, config.data.batch_size).epoch(0))
     return Sanity(
-        steps=sum(epoch.steps for epoch in seen.epochs),
-        lr=config.controls.lr,
+        steps=sum(epoch.steps for epoch in seen),
+        lr=controls.lr,
         validation_images=len(kept),
         compared=compared,
         differing=differing,
-        independence=_independence_of(short, dataset, weights),
+        independence=batch_independence(model, images, runtime),
         prior_loss=prior_loss,
         prior_accuracy=prior_accuracy,
-        blind_loss=blind.last.val_loss,
-        blind_accuracy=blind.last.val_accuracy,
-        seen_loss=seen.last.val_loss,
-        seen_accuracy=seen.last.val_accuracy,
+        blind_loss=blind[-1].val_loss,
+        blind_accuracy=blind[-1].val_accuracy,
+        seen_loss=seen[-1].val_loss,
+        seen_accuracy=seen[-1].val_accuracy,
     )
 
 
@@ -741,19 +724,18 @@ def _short(config: Config) -> Config:
     return override(config, values)
 
 
-def _train_briefly(config: Config, dataset: EuroSAT) -> tuple[Fit, dict[str, Tensor]]:
-    """Train from scratch; return its epochs, and the weights and buffers of the best."""
+def _train_briefly(
+    config: Config, dataset: EuroSAT
+) -> tuple[tuple[EpochRecord, ...], dict[str, Tensor]]:
+    """Train from scratch; return the epochs, and best weights, buffers and the epochs' figures."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         done = fit(config, dataset, work, work / "run")
         if done.diverged:
             raise UserError(f"check_training: {done.diverged}; lower controls.lr")
-        return done, load_checkpoint(work / WEIGHTS)["model"]
-
-
-def _flat(done: Fit, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    rows = [list(e.model_dump(exclude={"seconds", "side"}).values()) for e in done.epochs]
-    return {"epochs": torch.tensor(rows, dtype=torch.float64), **weights}
+        weights = load_checkpoint(work / WEIGHTS)["model"]
+    rows = [list(row.model_dump(exclude={"seconds", "side"}).values()) for row in done.epochs]
+    return done.epochs, {EPOCHS: torch.tensor(rows, dtype=torch.float64), **weights}
 
 
 def count_differences(
@@ -794,17 +776,6 @@ def score_shares(train: np.ndarray, validation: np.ndarray) -> tuple[float, floa
     return float(log_loss(validation, told, labels=shares.classes_)), float(largest)
 
 
-def _independence_of(
-    config: Config, dataset: EuroSAT, weights: Mapping[str, Tensor]
-) -> Independence:
-    runtime = Runtime.of(config)
-    model = runtime.place(build_model(config))
-    model.load_state_dict(weights)
-    images, _ = next(iter(make_loader(config, dataset.validation, config.data.batch_size)))
-    return batch_independence(model, images, runtime)
-
-
-@torch.no_grad()
 def batch_independence(model: nn.Module, images: Tensor, runtime: Runtime) -> Independence:
     """Change the first image of a batch, and see which logits move.
 
@@ -814,18 +785,14 @@ def batch_independence(model: nn.Module, images: Tensor, runtime: Runtime) -> In
         runtime: device and precision.
     """
     model = copy.deepcopy(model)  # training mode moves BatchNorm's buffers
-    changed = images.clone()
+    changed, moved = images.clone(), {}
     changed[0] = -images[0]
-
-    def moved() -> Tensor:
-        with runtime.autocast():
-            return (model(changed).float() - model(images).float()).abs().amax(1)
-
-    model.eval()
-    evaluated = moved()
-    model.train()
+    for training in (False, True):
+        model.train(training)
+        with torch.no_grad(), runtime.autocast():
+            moved[training] = (model(changed).float() - model(images).float()).abs().amax(1)
     return Independence(
-        others=float(evaluated[1:].max()),
-        own=float(evaluated[0]),
-        training=float(moved()[1:].max()),
+        others=float(moved[False][1:].max()),
+        own=float(moved[False][0]),
+        training=float(moved[True][1:].max()),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,12 @@ from eurosat_lib.data import Split, load_dataset
 from eurosat_lib.runtime import epoch_generator, get_device
 from eurosat_lib.transforms import (
     Augmentation,
-    Draws,
     Preprocessing,
     get_augmentation_transforms,
     get_preprocess_transforms,
 )
 
 BLOCK = 1024  # images resized at a time: bounds the memory of an antialiased resize
-KEPT = 6  # tensors kept: train, validation and test of two trainings
-_kept: OrderedDict[tuple, tuple[np.ndarray, Tensor]] = OrderedDict()
 
 
 @dataclass
@@ -62,32 +59,26 @@ class BatchLoader:
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Iterate over the batches of epoch number ``epoch``, counted from 0."""
         device, count = self.labels.device, self.num_images
-        order, draws = torch.arange(count), None
+        order = torch.arange(count)
         if self.augment:
             generator = epoch_generator(self.seed, epoch)
             order = torch.randperm(count, generator=generator)
             draws = self.augment.draw(count, generator).to(device)
-        order = order.to(device)
-        for start in range(0, count, self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            yield self._batch(order[batch], draws[batch] if draws else None)
-
-    def _batch(self, rows: Tensor, draws: Draws | None) -> tuple[Tensor, Tensor]:
-        images = self.images[rows]
-        if self.augment and draws:
-            images = self.augment(images, draws)
-        images = self.preprocess(images)
-        return images.contiguous(memory_format=torch.channels_last), self.labels[rows]
+        for start, rows in enumerate(order.to(device).split(self.batch_size)):
+            images = self.images[rows]
+            if self.augment:
+                first = start * self.batch_size
+                images = self.augment(images, draws[first : first + self.batch_size])
+            images = self.preprocess(images).contiguous(memory_format=torch.channels_last)
+            yield images, self.labels[rows]
 
 
 def get_dataloaders(
     config: Config,
 ) -> tuple[BatchLoader, BatchLoader, BatchLoader, dict[str, Any]]:
-    """Build the loaders of the three splits.
+    """Build the loaders of train (shuffled, augmented), validation and test.
 
-    Returns:
-        train (shuffled, augmented), validation, test, and
-        ``meta = {"num_classes": 10, "input_shape": (3, S, S)}``.
+    The fourth is ``meta = {"num_classes": 10, "input_shape": (3, S, S)}``.
     """
     dataset, data = load_dataset(config), config.data
     train = make_loader(config, dataset.train, data.train_limit, augment=True)
@@ -104,14 +95,9 @@ def make_loader(
     augment: bool = False,
     seed: int | None = None,
 ) -> BatchLoader:
-    """Build the loader of one split.
+    """Build the loader of one split, or of ``limit`` of its images, drawn once and for all.
 
-    Args:
-        config: sizes, transformations, device.
-        split: decoded images.
-        limit: keep this many images, drawn once and for all; ``None`` keeps them all.
-        augment: shuffle and augment, as for training.
-        seed: of the order and augmentation; ``None``: ``config.seed``.
+    ``augment`` shuffles and augments, as for training, from ``seed`` (``None``: ``config.seed``).
     """
     preprocess, device = get_preprocess_transforms(config), get_device(config.compute.device)
     return BatchLoader(
@@ -131,25 +117,17 @@ def subset(total: int, limit: int | None) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(total)[:limit])
 
 
+@lru_cache(maxsize=6)  # train, validation and test of two trainings
 def _images(
     split: Split, limit: int | None, preprocess: Preprocessing, device: torch.device
 ) -> Tensor:
-    """Return the images of a loader at its size, on its device; the last ones are kept."""
-    key = (id(split.images), limit, preprocess.size, device)
-    if key not in _kept:
-        rows = subset(len(split), limit)
+    """Return the images of a loader at its size, on its device."""
+    rows = subset(len(split), limit)
+    with warnings.catch_warnings():  # the memory map is read-only, and nobody writes
+        warnings.simplefilter("ignore", UserWarning)
         whole = len(rows) == len(split)
-        with warnings.catch_warnings():  # the memory map is read-only, and nobody writes
-            warnings.simplefilter("ignore", UserWarning)
-            images = torch.from_numpy(split.images if whole else split.images[rows])
-        if images.shape[-1] != preprocess.size:
-            blocks = images.split(BLOCK)
-            images = torch.cat([preprocess.resize(block.to(device)) for block in blocks])
-        _kept[key] = (
-            split.images,
-            images.to(device),
-        )  # no other array gets this id while it is kept
-        if len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    _kept.move_to_end(key)
-    return _kept[key][1]
+        images = torch.from_numpy(split.images if whole else split.images[rows])
+    if images.shape[-1] != preprocess.size:
+        blocks = images.split(BLOCK)
+        images = torch.cat([preprocess.resize(block.to(device)) for block in blocks])
+    return images.to(device)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import random
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar
 
@@ -19,7 +17,7 @@ from eurosat_lib.loaders import make_loader
 from eurosat_lib.model import build_model
 from eurosat_lib.optimizers import make_optimizer, set_lr
 from eurosat_lib.progress import progress
-from eurosat_lib.runtime import Runtime, set_seed
+from eurosat_lib.runtime import Runtime
 from eurosat_lib.stages import Record
 from eurosat_lib.tracking import Run
 from eurosat_lib.train import TrainStep
@@ -93,24 +91,19 @@ class LRFinder(Record):
         """Return the choice and what it rests on; the curves stay out."""
         low, high = self.window or (None, None)
         return {
-            "choice": self.choice,
-            "reliable": self.reliable,
+            **{name: getattr(self, name) for name in ("choice", "reliable", "by_rule")},
             "faults": {s.seed: s.fault for s in self.sweeps if not s.suggestions},
             "spread": max((high / low for low, high in self.spread.values()), default=None),
             "window_low": low,
             "window_high": high,
-            "by_rule": self.by_rule,
             "lowest": min(self.suggestions, default=None),
             "highest": max(self.suggestions, default=None),
             "n_seeds": len(self.sweeps),
             "seeds": [sweep.seed for sweep in self.sweeps],
             "steps": [len(sweep.lr) for sweep in self.sweeps],
-            "iterations": self.iterations,
             "min_lr": self.sweeps[0].lr[0],
             "max_lr": max(sweep.lr[-1] for sweep in self.sweeps),
-            "weight_decay": self.weight_decay,
-            "batch_size": self.batch_size,
-            "smoothing": self.smoothing,
+            **self.model_dump(exclude={"sweeps"}),
         }
 
     def csv_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -139,12 +132,9 @@ def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
     Nothing outside changes, the random generators included.
     """
     settings = config.lr_finder
-    with progress(
-        "LR finder", total=len(settings.seeds) * settings.iterations, unit="step"
-    ) as bar:
-        sweeps = tuple(
-            sweep(config, dataset, seed, on_step=bar.advance) for seed in settings.seeds
-        )
+    total = len(settings.seeds) * settings.iterations
+    with progress("LR finder", total=total, unit="step") as bar:
+        sweeps = tuple(sweep(config, dataset, seed, bar.advance) for seed in settings.seeds)
     return LRFinder(
         sweeps=sweeps,
         weight_decay=settings.weight_decay,
@@ -162,60 +152,36 @@ def sweep(
     Stops where the smoothed loss passes ``stop_factor`` times its best, or where the loss is not
     finite.
     """
-    settings = config.lr_finder
+    settings, runtime = config.lr_finder, Runtime.of(config)
     rates = np.geomspace(settings.min_lr, settings.max_lr, settings.iterations)
-    losses, stopped = [], "end"
-    with preserved_rng_state():
-        for loss in _losses(config, dataset, seed, rates, on_step):
-            if not math.isfinite(loss):
-                stopped = "not finite"
-                break
-            losses.append(loss)
-            smoothed = smooth(np.array(losses), settings.smoothing)
-            if smoothed[-1] > settings.stop_factor * smoothed.min():
-                stopped = "diverged"
-                break
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
+        torch.default_generator.manual_seed(seed)
+        model = runtime.place(build_model(config)).train()
+    optimizer = make_optimizer(model, settings.min_lr, settings.weight_decay)
+    step = TrainStep(model, optimizer, runtime)
+    loader = make_loader(config, dataset.train, config.data.train_limit, augment=True, seed=seed)
+    batches = (batch for epoch in count() for batch in loader.epoch(epoch))
+    losses, smoothed, stopped = [], np.empty(0), "end"
+    for lr, (images, labels) in zip(rates, batches, strict=False):
+        set_lr(optimizer, float(lr))
+        loss = float(step(images, labels)[0])
+        on_step()
+        if not math.isfinite(loss):
+            stopped = "not finite"
+            break
+        losses.append(loss)
+        smoothed = smooth(np.array(losses), settings.smoothing)
+        if smoothed[-1] > settings.stop_factor * smoothed.min():
+            stopped = "diverged"
+            break
     done, ended = rates[: len(losses)], stopped == "end"
-    smoothed = smooth(np.array(losses), settings.smoothing)
     return Sweep(
-        seed=seed,
-        lr=tuple(done.tolist()),
-        loss=tuple(losses),
+        **{"seed": seed, "lr": tuple(done.tolist()), "loss": tuple(losses)},
         smoothed=tuple(smoothed.tolist()),
         stopped=stopped,
         suggestions=suggest(done, smoothed, ended),
         fault=fault(done, smoothed, ended),
     )
-
-
-def _losses(
-    config: Config, dataset: EuroSAT, seed: int, rates: np.ndarray, on_step: Callable[[], None]
-) -> Iterator[float]:
-    """Train one step per rate from the weights of a seed; yield each loss before its update."""
-    set_seed(seed)
-    runtime = Runtime.of(config)
-    model = runtime.place(build_model(config)).train()
-    optimizer = make_optimizer(model, float(rates[0]), config.lr_finder.weight_decay)
-    step = TrainStep(model, optimizer, runtime)
-    loader = make_loader(config, dataset.train, config.data.train_limit, augment=True, seed=seed)
-    batches = (batch for epoch in count() for batch in loader.epoch(epoch))
-    for lr, (images, labels) in zip(rates, batches, strict=False):
-        set_lr(optimizer, float(lr))
-        loss = float(step(images, labels)[0])
-        on_step()
-        yield loss
-
-
-@contextmanager
-def preserved_rng_state() -> Iterator[None]:
-    """Give Python's, NumPy's and PyTorch's generators back as they were."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
 
 
 def grid_rates(config: Config, choice: float | None) -> tuple[float, ...]:

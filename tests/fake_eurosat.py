@@ -17,7 +17,6 @@ from eurosat_lib.config import Config, load_config
 from eurosat_lib.data import CLASSES
 
 NUMBERS = {"train": (1, 2, 3), "validation": (4,), "test": (5, 6)}  # Forest_1.jpg ...
-LIST_NAMES = {"train": "train", "validation": "val", "test": "test"}
 Row = tuple[str, bytes]  # file name, compressed image
 
 
@@ -35,24 +34,21 @@ def jpeg(seed: int, size: int = 64, mode: str = "RGB") -> bytes:
 
 def rows(split: str) -> list[Row]:
     """The images of a split, classes taking turns."""
-    return [
-        (f"{name}_{number}.jpg", jpeg(100 * number + label))
-        for number in NUMBERS[split]
-        for label, name in enumerate(CLASSES)
-    ]
+    pairs = [(number, label) for number in NUMBERS[split] for label in range(10)]
+    return [(f"{CLASSES[i]}_{number}.jpg", jpeg(100 * number + i)) for number, i in pairs]
 
 
-def label_of(name: str) -> int:
-    return CLASSES.index(name.rpartition("_")[0])
+def names(split: str) -> list[str]:
+    return [name for name, _ in rows(split)]
 
 
 def write_table(path: Path, images: list[Row], labels: list | None = None, classes=CLASSES):
     """Write one shard as the Hub has it; ``classes=None`` leaves the labels without names."""
-    labels = [label_of(name) for name, _ in images] if labels is None else labels
+    labels = labels or [CLASSES.index(name.rpartition("_")[0]) for name, _ in images]
     content = [{"bytes": data, "path": name} for name, data in images]
     table = pa.table({"image": content, "label": labels})
-    features = {"image": {"_type": "Image"}}
     if classes:
+        features = {"image": {"_type": "Image"}}
         features["label"] = {"names": list(classes), "_type": "ClassLabel"}
         info = {"huggingface": json.dumps({"info": {"features": features}})}
         table = table.replace_schema_metadata(info)
@@ -64,39 +60,29 @@ def write_parquet(folder: Path, change=lambda split, images: images) -> Path:
     """Write the three splits, train in two shards; ``change`` edits a split's images."""
     for split in NUMBERS:
         images, count = change(split, rows(split)), 1 + (split == "train")
-        for i, part in enumerate(np.array_split(np.arange(len(images)), count)):
-            name = f"{split}-{i:05d}-of-{count:05d}.parquet"
-            write_table(folder / "data" / name, [images[j] for j in part])
+        for i in range(count):
+            part = images[i * len(images) // count : (i + 1) * len(images) // count]
+            write_table(folder / f"data/{split}-{i:05d}-of-{count:05d}.parquet", part)
     return folder
 
 
-def write_lists(folder: Path, prefix: str, parts: dict[str, list[str]]) -> dict[str, str]:
+def write_lists(folder: Path, prefix: str, *parts: list[str]) -> dict[str, str]:
     """Write a list per split; return their SHA-256 by file name."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for split, names in parts.items():
-        path = folder / f"{prefix}{LIST_NAMES[split]}.txt"
-        path.write_text("".join(f"{name}\n" for name in names))
+    for short, part in zip(("train", "val", "test"), parts, strict=True):
+        path = folder / f"{prefix}{short}.txt"
+        path.write_text("".join(f"{name}\n" for name in part))
         found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 
-def write_images(folder: Path, place: str = ".", lists: bool = True) -> Path:
-    """Write class folders below ``folder/place`` and the three lists."""
-    for split in NUMBERS:
-        for name, data in rows(split):
-            path = folder / place / name.rpartition("_")[0] / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+def write_images(folder: Path, lists: bool = True) -> Path:
+    """Write class folders, and perhaps the three lists beside them."""
+    for name, data in (row for split in NUMBERS for row in rows(split)):
+        path = folder / name.rpartition("_")[0] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
     if lists:
-        write_lists(folder, "eurosat-", {s: [name for name, _ in rows(s)] for s in NUMBERS})
+        write_lists(folder, "eurosat-", *map(names, NUMBERS))
     return folder
-
-
-def write_published(folder: Path) -> dict[str, str]:
-    """Write what stands for the published lists, standard and spatial; return their SHA-256."""
-    names = [name for split in NUMBERS for name, _ in rows(split)]
-    other = {"train": names[:30], "validation": names[50:], "test": names[30:50]}
-    standard = {split: [name for name, _ in rows(split)] for split in NUMBERS}
-    spatial = write_lists(folder, "eurosat-spatial-", other)
-    return write_lists(folder, "eurosat-", standard) | spatial

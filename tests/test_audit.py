@@ -1,89 +1,90 @@
+"""The audit on images made for it: faults that were put there, ground that was put there twice."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
-from eurosat_lib.audit import balance, explained, explore_dataset, mean_images, standardised
-from eurosat_lib.data import Split
+from eurosat_lib import overlaps as room
+from eurosat_lib.audit import balance, explained, explore_dataset, standardised
+from eurosat_lib.data import EuroSAT, Split
+from eurosat_lib.overlaps import Keypoints, find_overlaps, match_keypoints, shared
 
 
-def changed(split: Split, index: int, value) -> Split:
-    images = split.images.copy()
-    images[index] = value
-    return replace(split, images=images)
+def put(dataset: EuroSAT, split: str, index, image) -> EuroSAT:
+    """Replace an image, or a part of the images."""
+    old = getattr(dataset, split)
+    images = old.images.copy()
+    images[index] = image
+    return replace(dataset, **{split: replace(old, images=images)})
+
+
+@pytest.fixture
+def dull(blobs) -> EuroSAT:
+    """The blobs without very dark or very light values."""
+    splits = {name: getattr(blobs, name) for name in ("train", "validation", "test")}
+    return replace(
+        blobs, **{n: replace(s, images=s.images.clip(40, 200)) for n, s in splits.items()}
+    )
 
 
 def test_counts_by_class_and_split(blobs):
     result = explore_dataset(blobs)
-    assert result.sizes == {"train": 96, "validation": 40, "test": 40}
-    assert result.counts["train"] == (10, 10, 10, 10, 10, 10, 9, 9, 9, 9)
     facts = result.facts()
-    assert facts["imbalance"] == pytest.approx(10 / 9)
-    assert not facts["published_lists"]
+    assert result.sizes == {"train": 96, "validation": 40, "test": 40} and facts["total"] == 176
+    assert result.counts["train"] == (10, 10, 10, 10, 10, 10, 9, 9, 9, 9)
+    assert facts["imbalance"] == pytest.approx(10 / 9) and not facts["published_lists"]
+    assert (result.black, result.flat, result.duplicates, result.duplicates_across) == (0, 0, 0, 0)
 
 
-def test_faults_are_counted(blobs):
-    splits = {"train": blobs.train, "validation": blobs.validation, "test": blobs.test}
-    dull = {n: replace(s, images=s.images.clip(40, 200)) for n, s in splits.items()}
-    blobs = replace(blobs, **dull)
-    train = changed(blobs.train, 0, 0)  # black, hence without data and of one colour
-    train = changed(train, 1, 77)  # one colour
-    train = changed(train, 2, train.images[3])  # duplicate within the split
-    images = train.images.copy()
-    images[4, :, 0, 0] = 0  # one pixel without data
-    images[5, 0, :2] = 255  # 128 of 12288 values saturated: 1.04 %
-    test = changed(blobs.test, 0, blobs.validation.images[0])  # across splits
-    result = explore_dataset(replace(blobs, train=replace(train, images=images), test=test))
-    assert (result.black, result.flat, result.nodata) == (1, 2, 2)
-    assert result.faint == 2 and sum(result.faint_by_class) == 2 and result.darkest == 0
+def test_faults_are_counted(dull):
+    changed = put(dull, "train", 0, 0)  # black, hence without data and of one colour
+    changed = put(changed, "train", 1, 77)  # one colour
+    changed = put(changed, "train", 2, changed.train.images[3])  # a copy within the split
+    changed = put(changed, "train", np.s_[4, :, 0, 0], 0)  # one pixel without data
+    changed = put(changed, "train", np.s_[5, 0, :2], 255)  # 128 of 12288 values: 1.04 %
+    changed = put(changed, "test", 0, dull.validation.images[0])  # a copy across splits
+    result = explore_dataset(changed)
+    assert (result.black, result.flat, result.nodata, result.darkest) == (1, 2, 2, 0)
+    assert result.faint == sum(result.faint_by_class) == 2
+    assert result.saturated == 1 and result.saturated_by_class[5] == 1
     assert (result.duplicates, result.duplicates_across) == (2, 1)
-    assert result.saturated == 1
+    assert result.facts()["faint_classes"] == [dull.classes[1], dull.classes[0]]
 
 
-def test_clean_images_have_no_fault(blobs):
-    result = explore_dataset(blobs)
-    assert (result.black, result.flat, result.duplicates) == (0, 0, 0)
-
-
-def test_a_smeared_zero_is_still_no_data(blobs):
-    bright = {n: np.maximum(getattr(blobs, n).images, 40) for n in ("train", "validation", "test")}
-    bright["train"][0, :, :8, :8] = 8  # what JPEG makes of a black corner
-    bright["train"][1, :, :8, :8] = 9
-    splits = {n: replace(getattr(blobs, n), images=images) for n, images in bright.items()}
-    result = explore_dataset(replace(blobs, **splits))
+def test_a_smeared_zero_is_still_no_data(dull):
+    changed = put(dull, "train", np.s_[0, :, :8, :8], 8)  # what JPEG makes of a black corner
+    result = explore_dataset(put(changed, "train", np.s_[1, :, :8, :8], 9))
     assert (result.nodata, result.black, result.darkest) == (1, 0, 8)
 
 
 def test_colours_equal_numpy(blobs):
     result = explore_dataset(blobs)
     values = blobs.train.images / 255
+    third = values[blobs.train.labels == 3]
     assert result.channel_mean == pytest.approx(values.mean((0, 2, 3)))
     assert result.channel_sd == pytest.approx(values.std((0, 2, 3)), rel=1e-5)
-    third = values[blobs.train.labels == 3]
     assert result.colours[3].mean == pytest.approx(third.mean((0, 2, 3)))
     assert result.colours[3].sd == pytest.approx(third.std((0, 2, 3)), rel=1e-5)
-    means = mean_images(blobs.train, 11)
-    assert means[3] == pytest.approx(third.mean(0) * 255, abs=1e-3)
-    assert np.isnan(means[10]).all()  # a class without images
 
 
-def test_explained_variance_by_hand():
+def test_explained_variance_and_effect_by_hand():
     # Class means 1 and 5 about 3; total 0 + 4 + 4 + 36 + ... : (0, 2), (4, 6).
     mean = np.array([[0.0, 1, 7], [2, 1, 7], [4, 1, 7], [6, 2, 7]])
     first, second, constant = explained(mean, np.array([0, 0, 1, 1]))
     assert first == pytest.approx(16 / 20)
     assert second == pytest.approx(0.25 / 0.75) and constant == 0
-
-
-def test_centring_by_hand(blobs):
     assert standardised(np.array([1.0, 2, 3])) == pytest.approx(2)
     assert standardised(np.array([1.0])) == 0
-    images = blobs.train.images.copy()
+
+
+def test_a_class_with_a_bright_middle_is_centred(blobs):
     rows = np.flatnonzero(blobs.train.labels == 4)
+    images = blobs.train.images.copy()
     images[rows, :, 16:48, 16:48] = 255
     result = explore_dataset(replace(blobs, train=replace(blobs.train, images=images)))
-    assert result.facts()["centred_classes"].count(blobs.classes[4]) == 1
-    assert result.centring[4] > 10
+    assert blobs.classes[4] in result.facts()["centred_classes"] and result.centring[4] > 10
 
 
 def test_balance_equals_the_formula():
@@ -98,9 +99,81 @@ def test_balance_equals_the_formula():
 
 
 def test_extremes_leave_the_test_out(blobs):
-    test = changed(blobs.test, 0, 77)
-    train = changed(blobs.train, 5, 200)
-    result = explore_dataset(replace(blobs, test=test, train=train))
+    result = explore_dataset(put(put(blobs, "test", 0, 77), "train", 5, 200))
     faintest = result.extremes["faint"][0]
     assert (faintest.tile.split, faintest.tile.index, faintest.value) == ("train", 5, 0)
     assert all(e.tile.split != "test" for found in result.extremes.values() for e in found)
+
+
+@pytest.fixture(scope="module")
+def scene() -> np.ndarray:
+    """A piece of ground of many scales, uint8 (3, 1024, 1024)."""
+    noise = np.random.default_rng(1).normal(size=(4, 1024, 1024)).astype(np.float32)
+    scales = zip(noise, (1, 2, 5, 15), strict=True)
+    grey = sum(40 * s * gaussian_filter(layer, s) for layer, s in scales)
+    return (128 + np.multiply.outer((1.0, 0.8, 0.6), grey)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def ground(blobs, scene) -> EuroSAT:
+    """Tiles cut from one scene, on a grid with gaps: no ground is shared."""
+    grid = [scene[:, r : r + 64, c : c + 64] for r in range(0, 960, 80) for c in range(0, 960, 80)]
+    images, labels = np.stack(grid), np.arange(144) % 10
+
+    def split(name: str, start: int, stop: int) -> Split:
+        names = tuple(f"{name}_{i}.jpg" for i in range(start, stop))
+        return Split(images[start:stop].copy(), labels[start:stop], names)
+
+    splits = {"train": (0, 84), "validation": (84, 114), "test": (114, 144)}
+    return replace(blobs, **{name: split(name, *ends) for name, ends in splits.items()})
+
+
+def test_overlapping_tiles_are_found_with_their_shift(ground, scene):
+    alone = find_overlaps(ground)
+    assert alone.pairs == () and alone.csv_files() == {"overlaps.csv": []} and not alone.capped
+    found = find_overlaps(put(ground, "test", 5, scene[:, 100:164, 148:212]))
+    (pair,) = found.pairs  # train tile 14 is row 1, column 2 of the grid: at (80, 160)
+    assert (pair.first.index, pair.second.index, pair.second.split) == (14, 5, "test")
+    assert (pair.down, pair.right) == (20, -12) and pair.correlation > 0.97
+    assert pair.share == pytest.approx(44 * 52 / 64**2)
+    facts = found.facts()
+    assert (facts["found"], facts["across"], facts["test_images"]) == (1, 1, 1)
+    assert facts["between"] == {"test/train": 1} and facts["relabelled"] == 1
+    (row,) = found.csv_files()["overlaps.csv"]
+    assert (row["first"], row["second"], row["down"]) == ("train_14.jpg", "test_119.jpg", 20)
+
+
+def test_of_too_many_proposals_the_strongest_stay_wherever_they_are(ground, scene, monkeypatch):
+    """The pair whose points stand out is the last one by position: it survives the cut."""
+    faint = 64 + scene[:, 100:164, 148:212] // 2  # half the contrast: the same ground
+    changed = put(ground, "validation", 5, faint)
+    changed = put(changed, "test", 5, scene[:, 84:148, 324:388])  # train tile 16, at (80, 320)
+    both = find_overlaps(changed)
+    assert {p.second.split for p in both.pairs} == {"validation", "test"} and not both.capped
+    monkeypatch.setattr(room, "MOST", 1)
+    cut = find_overlaps(changed)
+    assert cut.capped and cut.facts()["capped"] and len(cut.correlations) == 1
+    assert [p.second.split for p in cut.pairs] == ["test"]
+
+
+def test_matches_equal_the_slow_way():
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 2**63, 40, dtype=np.uint64)
+    flips = np.uint64(1) << rng.integers(0, 63, (40, 3), dtype=np.uint64)
+    hashes = np.r_[base, base ^ flips[:, 0] ^ flips[:, 1] ^ flips[:, 2], base[:5]]
+    tile = np.r_[np.arange(80), np.arange(79, 84)]  # the first of the last five is in tile 79
+    points = Keypoints(
+        tile=tile, place=np.zeros((85, 2), int), strength=np.ones(85), hashes=hashes
+    )
+    slow = np.bitwise_count(hashes[:, None] ^ hashes) <= 3
+    slow &= tile[:, None] < tile
+    found = match_keypoints(points, 3)
+    assert {tuple(p) for p in found.tolist()} == set(map(tuple, np.argwhere(slow).tolist()))
+
+
+def test_shared_rectangle_by_hand():
+    big = np.random.default_rng(0).normal(size=(20, 20))
+    first, second = big[:10, 5:15], big[3:13, 1:11]  # second lies 3 down, 4 to the left
+    assert shared(first, second, 3, -4) == (pytest.approx(1), pytest.approx(7 * 6 / 100))
+    assert shared(first, second, 0, 0)[0] < 0.5
+    assert shared(first, first * 0, 0, 0)[0] == 0 and shared(first, first, 10, 0) == (0, 0)

@@ -1,46 +1,43 @@
+"""Checks against formulas, SciPy and scikit-learn; each control can fail."""
+
 import copy
 import math
 
 import numpy as np
 import pytest
 import torch
-from answer_facts import memory, sanity, shuffled
+from answer_facts import initial, sanity, shuffled
 from sklearn.metrics import cohen_kappa_score
 from torch import nn
 from torch.nn import functional as F
 
 from eurosat_lib import checks
-from eurosat_lib.checks import (
-    InitialLoss,
-    Pair,
-    ShuffledLabels,
-    batch_independence,
-    blacken,
-    chance_agreement,
-    check_initial_loss,
-    check_training,
-    count_differences,
-    count_flop,
-    few_images,
-    half_variance,
-    learn_shuffled_labels,
-    overfit_small,
-    score_shares,
-    test_model,
-    verify_pipeline,
-)
 from eurosat_lib.config import load_config, override
 from eurosat_lib.errors import UserError
-from eurosat_lib.loaders import get_dataloaders, subset
+from eurosat_lib.loaders import get_dataloaders
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.train import Divergence, fit
 
 
+def test_pipeline_says_what_the_loaders_deliver(on_blobs):
+    result = checks.verify_pipeline(on_blobs)
+    _, validation, _, meta = get_dataloaders(on_blobs)
+    images = np.concatenate([x.numpy() for x, _ in validation])
+    assert result.batch_shape == (16, 3, 16, 16) and result.facts()["coherent"]
+    assert {"num_classes": result.num_classes, "input_shape": result.input_shape} == meta
+    assert result.batches == {"train": 6, "validation": 3, "test": 3}
+    assert result.reshuffled and result.repeatable and result.fixed_order
+    assert (result.value_min, result.value_max) == (images.min(), images.max())
+    assert result.value_mean == pytest.approx(images.mean((0, 2, 3)), abs=1e-5)
+    assert result.value_sd == pytest.approx(images.std((0, 2, 3)), abs=1e-5)
+    assert result.possible_min == pytest.approx(-0.485 / 0.229)  # black, in the red channel
+    assert result.possible_max == pytest.approx((1 - 0.406) / 0.225)  # white, in the blue one
+
+
 def test_architecture_of_the_protocol(root):
-    result = test_model(load_config(root / "configs/config.yaml", "full"))
-    assert result.parameters == result.parameters_by_formula == 1149770
-    assert result.tensors == 26
+    result = checks.test_model(load_config(root / "configs/config.yaml", "full"))
+    assert result.parameters == result.parameters_by_formula == 1149770 and result.tensors == 26
     assert result.input_shape == (3, 64, 64) and result.output_shape == (10,)
     sizes = {(v.blocks_per_stage, v.dilation_stage3): v.receptive_field for v in result.variants}
     assert sizes == {(2, 2): 48, (2, 3): 64, (3, 2): 70, (3, 3): 94}
@@ -49,154 +46,107 @@ def test_architecture_of_the_protocol(root):
         assert (v.gflop_forward, v.gflop) == (v.gflop_forward_counted, v.gflop_counted)
     # 3.67 GFLOP for three passes, less the gradient of the image: 2 x 27 x 64 x 64 x 64
     assert result.facts()["gflop"] == pytest.approx(3 * 1.222120448 - 0.014155776)
-
-
-def test_initial_loss_is_near_ln_k_and_reaches_every_tensor(tiny, blobs):
-    result = check_initial_loss(tiny, blobs)
-    facts = result.facts()
-    assert result.batch_shape == (16, 3, 16, 16) and result.logits_shape == (16, 10)
-    assert facts["theory"] == pytest.approx(math.log(10))
-    assert abs(facts["gap"]) < 0.5
-    assert facts["reached"] == facts["tensors"] == 26
-    assert facts["n_seeds"] == len(result.losses) == 3
-    total = math.sqrt(sum(gradient.norm**2 for gradient in result.gradients))
-    assert result.grad_norm == pytest.approx(total, rel=1e-4)
+    assert checks.Architecture.model_validate_json(result.model_dump_json()) == result
 
 
 def test_initial_loss_is_that_of_the_first_training_step(tiny, blobs, tmp_path):
-    point = {"lr": 1e-3, "weight_decay": 0.0, "blocks_per_stage": 2, "dilation_stage3": 2}
-    values = {f"train.{name}": value for name, value in point.items()} | {"train.max_steps": 1}
-    first = fit(override(tiny, values), blobs, tmp_path / "work", tmp_path / "run").epochs[0]
-    assert check_initial_loss(tiny, blobs).loss == pytest.approx(first.train_loss, rel=1e-6)
+    result = checks.check_initial_loss(tiny, blobs)
+    facts, point = result.facts(), {"lr": 1e-3, "weight_decay": 0.0, "max_steps": 1}
+    point |= {"blocks_per_stage": 2, "dilation_stage3": 2}
+    config = override(tiny, {f"train.{key}": value for key, value in point.items()})
+    first = fit(config, blobs, tmp_path / "work", tmp_path / "run").epochs[0]
+    assert (result.loss, result.grad_norm) == pytest.approx(
+        (first.train_loss, first.grad_norm), rel=1e-6
+    )
+    assert facts["theory"] == pytest.approx(math.log(10)) and abs(facts["gap"]) < 0.5
+    assert facts["reached"] == facts["tensors"] == 26 and facts["n_seeds"] == 3
 
 
-@pytest.mark.parametrize(("loss", "coherent"), [(2.35, True), (2.9, False), (1.5, False)])
-def test_coherence_is_judged_by_the_spread_of_initialisations(tiny, blobs, loss, coherent):
-    result = check_initial_loss(tiny, blobs)
-    changed = result.model_dump() | {"loss": loss, "losses": (2.25, 2.3, 2.35)}
-    assert InitialLoss(**changed).facts()["coherent"] is coherent
-
-
-def test_a_fault_shared_by_all_seeds_is_not_coherent(tiny, blobs):
-    result = check_initial_loss(tiny, blobs)
-    shifted = result.model_dump() | {"loss": 5.1, "losses": (5.0, 5.1, 5.2)}
-    assert result.agrees and not InitialLoss(**shifted).agrees
-    facts = InitialLoss(**shifted).facts()
-    assert not facts["unbiased"] and not facts["coherent"]
-
-
-def test_overfit_divergence_is_the_users_to_mend(tiny, blobs, monkeypatch):
-    def diverge(*_):
-        raise Divergence(1, 10.0)
-
-    monkeypatch.setattr(checks, "train_epoch", diverge)
-    with pytest.raises(UserError, match="lower overfit"):
-        overfit_small(tiny, blobs)
-
-
-def test_overfit_stops_at_its_target(tiny, blobs):
-    config = override(tiny, {"overfit.epochs": 80, "overfit.target_loss": 0.1})
-    result = overfit_small(config, blobs)
-    assert result.reached
-    assert result.losses[-1] < 0.1 <= min(result.losses[:-1])
-    assert result.accuracies[-1] == 1.0
-    assert result.facts()["epochs"] == len(result.losses) < 80
-
-
-def test_overfit_says_when_it_fails(tiny, blobs):
-    result = overfit_small(override(tiny, {"overfit.epochs": 2}), blobs)
-    assert not result.reached
-    assert len(result.losses) == 2
-
-
-def test_counting_leaves_the_network_alone():
-    model = DilatedCNN((2, 2, 2)).train()
-    before = copy.deepcopy(model.state_dict())
-    count_flop(model, (3, 16, 16))
-    assert model.training and isinstance(model.stages[0][-1], nn.MaxPool2d)
-    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-
-
-def test_flop_by_hand():
-    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(256, 10))
-    conv, linear = 2 * 27 * 4 * 64, 2 * 2560  # one 8 x 8 image
-    assert count_flop(model, (3, 8, 8)) == (conv + linear, 2 * conv + 3 * linear)
+@pytest.mark.parametrize(
+    ("loss", "shift", "verdicts"),  # initialisations: 2.25, 2.30, 2.35 plus the shift
+    [
+        (2.34, 0.0, (True, True, True)),
+        (2.9, 0.0, (True, True, False)),  # 12 standard deviations from the others
+        (1.5, 0.0, (True, True, False)),
+        (2.9, 0.6, (False, False, False)),  # a fault shared by all seeds
+    ],
+)
+def test_initial_loss_is_judged_by_theory_and_by_the_other_seeds(loss, shift, verdicts):
+    facts = initial(loss, shift=shift).facts()
+    assert tuple(facts[name] for name in ("agrees", "unbiased", "coherent")) == verdicts
 
 
 def test_half_the_variance_of_the_logits_is_what_the_loss_has_above_ln_k():
     torch.manual_seed(0)
     logits, labels = 0.3 * torch.randn(200_000, 10), torch.randint(10, (200_000,))
     above = float(F.cross_entropy(logits, labels)) - math.log(10)
-    assert half_variance(logits) == pytest.approx(above, abs=3e-3)
-    assert half_variance(torch.tensor([[1.0, 3.0]])) == 0.5  # mean 2, variance 1
+    assert checks.half_variance(logits) == pytest.approx(above, abs=3e-3)
 
 
-def test_few_images_are_disjoint_and_the_first_are_those_of_a_limit(blobs):
-    draws = [few_images(blobs.train, 8, number) for number in range(3)]
+def test_overfit_stops_at_its_target_or_says_that_it_failed(tiny, blobs):
+    config = override(tiny, {"overfit.epochs": 80, "overfit.target_loss": 0.1})
+    result = checks.overfit_small(config, blobs)
+    assert result.losses[-1] < 0.1 <= min(result.losses[:-1]) and result.accuracies[-1] == 1.0
+    assert result.facts()["reached"] and result.facts()["epochs"] == len(result.losses) < 80
+    (name, run), *_ = result.tensorboard_runs().items()
+    assert name == "8_images" and run.series["train/loss"][0] == (1, result.losses[0])
+    assert not checks.overfit_small(tiny, blobs).facts()["reached"]  # four epochs
+
+
+def test_divergence_is_the_users_to_mend(tiny, blobs, monkeypatch):
+    def diverge(*_):
+        raise Divergence(1, 10.0)
+
+    monkeypatch.setattr(checks, "train_epoch", diverge)
+    with pytest.raises(UserError, match=r"lower overfit\.lr"):
+        checks.overfit_small(tiny, blobs)
+    monkeypatch.setattr("eurosat_lib.train.train_epoch", diverge)
+    with pytest.raises(UserError, match=r"lower controls\.lr"):
+        checks.check_training(tiny, blobs)
+
+
+def test_draws_are_disjoint_and_the_first_is_that_of_the_overfit(tiny, blobs):
+    draws = [checks.few_images(blobs.train, 8, number) for number in range(3)]
     assert len({name for draw in draws for name in draw.names}) == 24
-    index = subset(len(blobs.train), 8)
-    assert np.array_equal(draws[0].images, blobs.train.images[index])
-    assert draws[0].names == tuple(blobs.train.names[i] for i in index)
-    assert len(few_images(blobs.train, 80, 2)) == 80  # goes round
+    result = checks.learn_shuffled_labels(tiny, blobs)
+    first, second = result.pairs
+    assert first.true.losses == checks.overfit_small(tiny, blobs).losses
+    assert len({first.true.losses, first.shuffled.losses, second.true.losses}) == 3
+    names = [f"draw{number}_{kind}" for number in (0, 1) for kind in ("true", "shuffled")]
+    assert list(result.tensorboard_runs()) == names and result.validation_images == 40
 
 
 def test_chance_is_that_of_cohens_kappa():
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(0, 4, 300), rng.choice(4, 300, p=(0.7, 0.1, 0.1, 0.1))
-    chance = chance_agreement(torch.from_numpy(predicted), torch.from_numpy(labels))
+    chance = checks.chance_agreement(torch.from_numpy(predicted), torch.from_numpy(labels))
     kappa = (np.mean(labels == predicted) - chance) / (1 - chance)
     assert kappa == pytest.approx(cohen_kappa_score(labels, predicted))
 
 
-def test_the_first_draw_is_the_training_of_the_overfit(tiny, blobs):
-    config = override(tiny, {"controls.pairs": 2})
-    result = learn_shuffled_labels(config, blobs)
-    assert result.pairs[0].true.losses == overfit_small(config, blobs).losses
-    assert result.pairs[0].true.losses != result.pairs[1].true.losses
-    assert result.pairs[0].true.losses != result.pairs[0].shuffled.losses
-    assert result.validation_images == 40
-
-
-def test_sign_test_and_chance_by_hand():
+def test_sign_test_by_hand():
     facts = shuffled().facts()
-    assert (facts["wins"], facts["p_value"]) == (5, pytest.approx(1 / 32))
-    assert facts["informative"] and facts["at_chance"]
-    assert facts["shuffled_accuracy"] == pytest.approx(0.1)
+    assert (facts["wins"], facts["p_value"]) == (5, pytest.approx(1 / 32)) and facts["informative"]
+    assert facts["shuffled_accuracy"] == pytest.approx(0.1) == facts["chance"]
     four = shuffled(true=(0.05, 0.35, 0.3, 0.4, 0.45)).facts()
     assert four["p_value"] == pytest.approx(6 / 32) and not four["informative"]
-    leak = shuffled(other=(0.30, 0.31, 0.29, 0.3, 0.32)).facts()
-    assert not leak["at_chance"]
+    ties = shuffled((0.2, 0.2), (0.2, 0.2)).facts()
+    assert (ties["wins"], ties["p_value"]) == (0, 1.0)
 
 
-def test_ties_are_left_out_and_one_draw_can_fail():
-    same = Pair(true=memory(0.2), shuffled=memory(0.2))
-    facts = ShuffledLabels(size=8, validation_images=40, pairs=(same, same)).facts()
-    assert (facts["wins"], facts["p_value"]) == (0, 1.0)
-    leak = Pair(true=memory(0.99), shuffled=memory(0.99))
-    assert not ShuffledLabels(size=8, validation_images=400, pairs=(leak,)).at_chance
-    sound = Pair(true=memory(0.5), shuffled=memory(0.11))
-    assert ShuffledLabels(size=8, validation_images=400, pairs=(sound,)).at_chance
-
-
-def test_differences_are_counted_to_the_bit():
-    first = {"a": torch.tensor([1.0, 2.0]), "b": torch.tensor([3])}
-    second = {"a": torch.tensor([1.0, np.nextafter(np.float32(2), 3)]), "b": torch.tensor([3])}
-    assert count_differences(first, first) == (0, 3)
-    assert count_differences(first, second) == (1, 3)
-    nan = {"a": torch.tensor([math.nan])}
-    assert count_differences(nan, nan) == (1, 1)
-
-
-def test_shares_without_images_by_hand():
-    loss, accuracy = score_shares(np.array([0, 0, 0, 1]), np.array([0, 1, 1]))
-    assert loss == pytest.approx(-(math.log(0.75) + 2 * math.log(0.25)) / 3)
-    assert accuracy == pytest.approx(2 / 3)
-
-
-def test_black_images_keep_their_labels(blobs):
-    dark = blacken(blobs)
-    assert dark.train.images.shape == blobs.train.images.shape and not dark.train.images.any()
-    assert dark.train.labels is blobs.train.labels and dark.test is blobs.test
+@pytest.mark.parametrize(
+    ("other", "at_chance"),
+    [
+        ((0.1, 0.05, 0.12, 0.15, 0.08), True),
+        ((0.30, 0.31, 0.29, 0.3, 0.32), False),
+        ((0.99,), False),
+        ((0.1,), True),
+        ((0.156,), True),  # as far from chance as a draw of the run eurosat: no leak
+        ((0.038,), True),
+    ],
+)
+def test_shuffled_labels_are_at_chance_or_not_whatever_the_number_of_draws(other, at_chance):
+    assert shuffled((0.4,) * len(other), other).facts()["at_chance"] is at_chance
 
 
 class Mixing(nn.Module):
@@ -211,68 +161,41 @@ class Mixing(nn.Module):
         return self.head(means - means.mean(0))
 
 
-def test_batch_independence(tiny):
+def test_images_of_a_batch_do_not_mix(tiny):
     torch.manual_seed(0)
     runtime, images = Runtime.of(tiny), torch.randn(6, 3, 16, 16)
     model = DilatedCNN((4, 4, 4)).train()
     before = copy.deepcopy(model.state_dict())
-    sound = batch_independence(model, images, runtime)
-    assert sound.others == 0 < sound.own and sound.training > 0
-    assert model.training
+    sound = checks.batch_independence(model, images, runtime)
+    assert sound.others == 0 < sound.own and sound.training > 0 and model.training
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    assert batch_independence(Mixing(), images, runtime).others > 0
+    assert checks.batch_independence(Mixing(), images, runtime).others > 0
 
 
-def test_short_trainings(tiny, blobs):
+def test_short_trainings_repeat_and_learn_nothing_from_black(tiny, blobs, monkeypatch):
     config = override(tiny, {"controls.steps": 20, "controls.lr": 5e-3})
-    result = check_training(config, blobs)
+    result = checks.check_training(config, blobs)
     facts = result.facts()
     assert facts["repeatable"] and facts["independent"] and facts["blind"]
-    assert result.steps == 20 and result.validation_images == 40
+    assert (result.steps, result.validation_images) == (20, 40)
     assert result.prior_loss == pytest.approx(math.log(10), abs=2e-3)  # 96 images, ten classes
     assert result.seen_loss < result.blind_loss
+    seeds = iter(range(3))  # a training that takes another seed each time is caught
+
+    def unseeded(config, *given):
+        return fit(override(config, {"seed": next(seeds)}), *given)
+
+    monkeypatch.setattr(checks, "fit", unseeded)
+    other = checks.check_training(override(tiny, {"controls.steps": 2}), blobs)
+    assert other.differing > 100 and not other.facts()["repeatable"]
 
 
-def test_a_training_that_does_not_repeat_is_caught(tiny, blobs, monkeypatch):
-    seeds = iter((1, 2, 3))
-    true_fit = checks.fit
-
-    def other_seed(config, *rest):
-        return true_fit(config.model_copy(update={"seed": next(seeds)}), *rest)
-
-    monkeypatch.setattr(checks, "fit", other_seed)
-    result = check_training(override(tiny, {"controls.steps": 2}), blobs)
-    assert result.differing > 100 and not result.facts()["repeatable"]
-
-
-def test_a_short_training_that_diverges_is_the_users_to_mend(tiny, blobs, monkeypatch):
-    true_fit = checks.fit
-
-    def diverge(*given):
-        return true_fit(*given).model_copy(update={"diverged": "epoch 1: loss not finite"})
-
-    monkeypatch.setattr(checks, "fit", diverge)
-    with pytest.raises(UserError, match=r"lower controls\.lr"):
-        check_training(override(tiny, {"controls.steps": 1}), blobs)
-
-
-def test_images_must_beat_the_best_constant_answer():
+def test_black_images_and_class_shares(blobs):
+    dark = checks.blacken(blobs)
+    assert dark.train.images.shape == blobs.train.images.shape and not dark.train.images.any()
+    assert dark.train.labels is blobs.train.labels and dark.test is blobs.test
+    loss, accuracy = checks.score_shares(np.array([0, 0, 0, 1]), np.array([0, 1, 1]))
+    assert loss == pytest.approx(-(math.log(0.75) + 2 * math.log(0.25)) / 3)
+    assert accuracy == pytest.approx(2 / 3)
     assert sanity().facts()["uses_images"]
     assert not sanity(seen_accuracy=0.12).facts()["uses_images"]  # 60 of 500, where 55 are due
-
-
-def test_pipeline_says_what_the_loaders_deliver(on_blobs, monkeypatch):
-    result = verify_pipeline(on_blobs)
-    assert result.batch_shape == (16, 3, 16, 16) and result.facts()["coherent"]
-    assert result.batches == {"train": 6, "validation": 3, "test": 3}
-    assert result.reshuffled and result.repeatable and result.fixed_order
-    assert -2.118 <= result.value_min < result.value_max <= 2.6401
-
-
-def test_pipeline_statistics_equal_numpy(on_blobs):
-    result = verify_pipeline(on_blobs)
-    _, validation, _, meta = get_dataloaders(on_blobs)
-    images = np.concatenate([x.numpy() for x, _ in validation])
-    assert meta == {"num_classes": 10, "input_shape": (3, 16, 16)}
-    assert result.value_mean == pytest.approx(images.mean((0, 2, 3)), abs=1e-5)
-    assert result.value_sd == pytest.approx(images.std((0, 2, 3)), abs=1e-5)

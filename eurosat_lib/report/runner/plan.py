@@ -129,7 +129,7 @@ def _plan(
     values: Mapping[str, Mapping[str, Any]],
     stored: str,
 ) -> list[Plan]:
-    from eurosat_lib.data import signature, spatial_signature
+    from eurosat_lib.data import signature, spatial_absence
 
     signatures: dict[str, str] = {}
     plans = []
@@ -140,7 +140,8 @@ def _plan(
             signatures[data] = signature(config)
         source = signatures[data]
         if any("protocol.compare_splits" in code for code in notebook.code):
-            source += spatial_signature(config)
+            absence = spatial_absence(config)
+            source += absence.kind if absence else ""  # the lists are pinned
         before = tuple(notebooks[: notebooks.index(notebook)])
         target = config.paths.reports / "notebooks" / notebook.path.name
         key = notebook_key(notebook, config, source, stored)
