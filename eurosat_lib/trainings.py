@@ -99,6 +99,8 @@ def train_all(
         trainings: configurations with all hyperparameters given, by :func:`counted`.
         names: of their folders; if not given the hyperparameters, and the seed among several.
     """
+    if not trainings:
+        return []
     found, expected, names = [], 0, names or _names(trainings)
     total = sum(own.train.max_epochs * own.data.train_limit for own in trainings)
     with progress(title, total=total, unit="images") as bar:
