@@ -63,7 +63,7 @@ def test_the_phone_needs_no_sideways_scrolling(visit):
     page.locator(".menu").tap()
     page.locator("#toc a", has_text="2) Modèle").tap()
     assert not page.locator("#toc").is_visible()
-    assert page.locator(".bar .place").text_content() == "2) Modèle"
+    page.locator(".bar .place", has_text="2) Modèle").wait_for()  # once the page has come to rest
     top, bar = (page.locator(name).bounding_box() for name in ("#sec-2-modele", ".bar"))
     assert top["y"] > bar["height"]
 
