@@ -52,6 +52,7 @@ class _Pen:
         self.along, self.across = x * grid + y * grid[:, None], x * grid[:, None] - y * grid
 
     def draw(self, cover: str) -> np.ndarray:
+        """The picture of one land cover, by its name in the data set."""
         ground = {
             "AnnualCrop": lambda: self.fields(14, 40, 0.05, SOILS + GREENS),
             "Forest": lambda: self.mottled(WOODS, WOODS, 0.2),
@@ -102,17 +103,20 @@ class _Pen:
         return _over(image, self.colour(WOODS), np.maximum(hedges, groves))
 
     def fields(self, low: float, high: float, rows: float, palette: tuple) -> np.ndarray:
+        """Parcels striped by the rows of their crop, with hedges between."""
         image, edge = self.parcels(low, high, palette)
         turns = self.along / self.uniform(2.4, 5)
         stripes = 1 - self.uniform(rows / 4, rows) * 2 * np.abs(turns - np.rint(turns))
         return self.hedged(image * stripes, edge)
 
     def mottled(self, one: tuple, other: tuple, fine: float) -> np.ndarray:
+        """Two palettes mixed by smooth noise, with a fine grain."""
         share = 0.5 + self.noise(0.4, 0.5, 0.6, 0.5, 0.4)
         image = _over(self.colour(one), self.colour(other), share)
         return image * (1 + self.noise(fine, fine, first=32))
 
     def town(self, ground: np.ndarray, roofs: tuple, low: float, high: float) -> np.ndarray:
+        """Roofs with their shadows on a ground, cut by streets."""
         colours, edge = self.parcels(low, high, roofs)
         image = _over(ground, 0.5 * ground, np.roll(edge, (-1, -1), (0, 1)) - low / 8)  # shadows
         image = _over(image, colours, 1.2 * (edge - self.uniform(0.5, 1.2) * low / 8))

@@ -57,13 +57,14 @@ def test_axe_finds_no_violation(visit, look):
 
 
 def test_the_phone_needs_no_sideways_scrolling(visit):
+    expect = pytest.importorskip("playwright.sync_api").expect
     page = visit(**PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert not page.locator("#toc").is_visible()
     page.locator(".menu").tap()
     page.locator("#toc a", has_text="2) Modèle").tap()
     assert not page.locator("#toc").is_visible()
-    page.locator(".bar .place", has_text="2) Modèle").wait_for()  # once the page has come to rest
+    expect(page.locator(".bar .place")).to_have_text("2) Modèle")  # once it has come to rest
     top, bar = (page.locator(name).bounding_box() for name in ("#sec-2-modele", ".bar"))
     assert top["y"] > bar["height"]
 
