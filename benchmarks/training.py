@@ -1,4 +1,4 @@
-"""Our training and evaluation against the usual loop of course projects: ``make bench``.
+"""Our training and evaluation against the usual loop of course projects.
 
 The usual loop takes one image at a time through PIL and torchvision's transforms, a
 ``DataLoader`` with two workers, plain Adam, float32, channels first, ``.item()`` at each step.

@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+STOPPED = "interrupted; the same command goes on from here"
+
+
+def _stop_at_once(*_: object) -> None:
+    os.write(2, f"{STOPPED}\n".encode())
+    os._exit(130)
+
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # imports follow
+    signal.signal(signal.SIGINT, _stop_at_once)
+
 import argparse
 import json
-import sys
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from eurosat_lib.config import load_config, parse_override
-from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.config import PARAMETERS, load_config, parse_literal, parse_override
+from eurosat_lib.errors import UserError, did_you_mean, of_system
 from eurosat_lib.progress import announce
-from eurosat_lib.protocol import ON_DEMAND, STAGE_NAMES, STAGES
+from eurosat_lib.protocol import ON_DEMAND, STAGE_NAMES
+from eurosat_lib.schema import Config
+from eurosat_lib.stages import STAGES
 
-# Flags of the course's commands: stage -> flag -> key of the configuration.
-FLAGS: dict[str, dict[str, str]] = {
-    "overfit_small": {
-        "overfit_size": "overfit.size",
-        "epochs": "overfit.epochs",
-        "lr": "overfit.lr",
-        "weight_decay": "overfit.weight_decay",
-    },
-    "lr_finder": {
-        "min_lr": "lr_finder.min_lr",
-        "max_lr": "lr_finder.max_lr",
-        "iterations": "lr_finder.iterations",
-    },
-    "grid_search": {"epochs": "grid.epochs"},
-    "refined_grid_search": {"epochs": "refined_grid.epochs"},
-    "compare_finalists": {"seeds": "finalists.seeds"},
-    "train": {
-        "max_epochs": "train.max_epochs",
-        "max_steps": "train.max_steps",
-        "lr": "train.lr",
-        "weight_decay": "train.weight_decay",
-        "blocks_per_stage": "train.blocks_per_stage",
-        "dilation_stage3": "train.dilation_stage3",
-    },
-    "ablate_recipe": {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"},
-    "train_recipe": {"recipe": "recipe.name"},
-    "validate_recipe": {"recipe": "recipe.name"},
-    "evaluate": {"checkpoint": "evaluate.checkpoint"},
+# Section of the configuration whose values are flags of a stage: --epochs is overfit.epochs.
+SECTIONS = {
+    "overfit_small": "overfit",
+    "lr_finder": "lr_finder",
+    "grid_search": "grid",
+    "refined_grid_search": "refined_grid",
+    "compare_finalists": "finalists",
+    "train": "train",
+    "evaluate": "evaluate",
 }
-TEXTS = {"checkpoint", "recipe"}
-INTEGERS = {"overfit_size", "epochs", "iterations", "max_epochs", "max_steps", "seeds"} | {
-    "blocks_per_stage",
-    "dilation_stage3",
-}
+RECIPE = {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"}
 COMMON = ("config", "profile", "name", "data", "seed", "set")
 PARTS = ("train_spatial", "evaluate_spatial")  # compare_splits runs them where there are lists
 
@@ -66,6 +60,18 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
+def flags(stage: str) -> Mapping[str, str]:
+    """Return the flags of a stage: the values of its section, and their names in notebooks."""
+    if stage.endswith("_recipe"):
+        return RECIPE
+    section = SECTIONS.get(stage)
+    if section is None:
+        return {}
+    fields = Config.model_fields[section].annotation.model_fields
+    own = {name: f"{section}.{name}" for name in fields}
+    return own | {n: key for n, key in PARAMETERS.items() if key.startswith(f"{section}.")}
+
+
 def make_parser() -> Parser:
     """Build the parser: one sub-command per stage, and ``compute`` for all of them."""
     parser = Parser(prog="python -m eurosat_lib", description=__doc__)
@@ -77,13 +83,12 @@ def make_parser() -> Parser:
         command.add_argument("--profile", default="auto", help="auto, quick, standard or full")
         command.add_argument("--name", help="results under artifacts/NAME and runs/NAME")
         command.add_argument("--data", help="auto, synthetic, timm/eurosat-rgb or a folder")
-        command.add_argument("--seed", type=int, help="of weights, order and augmentation")
+        command.add_argument("--seed", help="of weights, order and augmentation")
         command.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the file"
         )
-        for flag, key in FLAGS.get(stage, {}).items():
-            kind = str if flag in TEXTS else int if flag in INTEGERS else float
-            command.add_argument(f"--{flag}", type=kind, help=key)
+        for flag, key in flags(stage).items():
+            command.add_argument(f"--{flag}", help=key)
     return parser
 
 
@@ -91,17 +96,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one stage, print its facts as JSON; return the exit code."""
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
+        engine = ["--set", "compute.engine=work"] if arguments[:1] == ["work"] else []
+        arguments = [*arguments[1:], *engine] if engine else arguments
         _check_stage(arguments)
         options, unknown = make_parser().parse_known_args(arguments)
         _check_flags(options.stage, unknown)
         run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except (UserError, OSError, MemoryError) as error:
+        own = error if isinstance(error, UserError) else of_system(error)
+        return _end(f"error: {' '.join(str(own).splitlines())}", 2)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+        return _end(STOPPED, 130)
     return 0
+
+
+def _end(line: str, code: int) -> int:
+    """Say the last line, where there is a console that takes it."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{line}\n")):
+        try:
+            print(text, end="", file=stream, flush=True)
+        except OSError:  # full, or closed: Python would say so once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
 
 
 def run(options: argparse.Namespace) -> None:
@@ -115,7 +131,8 @@ def run(options: argparse.Namespace) -> None:
     if options.stage == "compute":
         names = tuple(name for name in STAGE_NAMES if name not in (*PARTS, *ON_DEMAND))
     for name in names:
-        facts = STAGES[name](config).facts()
+        found = STAGES[name](config)
+        facts = found.facts() if found else None
         print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)
     announce(f"results: {config.paths.artifacts}")
 
@@ -131,17 +148,21 @@ def _check_stage(arguments: list[str]) -> None:
 def _check_flags(stage: str, unknown: list[str]) -> None:
     if unknown:
         flag = unknown[0].split("=")[0]
-        known = [f"--{name}" for name in (*COMMON, *FLAGS.get(stage, {}))]
+        known = [f"--{name}" for name in (*COMMON, *flags(stage))]
         raise UserError(f"{stage}: unknown option {flag}{did_you_mean(flag, known)}")
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    keys = {"seed": "seed", "name": "paths.name", "data": "data.source"}
-    keys |= FLAGS.get(options.stage, {})
-    given = {key: getattr(options, flag) for flag, key in keys.items()}
-    overrides = {key: value for key, value in given.items() if value is not None}
-    return overrides | dict(parse_override(text) for text in options.set)
+    texts = {"paths.name": options.name, "data.source": options.data}
+    typed = [(key, getattr(options, flag)) for flag, key in flags(options.stage).items()]
+    typed += [("seed", options.seed)]
+    values = {key: parse_literal(text) for key, text in typed if text is not None}
+    values |= {key: text for key, text in texts.items() if text is not None}
+    return values | dict(parse_override(text) for text in options.set)
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, signal.default_int_handler)
     sys.exit(main())

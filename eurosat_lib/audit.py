@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from scipy.stats import chi2_contingency
 from scipy.stats.contingency import association
 
-from eurosat_lib.data import SPLITS, EuroSAT, Split
+from eurosat_lib.data import SPLITS, EuroSAT
 from eurosat_lib.stages import Record
 
 # MD5 of the file names of each split, joined by newlines: the lists that google-research
@@ -20,7 +22,7 @@ PUBLISHED = {
     "validation": "95de90f2aa998f70a3b2416bfe0687b4",
     "test": "7ae5ab94471417b6e315763121e67c5f",
 }
-CENTRED = 0.2  # standard deviations: a small effect (Cohen 1988)
+SOURCE = ("kind", "location", "revision")  # of an audit's fields
 SHOWN = 6  # tiles of each extreme, for the gallery
 BLOCK = 1024  # images looked at together: 12 MB of pixels
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: what JPEG calls luminance
@@ -39,35 +41,14 @@ class Tile(Record):
     label: int
 
 
-class Tiles:
-    """All images of the three splits, one after the other."""
-
-    def __init__(self, dataset: EuroSAT) -> None:
-        """Line up train, validation, test."""
-        self.splits = {name: getattr(dataset, name) for name in SPLITS}
-        self.places = [(name, i) for name, split in self.splits.items() for i in range(len(split))]
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.places)
-
-    def __getitem__(self, position: int) -> Tile:
-        """Name the image at a position of the whole line."""
-        name, index = self.places[position]
-        split = self.splits[name]
-        label = int(split.labels[index])
-        return Tile(split=name, index=index, name=split.names[index], label=label)
-
-    def images(self, positions: Iterable[int]) -> np.ndarray:
-        """Return the images at some positions, uint8 (n, 3, H, W)."""
-        found = [self.places[int(position)] for position in positions]
-        return np.stack([self.splits[name].images[index] for name, index in found])
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Yield the images in order: uint8 (n, 3, H, W), at most ``BLOCK`` at a time."""
-        for split in self.splits.values():
-            for start in range(0, len(split), BLOCK):
-                yield split.images[start : start + BLOCK]
+def list_tiles(dataset: EuroSAT) -> list[Tile]:
+    """Name all images: those of train, then of validation, then of test."""
+    splits = {name: getattr(dataset, name) for name in SPLITS}
+    return [
+        Tile(split=name, index=index, name=split.names[index], label=label)
+        for name, split in splits.items()
+        for index, label in enumerate(split.labels.tolist())
+    ]
 
 
 def luminance(images: np.ndarray) -> np.ndarray:
@@ -78,50 +59,45 @@ def luminance(images: np.ndarray) -> np.ndarray:
     return grey
 
 
-class Measures(NamedTuple):
-    """What the pixels say, one row per image; levels are 0-255."""
-
-    mean: np.ndarray  # float64 (N, 3), of each channel
-    sd: np.ndarray  # float64 (N, 3)
-    darkest: np.ndarray  # uint8 (N,), brightest channel of the darkest pixel
-    clipped: np.ndarray  # float64 (N,), share of values at 255
-    centre: np.ndarray  # float64 (N,), luminance of the middle (half the side) less the rest's
-    black: np.ndarray  # bool (N,), every pixel without data: no channel above NODATA
-    nodata: np.ndarray  # bool (N,), at least one pixel without data
-    flat: np.ndarray  # bool (N,), a single colour
-    saturated: np.ndarray  # bool (N,), more than SATURATED of the values at 255
-    faint: np.ndarray  # bool (N,), no channel varies by FAINT
+def blocks(images: np.ndarray) -> list[np.ndarray]:
+    """Cut images into views of at most ``BLOCK``."""
+    return [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
 
 
-def measure(tiles: Tiles) -> Measures:
-    """Measure all images, in their order."""
-    rows = map(_measure, tiles.blocks())
-    return Measures(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+def measure(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Say what the pixels of images, uint8 (N, 3, H, W), are; levels are 0-255.
+
+    Returns:
+        ``mean``, ``sd``: float64 (N, 3), of each channel. ``clipped``: float64 (N,), share of
+        values at 255. bool (N,): ``black``, no pixel has data; ``nodata``, one pixel or more has
+        none; ``flat``, a single colour; ``saturated``, more than ``SATURATED`` of the values at
+        255; ``faint``, no channel varies by ``FAINT``.
+    """
+    return _joined(list(map(_measure, blocks(images))))
 
 
-def _measure(images: np.ndarray) -> Measures:
+def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _measure(images: np.ndarray) -> dict[str, np.ndarray]:
     pixels = images.reshape(len(images), images.shape[1], -1)  # (n, 3, H * W)
     values = pixels.astype(np.float32)
     mean = pixels.mean(2)
     squares = np.einsum("ncp,ncp->nc", values, values, dtype=np.float64) / pixels.shape[2]
     sd = np.sqrt(np.maximum(squares - mean**2, 0))
-    lightest = pixels.max(1)  # (n, H * W): the brightest channel of each pixel
+    empty = pixels.max(1) <= NODATA  # (n, H * W): pixels without data
     clipped = (pixels == CLIPPED).mean((1, 2))
-    grey, (height, width) = luminance(images), images.shape[2:]
-    middle = np.zeros((height, width), bool)
-    middle[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
-    return Measures(
-        mean=mean,
-        sd=sd,
-        darkest=lightest.min(1),
-        clipped=clipped,
-        centre=grey[:, middle].mean(1, dtype=float) - grey[:, ~middle].mean(1, dtype=float),
-        black=(lightest <= NODATA).all(1),
-        nodata=(lightest <= NODATA).any(1),
-        flat=(pixels.max(2) == pixels.min(2)).all(1),
-        saturated=clipped > SATURATED,
-        faint=sd.max(1) < FAINT,
-    )
+    return {
+        "mean": mean,
+        "sd": sd,
+        "clipped": clipped,
+        "black": empty.all(1),
+        "nodata": empty.any(1),
+        "flat": (pixels.max(2) == pixels.min(2)).all(1),
+        "saturated": clipped > SATURATED,
+        "faint": sd.max(1) < FAINT,
+    }
 
 
 class Colours(Record):
@@ -131,9 +107,8 @@ class Colours(Record):
     sd: tuple[float, ...]  # over all pixels of all images
 
 
-def _pooled(found: Measures, rows: np.ndarray | slice) -> Colours:
-    """Return the moments over all pixels of some images, of equal size; 0 without images."""
-    mean, sd = found.mean[rows], found.sd[rows]
+def _pooled(mean: np.ndarray, sd: np.ndarray) -> Colours:
+    """Return the moments over all pixels of images of equal size; 0 without images."""
     if not len(mean):
         return Colours(mean=(0.0,) * mean.shape[1], sd=(0.0,) * mean.shape[1])
     center = mean.mean(0)
@@ -147,34 +122,10 @@ def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
     The correlation ratio (eta squared) of a one-way analysis of variance: between-class sum of
     squares over the total (Fisher 1925); 0 where nothing varies.
     """
-    total = ((mean - mean.mean(0)) ** 2).sum(0)
-    between = np.zeros_like(total)
-    for label in np.unique(labels):
-        members = mean[labels == label]
-        between += len(members) * (members.mean(0) - mean.mean(0)) ** 2
+    center, groups = mean.mean(0), [mean[labels == label] for label in np.unique(labels)]
+    between = sum(len(group) * (group.mean(0) - center) ** 2 for group in groups)
+    total = ((mean - center) ** 2).sum(0)
     return tuple(np.divide(between, total, out=np.zeros_like(total), where=total > 0).tolist())
-
-
-def standardised(differences: np.ndarray) -> float:
-    """Return Cohen's d of paired differences (n,): mean over deviation, 0 without a spread."""
-    deviation = differences.std(ddof=1) if len(differences) > 1 else 0.0
-    return float(differences.mean() / deviation) if deviation else 0.0
-
-
-def mean_images(split: Split, classes: int) -> np.ndarray:
-    """Average the images of each class, pixel by pixel.
-
-    Returns:
-        float32 (K, 3, H, W), 0-255; NaN for a class without images.
-    """
-    sums = np.zeros((classes, *split.images.shape[1:]), np.int64)
-    for label in range(classes):
-        members = np.flatnonzero(split.labels == label)
-        for part in np.array_split(members, max(1, len(members) // 512)):
-            sums[label] += split.images[part].sum(0, dtype=np.int64)
-    counts = np.bincount(split.labels, minlength=classes)
-    with np.errstate(invalid="ignore"):
-        return (sums / counts[:, None, None, None]).astype(np.float32)
 
 
 class Balance(Record):
@@ -184,30 +135,20 @@ class Balance(Record):
     degrees: int  # of freedom
     p_value: float  # of a larger statistic, were the splits drawn without regard to the class
     cramers_v: float  # size of the effect, 0 (same shares) to 1
-    smallest_expected: float  # count of a cell; the approximation wants 5
 
 
 def balance(counts: Sequence[Sequence[int]]) -> Balance | None:
-    """Test whether the shares of the classes differ between splits.
+    """Test whether the shares of the classes differ between splits (rows of the counts).
 
-    Args:
-        counts: images per split (rows) and class (columns); classes without images are left out.
-
-    Returns:
-        The test, or ``None`` where there are fewer than two classes to compare.
+    Classes without images are left out; ``None`` where fewer than two remain.
     """
     table = np.array(counts)
     table = table[:, table.sum(0) > 0]
     if table.shape[1] < 2:
         return None
-    test = chi2_contingency(table, correction=False)
-    return Balance(
-        statistic=float(test.statistic),
-        degrees=int(test.dof),
-        p_value=float(test.pvalue),
-        cramers_v=float(association(table, method="cramer")),
-        smallest_expected=float(test.expected_freq.min()),
-    )
+    statistic, p_value, degrees, _ = chi2_contingency(table, correction=False)
+    v = float(association(table, method="cramer"))
+    return Balance(statistic=statistic, degrees=degrees, p_value=p_value, cramers_v=v)
 
 
 class Extreme(Record):
@@ -218,10 +159,9 @@ class Extreme(Record):
 
 
 class Audit(Record):
-    """Counts and findings over all images of the three splits."""
+    """Counts and findings over all images of the three splits; see :func:`measure`."""
 
     stage: ClassVar[str] = "explore_dataset"
-
     source_kind: str  # "hub", "folder" or "synthetic"
     source_location: str
     source_revision: str | None
@@ -233,12 +173,11 @@ class Audit(Record):
     image_shape: tuple[int, ...]  # of every image: decoding refuses another size or mode
     duplicates: int  # images whose pixels already occurred
     duplicates_across: int  # groups of equal images that span two splits
-    black: int  # every pixel without data
-    nodata: int  # at least one pixel without data: no channel above NODATA
-    flat: int  # a single colour
-    saturated: int  # more than 1 % of the values at 255
-    faint: int  # no channel varies by more than FAINT
-    darkest: int  # brightest channel of the darkest pixel of all
+    black: int
+    nodata: int
+    flat: int
+    saturated: int
+    faint: int
     saturated_by_class: tuple[int, ...]
     faint_by_class: tuple[int, ...]
     extremes: dict[str, tuple[Extreme, ...]]  # "faint", "light", "clipped"; never of the test
@@ -246,7 +185,6 @@ class Audit(Record):
     channel_sd: tuple[float, ...]
     colours: tuple[Colours, ...]  # train, class by class
     explained: tuple[float, ...]  # of the variance of train images' mean colour, by the class
-    centring: tuple[float, ...]  # train, class by class: middle less rest, over its deviation
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -256,21 +194,20 @@ class Audit(Record):
     def facts(self) -> dict[str, Any]:
         """Return the fields and what follows from them."""
         train, total = self.counts["train"], sum(self.sizes.values())
-        pairs = zip(self.classes, self.centring, strict=True)
+        largest, smallest = max(train), min(train)
         return self.model_dump(mode="json", exclude={"extremes"}) | {
             **{f"n_{split}": size for split, size in self.sizes.items()},
             "total": total,
             "shares": {split: size / total for split, size in self.sizes.items()},
             "num_classes": len(self.classes),
-            "largest_class": self.classes[int(np.argmax(train))],
-            "largest_count": max(train),
-            "smallest_class": self.classes[int(np.argmin(train))],
-            "smallest_count": min(train),
-            "imbalance": max(train) / min(train),
+            "largest_class": self.classes[train.index(largest)],
+            "largest_count": largest,
+            "smallest_class": self.classes[train.index(smallest)],
+            "smallest_count": smallest,
+            "imbalance": largest / smallest,
             "synthetic": self.source_kind == "synthetic",
             "saturated_class": self.classes[int(np.argmax(self.saturated_by_class))],
             "faint_classes": self._faint_classes(),
-            "centred_classes": [name for name, effect in pairs if abs(effect) >= CENTRED],
         }
 
     def _faint_classes(self) -> list[str]:
@@ -283,59 +220,56 @@ class Audit(Record):
 
 def explore_dataset(dataset: EuroSAT) -> Audit:
     """Count classes and faults over all images; limits of the configuration do not apply."""
-    tiles = Tiles(dataset)
-    found, splits = measure(tiles), tiles.splits
-    labels, count = dataset.train.labels, len(dataset.classes)
-    train = Measures(*(column[: len(labels)] for column in found))
-    members = [labels == k for k in range(count)]
-    whole, every = _pooled(train, slice(None)), np.concatenate([s.labels for s in splits.values()])
-    counts = {name: _by_class(split.labels, count) for name, split in splits.items()}
-    lists = {name: "\n".join(split.names).encode() for name, split in splits.items()}
-    digests = {k: hashlib.md5(v, usedforsecurity=False).hexdigest() for k, v in lists.items()}
-    faults = ("black", "nodata", "flat", "saturated", "faint")
+    splits = {name: getattr(dataset, name) for name in SPLITS}
+    measures = {name: measure(split.images) for name, split in splits.items()}
+    train, found = measures["train"], _joined(list(measures.values()))
+    by_class = partial(np.bincount, minlength=len(dataset.classes))
+    counts = {name: by_class(split.labels).tolist() for name, split in splits.items()}
+    every = np.concatenate([split.labels for split in splits.values()])
+    members = [dataset.train.labels == label for label in range(len(dataset.classes))]
+    pooled = _pooled(train["mean"], train["sd"])
     return Audit(
-        source_kind=dataset.source.kind,
-        source_location=dataset.source.location,
-        source_revision=dataset.source.revision,
+        **{f"source_{part}": getattr(dataset.source, part) for part in SOURCE},
         fingerprint=dataset.fingerprint,
-        published_lists=digests == PUBLISHED,
+        published_lists=all(_md5(splits[name].names) == PUBLISHED[name] for name in SPLITS),
         classes=dataset.classes,
         counts=counts,
         balance=balance(list(counts.values())),
         image_shape=dataset.train.images.shape[1:],
-        **_copies(tiles),
-        **{name: int(getattr(found, name).sum()) for name in faults},
-        darkest=int(found.darkest.min()),
-        saturated_by_class=_by_class(every[found.saturated], count),
-        faint_by_class=_by_class(every[found.faint], count),
-        extremes=_extremes(tiles, found),
-        channel_mean=whole.mean,
-        channel_sd=whole.sd,
-        colours=tuple(_pooled(train, rows) for rows in members),
-        explained=explained(train.mean, labels),
-        centring=tuple(standardised(train.centre[rows]) for rows in members),
+        **_copies(dataset),
+        **{name: int(rows.sum()) for name, rows in found.items() if rows.dtype == bool},
+        saturated_by_class=by_class(every[found["saturated"]]).tolist(),
+        faint_by_class=by_class(every[found["faint"]]).tolist(),
+        extremes=_extremes(dataset, found),
+        channel_mean=pooled.mean,
+        channel_sd=pooled.sd,
+        colours=tuple(_pooled(train["mean"][rows], train["sd"][rows]) for rows in members),
+        explained=explained(train["mean"], dataset.train.labels),
     )
 
 
-def _by_class(labels: np.ndarray, count: int) -> tuple[int, ...]:
-    return tuple(np.bincount(labels, minlength=count).tolist())
+def _md5(names: Sequence[str]) -> str:
+    return hashlib.md5("\n".join(names).encode(), usedforsecurity=False).hexdigest()
 
 
-def _copies(tiles: Tiles) -> dict[str, int]:
-    holders: dict[bytes, set[str]] = {}
-    for name, split in tiles.splits.items():
-        for image in split.images:
-            digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-            holders.setdefault(digest, set()).add(name)
-    across = sum(len(names) > 1 for names in holders.values())
-    return {"duplicates": len(tiles) - len(holders), "duplicates_across": across}
+def _copies(dataset: EuroSAT) -> dict[str, int]:
+    images = [
+        (hashlib.blake2b(image.tobytes(), digest_size=16).digest(), name)
+        for name in SPLITS
+        for image in getattr(dataset, name).images
+    ]
+    table = pd.DataFrame(images, columns=["digest", "split"])
+    across = table.groupby("digest")["split"].nunique() > 1
+    again = table["digest"].duplicated()
+    return {"duplicates": int(again.sum()), "duplicates_across": int(across.sum())}
 
 
-def _extremes(tiles: Tiles, found: Measures) -> dict[str, tuple[Extreme, ...]]:
+def _extremes(dataset: EuroSAT, found: dict[str, np.ndarray]) -> dict[str, tuple[Extreme, ...]]:
     """Take the ends of three scales, among train and validation: the test is not looked at."""
-    shown = np.array([p for p, (split, _) in enumerate(tiles.places) if split != "test"])
-    scales = {"faint": found.sd.max(1), "light": -found.mean.mean(1), "clipped": -found.clipped}
-    ends = {k: shown[np.argsort(s[shown], kind="stable")[:SHOWN]] for k, s in scales.items()}
+    tiles, sd, mean = list_tiles(dataset), found["sd"], found["mean"]
+    scales = {"faint": sd.max(1), "light": -mean.mean(1), "clipped": -found["clipped"]}
+    seen = len(tiles) - len(dataset.test)
+    ends = {k: np.argsort(scale[:seen], kind="stable")[:SHOWN] for k, scale in scales.items()}
     return {
         kind: tuple(Extreme(tile=tiles[p], value=abs(float(scales[kind][p]))) for p in rows)
         for kind, rows in ends.items()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.dummy import DummyClassifier
@@ -23,7 +24,6 @@ class Baselines(Record):
     """Accuracies in [0, 1]; the linear models are scored on validation only."""
 
     stage: ClassVar[str] = "compute_baselines"
-
     majority_class: str
     majority_count: int
     train_images: int
@@ -31,27 +31,17 @@ class Baselines(Record):
     majority_test: float
     uniform: float
     uniform_validation_sd: float  # standard deviation of the accuracy of uniform guessing
-    uniform_test_sd: float
     color_validation: float  # logistic regression on the mean and sd of each channel
     thumbnail_validation: float  # logistic regression on the 4x4 thumbnail
     linear_train_images: int
     validation_images: int
 
-    @property
-    def majority_share(self) -> float:
-        """Share of the majority class in the training split."""
-        return self.majority_count / self.train_images
-
-    @property
-    def best_linear(self) -> float:
-        """Return the higher validation accuracy of the two linear models."""
-        return max(self.color_validation, self.thumbnail_validation)
-
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """Return the fields and what follows from them."""
-        return self.model_dump() | {
-            "majority_share": self.majority_share,
-            "best_linear": self.best_linear,
+        return super().facts() | {
+            "majority_share": self.majority_count / self.train_images,
+            "best_linear": max(self.color_validation, self.thumbnail_validation),
+            "pixels": PIXELS,
         }
 
 
@@ -60,11 +50,10 @@ def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
     train, validation, test = dataset.train, dataset.validation, dataset.test
     constant = DummyClassifier(strategy="most_frequent").fit(train.names, train.labels)
     majority, uniform = int(constant.predict(train.names[:1])[0]), 1 / len(dataset.classes)
-    kept = subset(len(train.labels), config.data.train_limit)
+    kept = subset(len(train), config.data.train_limit)
     images, labels = train.images[kept], train.labels[kept]
 
-    def linear(features) -> float:
-        """Fit a logistic regression on some features; return its validation accuracy."""
+    def linear(features: Callable[[np.ndarray], np.ndarray]) -> float:
         model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
         model.fit(features(images), labels)
         return float(model.score(features(validation.images), validation.labels))
@@ -72,16 +61,15 @@ def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
     return Baselines(
         majority_class=dataset.classes[majority],
         majority_count=int((train.labels == majority).sum()),
-        train_images=len(train.labels),
+        train_images=len(train),
         majority_validation=float(constant.score(validation.names, validation.labels)),
         majority_test=float(constant.score(test.names, test.labels)),
         uniform=uniform,
-        uniform_validation_sd=_binomial_sd(uniform, len(validation.labels)),
-        uniform_test_sd=_binomial_sd(uniform, len(test.labels)),
+        uniform_validation_sd=float(np.sqrt(uniform * (1 - uniform) / len(validation))),
         color_validation=linear(color_statistics),
         thumbnail_validation=linear(thumbnails),
         linear_train_images=len(labels),
-        validation_images=len(validation.labels),
+        validation_images=len(validation),
     )
 
 
@@ -96,7 +84,3 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     count, channels, height, width = images.shape
     blocks = (count, channels, PIXELS, height // PIXELS, PIXELS, width // PIXELS)
     return images.reshape(blocks).mean((3, 5)).reshape(count, -1)
-
-
-def _binomial_sd(probability: float, count: int) -> float:
-    return float(np.sqrt(probability * (1 - probability) / count))

@@ -20,6 +20,7 @@ RANGE = (0.05, 20.0)  # temperatures tried
 POINTS = 101  # of the curve of risk
 KEPT = 0.8  # coverage whose risk is quoted
 WORST = 12  # errors shown
+TINY = 1e-300  # probability below which its logarithm is cut
 # Classes that look alike from above, named before any result: plants in rows or meadows, ribbons,
 # roofs, dark smooth areas.
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -60,10 +61,10 @@ class Reliability(Record):
     excess_interval: Bounds
     bins: tuple[Bin, ...]
 
-    @property
-    def miscalibrated(self) -> bool:
-        """Tell whether the ECE is larger than chance gives to a calibrated network."""
-        return self.ece > self.ece_calibrated
+    def facts(self) -> dict:
+        """Return what the text says; miscalibrated: more than chance gives a calibrated one."""
+        own = self.model_dump(include={"ece", "ece_calibrated", "excess", "excess_interval"})
+        return own | {"miscalibrated": self.ece > self.ece_calibrated}
 
 
 class Selection(Record):
@@ -98,34 +99,15 @@ class Families(Record):
 
     families: tuple[Family, ...]
     errors: int  # of all kinds
-    level: float
-
-    @property
-    def within(self) -> int:
-        """Errors between two classes of one family."""
-        return sum(family.errors for family in self.families)
-
-    @property
-    def chance(self) -> float:
-        """Share of the errors within the families if wrong answers fell anywhere; 0 if none."""
-        return sum(family.expected for family in self.families) / max(self.errors, 1)
-
-    @property
-    def interval(self) -> Bounds:
-        """Wilson interval of the share of errors within the families."""
-        return wilson(self.within, self.errors, self.level)
+    within: int  # errors between two classes of one family
+    share: float  # of the errors; 0 if there are none
+    interval: Bounds  # Wilson's, of this share
+    chance: float  # share, if wrong answers fell anywhere; 0 without errors
 
     def facts(self) -> dict:
         """Return the share, its interval, and what chance would give."""
         low, high = self.interval
-        return {
-            "within": self.within,
-            "share": self.within / max(self.errors, 1),
-            "low": low,
-            "high": high,
-            "chance": self.chance,
-            "families": [family.model_dump() for family in self.families],
-        }
+        return self.model_dump(exclude={"errors", "interval"}) | {"low": low, "high": high}
 
 
 class ErrorCase(Record):
@@ -142,7 +124,6 @@ class Errors(Record):
     """The errors of one checkpoint on the test split, from its kept predictions."""
 
     stage: ClassVar[str] = "analyse_errors"
-
     checkpoint_sha256: str
     classes: tuple[str, ...]
     level: float
@@ -155,50 +136,35 @@ class Errors(Record):
     n: int
     worst: tuple[ErrorCase, ...]  # the most confident first
     doubtful: tuple[int, ...]  # labels suspected, per class of the label
-    doubtful_names: tuple[str, ...]
 
     def facts(self) -> dict:
         """Return calibration, risk, confusable classes and suspected labels as plain values."""
-        own, scores = self.selection, [name for name in Reliability.model_fields if name != "bins"]
-        found = {
-            f"{name}_{when}": getattr(one, name)
-            for when, one in (("before", self.before), ("after", self.after))
-            for name in (*scores, "miscalibrated")
-        }
-        return found | {
+        own = self.selection
+        return {
+            **{f"{name}_before": value for name, value in self.before.facts().items()},
+            **{f"{name}_after": value for name, value in self.after.facts().items()},
             "n": self.n,
             "errors": self.look_alikes.errors,
             "confidence_level": self.level,
             "temperature": self.temperature,
             "gain": self.before.nll - self.after.nll,
             "gain_interval": self.gain_interval,
-            "aurc": own.aurc,
-            "aurc_ideal": own.aurc_ideal,
-            "auroc": own.auroc,
             "kept": KEPT,
             "kept_risk": own.kept_errors / own.kept,
             "kept_interval": own.kept_interval(self.level),
             "look_alikes": self.look_alikes.facts(),
             "doubtful": sum(self.doubtful),
-            "doubtful_shown": sum(case.doubtful for case in self.worst),
             "shown": len(self.worst),
         }
 
 
 def analyse(found: Predictions, classes: tuple[str, ...], level: float, digest: str) -> Errors:
-    """Analyse kept predictions; no image is looked at again.
-
-    Args:
-        found: logits and labels of test and validation.
-        classes: names, in the order of the labels.
-        level: of the intervals, in (0, 1).
-        digest: SHA-256 of the checkpoint.
-    """
+    """Analyse kept predictions of a checkpoint (its SHA-256); no image is looked at again."""
     temperature = fit_temperature(found.val_logits, found.val_labels)
     plain = found.probabilities
     scaled = softmax(found.logits.astype(np.float64) / temperature, axis=1)
     rows = np.arange(len(found.labels))
-    before, after = (np.log(p[rows, found.labels].clip(1e-300)) for p in (plain, scaled))
+    before, after = (np.log(p[rows, found.labels].clip(TINY)) for p in (plain, scaled))
     matrix = confusion_matrix(found.labels, found.predicted, labels=range(len(classes)))
     issues = label_issues(found.labels, plain)
     return Errors(
@@ -209,59 +175,50 @@ def analyse(found: Predictions, classes: tuple[str, ...], level: float, digest: 
         before=reliability(plain, found.labels, level),
         after=reliability(scaled, found.labels, level),
         gain_interval=mean_interval(after - before, level),
-        selection=select(plain.max(1), found.predicted == found.labels),
+        selection=select(plain.max(1), found.right),
         look_alikes=families(matrix, classes, level),
         n=len(found.labels),
-        worst=_worst(found, plain.max(1), set(issues.tolist())),
+        worst=_worst(found, plain.max(1), issues),
         doubtful=tuple(np.bincount(found.labels[issues], minlength=len(classes)).tolist()),
-        doubtful_names=tuple(found.names[issues].tolist()),
     )
 
 
-def _worst(found: Predictions, confidence: np.ndarray, issues: set[int]) -> tuple[ErrorCase, ...]:
+def _worst(found: Predictions, confidence: np.ndarray, issues: np.ndarray) -> list[ErrorCase]:
     wrong = np.flatnonzero(found.predicted != found.labels)
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST]
-    return tuple(
-        ErrorCase(
-            name=str(found.names[i]),
-            truth=int(found.labels[i]),
-            prediction=int(found.predicted[i]),
-            confidence=float(confidence[i]),
-            doubtful=int(i) in issues,
-        )
-        for i in order
-    )
+    columns = (found.names, found.labels, found.predicted, confidence)
+    cases = zip(*(c[order].tolist() for c in columns), np.isin(order, issues), strict=True)
+    return [ErrorCase(**dict(zip(ErrorCase.model_fields, case, strict=True))) for case in cases]
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, level: float) -> Reliability:
-    """Measure the calibration of the most probable class.
-
-    Args:
-        probabilities: float (N, K), rows of sum 1.
-        labels: int64 (N,).
-        level: of the intervals, in (0, 1).
-    """
+    """Measure the calibration of the most probable class of probabilities (N, K)."""
     confidence = probabilities.max(1)
     correct = probabilities.argmax(1) == labels
     excess, classes = confidence - correct, range(probabilities.shape[1])
     of_truth = probabilities[np.arange(len(labels)), labels]
+    place = _place(confidence)
+    counts = np.bincount(place, minlength=BINS)
+    means = np.bincount(place, confidence, BINS) / np.maximum(counts, 1)
+    bins = zip(counts, np.bincount(place, correct, BINS), means, strict=True)
     return Reliability(
-        nll=float(-np.log(of_truth.clip(1e-300)).mean()),
+        nll=float(-np.log(of_truth.clip(TINY)).mean()),
         brier=float(brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False)),
         ece=float(ece(confidence, correct[None])[0]),
         ece_calibrated=calibrated_ece(confidence, level),
         excess=float(excess.mean()),
         excess_interval=mean_interval(excess, level),
-        bins=_bins(confidence, correct),
+        bins=tuple(
+            Bin(low=k / BINS, high=(k + 1) / BINS, n=n, correct=hits, confidence=mean)
+            for k, (n, hits, mean) in enumerate(bins)
+        ),
     )
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Find the temperature of least log loss (Guo et al. 2017): above 1, it lowers confidence.
 
-    Args:
-        logits: float (N, K), of images that trained nothing.
-        labels: int64 (N,).
+    The logits (N, K) are those of images that trained nothing.
     """
     found = minimize_scalar(
         lambda log_t: nll(logits, labels, np.exp(log_t)), bounds=np.log(RANGE), method="bounded"
@@ -272,12 +229,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def ece(confidence: np.ndarray, correct: np.ndarray) -> np.ndarray:
     """Expected calibration error: gap of confidence and accuracy per bin, weighed by its images.
 
-    Args:
-        confidence: float (N,), in [0, 1].
-        correct: bool or float (M, N), M cases at once.
-
-    Returns:
-        float (M,).
+    Of a confidence (N,) and M cases of right answers at once, (M, N) -> (M,).
     """
     member = np.eye(BINS)[_place(confidence)]  # (N, BINS)
     return np.abs((confidence - correct) @ member).sum(1) / len(confidence)
@@ -299,25 +251,10 @@ def _place(confidence: np.ndarray) -> np.ndarray:
     return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
 
 
-def _bins(confidence: np.ndarray, correct: np.ndarray) -> tuple[Bin, ...]:
-    place = _place(confidence)
-    counts = np.bincount(place, minlength=BINS)
-    hits = np.bincount(place, correct, BINS)
-    means = np.bincount(place, confidence, BINS) / np.maximum(counts, 1)
-    return tuple(
-        Bin(
-            low=k / BINS, high=(k + 1) / BINS, n=int(n), correct=int(right), confidence=float(mean)
-        )
-        for k, (n, right, mean) in enumerate(zip(counts, hits, means, strict=True))
-    )
-
-
 def select(confidence: np.ndarray, correct: np.ndarray) -> Selection:
-    """Compute the curve of risk against coverage.
+    """Compute the curve of risk against coverage of N images.
 
-    Args:
-        confidence: float (N,); at equal confidence, images count as their mean.
-        correct: bool (N,).
+    At equal confidence, images count as their mean: their order does not matter.
     """
     n, answered = len(correct), np.arange(1, len(correct) + 1)
     _, group = np.unique(-confidence, return_inverse=True)
@@ -328,13 +265,13 @@ def select(confidence: np.ndarray, correct: np.ndarray) -> Selection:
     kept = max(1, round(KEPT * n))
     mixed = 0 < correct.sum() < n
     return Selection(
-        coverage=tuple((answered[shown] / n).tolist()),
-        risk=tuple(risk[shown].tolist()),
-        ideal=tuple(ideal[shown].tolist()),
-        aurc=float(risk.mean()),
-        aurc_ideal=float(ideal.mean()),
-        error_rate=float(1 - correct.mean()),
-        auroc=float(roc_auc_score(correct, confidence)) if mixed else None,
+        coverage=(answered[shown] / n).tolist(),
+        risk=risk[shown].tolist(),
+        ideal=ideal[shown].tolist(),
+        aurc=risk.mean(),
+        aurc_ideal=ideal.mean(),
+        error_rate=1 - correct.mean(),
+        auroc=roc_auc_score(correct, confidence) if mixed else None,
         kept=kept,
         kept_errors=round(float(errors[:kept].sum())),
     )
@@ -343,41 +280,43 @@ def select(confidence: np.ndarray, correct: np.ndarray) -> Selection:
 def families(confusion: np.ndarray, classes: tuple[str, ...], level: float) -> Families:
     """Count the errors within each family of :data:`FAMILIES` that has two classes here.
 
-    Args:
-        confusion: int (K, K), images by true class (rows) and prediction.
-        classes: their K names.
-        level: of the interval, in (0, 1).
+    The confusion matrix (K, K) has a row per true class.
     """
     wrong = confusion * (1 - np.eye(len(classes), dtype=int))
-    found = []
+    found, total = [], int(wrong.sum())
     for name, members in FAMILIES.items():
         index = [classes.index(member) for member in members if member in classes]
-        rows = wrong[index]
-        family = Family(
-            name=name,
-            classes=tuple(classes[i] for i in index),
-            errors=int(rows[:, index].sum()),
-            expected=float(rows.sum() * (len(index) - 1) / (len(classes) - 1)),
-        )
-        found += [family] if len(index) > 1 else []
-    return Families(families=tuple(found), errors=int(wrong.sum()), level=level)
+        if len(index) > 1:
+            rows = wrong[index]
+            family = Family(
+                name=name,
+                classes=tuple(classes[i] for i in index),
+                errors=rows[:, index].sum(),
+                expected=rows.sum() * (len(index) - 1) / (len(classes) - 1),
+            )
+            found.append(family)
+    within = sum(family.errors for family in found)
+    return Families(
+        families=tuple(found),
+        errors=total,
+        within=within,
+        share=within / max(total, 1),
+        interval=wilson(within, total, level),
+        chance=sum(family.expected for family in found) / max(total, 1),
+    )
 
 
 def label_issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Find labels that confident learning suspects (Northcutt et al. 2021, arXiv:1911.00068).
 
-    Args:
-        labels: int64 (N,).
-        probabilities: float (N, K), from a network that was not trained on these images.
-
-    Returns:
-        int64 (M,), positions, the least plausible label first.
+    From probabilities (N, K) of a network that was not trained on these images; returns their
+    positions, the least plausible label first.
     """
     from cleanlab.filter import find_label_issues  # slow to import
 
     present = np.unique(labels)  # every class must have an image
-    place = np.searchsorted(present, labels)
     shares = probabilities[:, present]
-    shares = shares / shares.sum(1, keepdims=True).clip(1e-300)
-    found = find_label_issues(place, shares, return_indices_ranked_by="self_confidence", n_jobs=1)
+    shares = shares / shares.sum(1, keepdims=True).clip(TINY)
+    options = {"return_indices_ranked_by": "self_confidence", "n_jobs": 1}
+    found = find_label_issues(np.searchsorted(present, labels), shares, **options)
     return np.asarray(found, dtype=np.int64)

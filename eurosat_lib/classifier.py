@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -17,12 +18,11 @@ from PIL import Image
 
 from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.errors import UserError
+from eurosat_lib.files import PICTURES
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime, get_device
 from eurosat_lib.train import predict
 from eurosat_lib.transforms import Preprocessing
-
-BATCH = 64  # images; those of the evaluation, so that the same device gives the same bits
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Classifier:
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     runtime: Runtime
+    batch: int = 64  # images; those of the evaluation, so that the same device gives the same bits
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", precision: str = "fp32") -> Classifier:
@@ -55,20 +56,16 @@ class Classifier:
             model.load_state_dict(content["model"])
             mean, std = (tuple(task[f"preprocess.{name}"]) for name in ("mean", "std"))
             preprocessing = Preprocessing(task["data.image_size"], mean, std)
-        except (KeyError, RuntimeError, TypeError) as error:
+        except Exception as error:  # whatever a damaged field leads to
             reason = " ".join(str(error).split())[:120]
             raise UserError(f"{path}: not a whole checkpoint: {reason}") from None
         runtime = Runtime(get_device(device), precision)
         return cls(runtime.place(model).eval(), preprocessing, classes, runtime)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the scores of images before the softmax.
+        """Return float32 (N, K), the scores before the softmax of uint8 (N, 3, H, W), RGB.
 
-        Args:
-            images: uint8 (N, 3, H, W), 0-255, RGB; resized where they are of another size.
-
-        Returns:
-            float32 (N, K), in the order of ``classes``.
+        Images of another size than the network's are resized.
         """
         return predict(self.model, self._batches(images), self.runtime)[0].numpy()
 
@@ -83,25 +80,32 @@ class Classifier:
         Raises:
             UserError: the file is missing or no picture, or these are no 8-bit RGB values.
         """
-        image = _open(image) if isinstance(image, str | Path) else _pixels(image)
+        image = read_picture(image) if isinstance(image, str | Path) else _pixels(image)
         scores = torch.from_numpy(self.logits(image.transpose(2, 0, 1)[None]))
         shares = scores[0].double().softmax(0).tolist()
         pairs = zip(self.classes, shares, strict=True)
         return dict(sorted(pairs, key=lambda pair: -pair[1]))
 
     def _batches(self, images: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for start in range(0, len(images), BATCH):
-            part = torch.from_numpy(images[start : start + BATCH].copy())
+        for start in range(0, len(images), self.batch):
+            part = torch.from_numpy(images[start : start + self.batch].copy())
             batch = self.preprocessing(part.to(self.runtime.device))
             unknown = torch.full((len(part),), -1)  # no labels
             yield batch.contiguous(memory_format=torch.channels_last), unknown
 
 
-def _open(path: str | Path) -> np.ndarray:
+def read_picture(path: str | Path | BinaryIO) -> np.ndarray:
+    """Decode a picture, by its path or opened: uint8 (H, W, 3), RGB.
+
+    Raises:
+        UserError: it is missing or no picture, or has more than 8 bits per channel.
+    """
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURES) as picture:
             return _pixels(picture)
-    except (OSError, Image.DecompressionBombError) as error:  # the first: what is no picture, too
+    except UserError:
+        raise
+    except Exception as error:  # Pillow raises whatever it meets
         raise UserError(f"{path}: cannot be read as a picture: {error}") from None
 
 

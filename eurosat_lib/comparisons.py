@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import statistics
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from eurosat_lib.evaluation import Evaluation, Predictions
-from eurosat_lib.fits import Training
+from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.fits import Rows, Training
 from eurosat_lib.stages import Record
-from eurosat_lib.stats import (
-    Bounds,
-    mcnemar,
-    newcombe,
-    paired_difference,
-    summarise_seeds,
-    wilson,
-)
+from eurosat_lib.stats import Bounds, mcnemar, newcombe, paired_difference, summarise_seeds
 from eurosat_lib.train import Fit, Hyperparameters
+
+SHAPE = {"blocks_per_stage", "dilation_stage3"}
 
 
 class Seeds(Record):
     """The final configuration trained and tested anew from each seed."""
 
     stage: ClassVar[str] = "evaluate_seeds"
-
     runs: tuple[Evaluation, ...]  # the run's own seed first
     level: float
     diverged: dict[int, str] = Field(default_factory=dict)  # seed -> why it was not tested
@@ -36,10 +29,6 @@ class Seeds(Record):
         """Tell whether there is a spread to speak of."""
         return len(self.runs) > 1
 
-    def summary(self, values: list[float]) -> dict[str, float | None]:
-        """Summarise one value per seed, at the level of this result."""
-        return summarise_seeds(values, self.level)
-
     def facts(self) -> dict:
         """Return the seeds and the spread of accuracy and macro-F1 on the test split."""
         facts = {
@@ -48,10 +37,16 @@ class Seeds(Record):
             "several": self.several,
             "diverged": {str(seed): why for seed, why in self.diverged.items()},
         }
-        if self.runs:
-            facts["accuracy"] = self.summary([run.accuracy for run in self.runs])
-            facts["macro_f1"] = self.summary([run.macro_f1 for run in self.runs])
+        for score in ("accuracy", "macro_f1") if self.runs else ():
+            values = [getattr(run, score) for run in self.runs]
+            facts[score] = summarise_seeds(values, self.level)
         return facts
+
+
+class SpatialSeeds(Seeds):
+    """The same on the spatial split; no runs without one."""
+
+    stage: ClassVar[str] = "evaluate_spatial_seeds"
 
 
 class FinalistScore(Record):
@@ -59,34 +54,41 @@ class FinalistScore(Record):
 
     hyperparameters: Hyperparameters
     score: float  # mean over the new seeds, on validation
-    checkpoint_sha256: str
-    epoch: int
     correct: int  # test images
 
 
-class FinalistsOnTest(Record):
-    """The two best finalists on the same test images, both trained from one seed."""
-
-    stage: ClassVar[str] = "compare_finalists_on_test"
+class Paired(Record):
+    """Two networks on the same images."""
 
     level: float
-    epochs: int = 0  # each was trained for
-    train_images: int = 0
-    seed: int = 0
-    n: int = 0  # test images
-    pair: tuple[FinalistScore, ...] = ()  # two, or none: no finalists
-    only_first: int = 0  # test images that only the first gets right
+    n: int = 0  # images
+    only_first: int = 0  # that only the first gets right
     only_second: int = 0
+
+    @property
+    def difference(self) -> float:
+        """The first's accuracy minus the second's."""
+        return (self.only_first - self.only_second) / self.n
+
+    @property
+    def interval(self) -> Bounds:
+        """Paired interval of that difference."""
+        return paired_difference(self.only_first, self.only_second, self.n, self.level)
 
     @property
     def p_value(self) -> float:
         """Exact McNemar test, two-sided."""
         return mcnemar(self.only_first, self.only_second)
 
-    @property
-    def interval(self) -> Bounds:
-        """Paired interval of the first's accuracy minus the second's."""
-        return paired_difference(self.only_first, self.only_second, self.n, self.level)
+
+class FinalistsOnTest(Paired):
+    """The two best finalists on the same test images, both trained from one seed."""
+
+    stage: ClassVar[str] = "compare_finalists_on_test"
+    epochs: int = 0  # each was trained for
+    train_images: int = 0
+    seed: int = 0
+    pair: tuple[FinalistScore, ...] = ()  # two, or none: no finalists
 
     def facts(self) -> dict:
         """Return both accuracies, their difference and its test."""
@@ -98,69 +100,31 @@ class FinalistsOnTest(Record):
             "first": first.hyperparameters.name,
             "second": second.hyperparameters.name,
             "accuracies": [first.correct / self.n, second.correct / self.n],
-            "difference": (self.only_first - self.only_second) / self.n,
+            "difference": self.difference,
             "interval": self.interval,
             "p_value": self.p_value,
             "decided": self.p_value < 1 - self.level,
         }
 
 
-def discordant(first: Predictions, second: Predictions) -> tuple[int, int]:
-    """Count the test images that only one of two networks gets right.
+def disagreements(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
+    """Count the images that only the first, and only the second of two networks gets right.
 
     Args:
-        first: predictions on the test images.
+        first: bool (N,), whether a network is right.
         second: of another network, on the same images in the same order.
     """
-    right = first.predicted == first.labels
-    other = second.predicted == second.labels
-    return int((right & ~other).sum()), int((other & ~right).sum())
-
-
-class SpatialTraining(Training):
-    """The final training, done again on the spatial split."""
-
-    stage: ClassVar[str] = "train_spatial"
-
-    origin: dict[str, str] = Field(default_factory=dict)  # the same as that training's
-
-    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
-        """Publish its epochs."""
-        return {"history_spatial.csv": [record.model_dump() for record in self.fit.epochs]}
-
-
-class SpatialEvaluation(Record):
-    """Scores of that training's checkpoint on the spatial test split."""
-
-    stage: ClassVar[str] = "evaluate_spatial"
-
-    evaluation: Evaluation
-
-    def facts(self) -> dict:
-        """Return the scores."""
-        return self.evaluation.facts()
-
-    def json_files(self) -> dict[str, Any]:
-        """Publish the scores."""
-        return {"metrics_spatial.json": self.facts()}
-
-
-class SpatialSeeds(Seeds):
-    """That training and its test again from each seed; no runs without a spatial split."""
-
-    stage: ClassVar[str] = "evaluate_spatial_seeds"
+    return int((first & ~second).sum()), int((second & ~first).sum())
 
 
 class ClassPair(Record):
-    """One class in both test splits: its images, those recognised, and those said to be of it."""
+    """One class in both test splits: its images, and those recognised."""
 
     name: str
     n_standard: int
     hits_standard: int
     n_spatial: int
     hits_spatial: int
-    said_standard: int = 0  # images that the network puts into the class
-    said_spatial: int = 0
 
     @property
     def complete(self) -> bool:
@@ -170,13 +134,6 @@ class ClassPair(Record):
     def recalls(self) -> tuple[float, float]:
         """Return the recall in the standard and in the spatial test split."""
         return self.hits_standard / self.n_standard, self.hits_spatial / self.n_spatial
-
-    def precisions(self) -> tuple[float, float]:
-        """Return the precision on both test splits; 0 where no image is put into the class."""
-        return (
-            self.hits_standard / max(1, self.said_standard),
-            self.hits_spatial / max(1, self.said_spatial),
-        )
 
     def drop(self, level: float) -> tuple[float, Bounds]:
         """Return standard minus spatial recall, and its interval (Newcombe 1998, method 10)."""
@@ -194,7 +151,6 @@ class SplitComparison(Record):
     """
 
     stage: ClassVar[str] = "compare_splits"
-
     absent: str = ""  # disabled, split, synthetic or lists; empty when there is a comparison
     reason: str = ""  # one line, for the user
     standard: Evaluation | None = None
@@ -206,15 +162,15 @@ class SplitComparison(Record):
     @property
     def classes(self) -> list[ClassPair]:
         """Pair the classes of both test splits."""
-        one, two = (np.array(side.confusion) for side in (self.standard, self.spatial))
-        columns = [x for m in (one, two) for x in (m.sum(1), m.diagonal())]
-        columns += [one.sum(0), two.sum(0)]
-        names = list(ClassPair.model_fields)[1:]
         return [
-            ClassPair(name=name, **dict(zip(names, counts, strict=True)))
-            for name, counts in zip(
-                self.standard.classes, np.array(columns).T.tolist(), strict=True
+            ClassPair(
+                name=one.name,
+                n_standard=one.support,
+                hits_standard=one.hits,
+                n_spatial=other.support,
+                hits_spatial=other.hits,
             )
+            for one, other in zip(self.standard.per_class, self.spatial.per_class, strict=True)
         ]
 
     @property
@@ -226,10 +182,6 @@ class SplitComparison(Record):
     def class_level(self) -> float:
         """Level of each class's interval, for all of them to hold together (Bonferroni)."""
         return 1 - (1 - self.confidence_level) / max(1, len(self.complete))
-
-    def interval(self, side: Evaluation) -> Bounds:
-        """Wilson interval of a side's test accuracy."""
-        return wilson(side.correct, side.n, self.confidence_level)
 
     def gap(self) -> tuple[float, Bounds]:
         """Return standard minus spatial accuracy, and its interval (Newcombe 1998, method 10)."""
@@ -244,19 +196,19 @@ class SplitComparison(Record):
         drops = {pair.name: pair.drop(self.class_level) for pair in self.complete}
         ranked = sorted(drops, key=lambda name: -abs(drops[name][0]))
         gap, (gap_low, gap_high) = self.gap()
-        sides = (self.standard, self.spatial)
-        same = [(one.hyperparameters, one.seed, one.parameters) for one in sides]
+        sides = {"standard": self.standard, "spatial": self.spatial}
+        same = [(one.hyperparameters, one.seed, one.parameters) for one in sides.values()]
         return {
             "available": True,
-            "standard": _side(self.standard),
-            "spatial": _side(self.spatial),
+            **{
+                split: {"name": one.hyperparameters.name, "accuracy": one.accuracy} | _bounds(one)
+                for split, one in sides.items()
+            },
             "gap": gap,
             "gap_low": gap_low,
             "gap_high": gap_high,
             "lower": [name for name in ranked if drops[name][1][0] > 0],
-            "higher": [name for name in ranked if drops[name][1][1] < 0],
             "drops": {name: value for name, (value, _) in drops.items()},
-            "precisions": {pair.name: pair.precisions() for pair in self.complete},
             "common": self.common,
             "epochs": self.epochs,
             "same_training": same[0] == same[1],
@@ -264,16 +216,8 @@ class SplitComparison(Record):
         }
 
 
-def _side(found: Evaluation) -> dict[str, Any]:
-    names = ("n", "correct", "n_validation", "correct_validation", "macro_f1", "epoch", "seed")
-    return {name: getattr(found, name) for name in names} | {
-        "name": found.hyperparameters.name,
-        "parameters": found.parameters,
-        "accuracy": found.accuracy,
-        "val_accuracy": found.val_accuracy,
-        "low": found.interval[0],
-        "high": found.interval[1],
-    }
+def _bounds(found: Evaluation) -> dict[str, float]:
+    return dict(zip(("low", "high"), found.interval, strict=True))
 
 
 class RecipeRun(Record):
@@ -298,7 +242,6 @@ class Recipes(Record):
     """A recipe trained and tested from one or more seeds."""
 
     stage: ClassVar[str] = "train_recipe"
-
     name: str
     title: str  # in French
     steps: tuple[str, ...]  # what changes the protocol, in French
@@ -312,35 +255,27 @@ class Recipes(Record):
         """Return the run of the first seed."""
         return self.runs[0]
 
-    def summary(self, values: list[float]) -> dict[str, float | None]:
-        """Summarise one value per seed, at the level of this result."""
-        return summarise_seeds(values, self.level)
-
     def facts(self) -> dict:
-        """Return the accuracies and what they cost."""
-        first = self.first
+        """Return the accuracies, counts and interval those of the first seed."""
+        own, fit = self.first.scored, self.first.fit
         facts = {
-            "name": self.name,
-            "title": self.title,
-            "steps": list(self.steps),
-            "settings": self.settings,
+            **self.model_dump(mode="json", include={"name", "title", "steps", "settings"}),
             "seeds": [run.fit.seed for run in self.runs],
             "count": len(self.runs),
-            "epochs": len(first.fit.epochs),
-            "parameters": first.fit.parameters,
-            "seconds": statistics.fmean(run.fit.seconds for run in self.runs),
-            "accuracy": self.summary([run.scored.accuracy for run in self.runs]),
-            "plain": self.summary([run.plain.accuracy for run in self.runs]),
-            "val_accuracy": self.summary([run.val_accuracy for run in self.runs]),
-            "views": 1 if first.averaged is None else 8,
-            **_tested(first.scored),
+            "epochs": len(fit.epochs),
+            "parameters": fit.parameters,
+            "accuracy": summarise_seeds([run.scored.accuracy for run in self.runs], self.level),
+            "val_accuracy": summarise_seeds([run.val_accuracy for run in self.runs], self.level),
+            "n": own.n,
+            "correct": own.correct,
+            **_bounds(own),
         }
         if self.spatial:
             own = self.spatial.scored
-            facts["spatial"] = _tested(own) | {"accuracy": own.accuracy, "seed": own.seed}
+            facts["spatial"] = {"accuracy": own.accuracy} | _bounds(own)
         return facts
 
-    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+    def csv_files(self) -> dict[str, Rows]:
         """Publish the epochs of all trainings on the run's own split."""
         rows = [
             {"recipe": self.name, "seed": run.fit.seed} | record.model_dump()
@@ -350,58 +285,38 @@ class Recipes(Record):
         return {"recipe.csv": rows}
 
 
-def _tested(found: Evaluation) -> dict[str, Any]:
-    low, high = found.interval
-    return {"n": found.n, "correct": found.correct, "low": low, "high": high}
+class BesideProtocol(Paired):
+    """A recipe, the first, and the final training of the run, on the same validation images.
 
+    The recipe's first seed at its last epoch, against the protocol's best epoch, which its own
+    validation has picked: in the protocol's favour.
+    """
 
-class RecipeTrial(Record):
-    """A recipe trained from one or more seeds and judged on validation alone."""
-
-    stage: ClassVar[str] = "validate_recipe"
-
-    name: str
-    title: str  # in French
-    settings: dict
-    level: float  # of the intervals
-    fits: tuple[Fit, ...]
+    stage: ClassVar[str] = "beside"
+    same_network: bool
+    blocks_per_stage: int  # of the recipe's network
+    dilation_stage3: int
 
     def facts(self) -> dict:
-        """Return the validation accuracy of the last weights, one look at each image."""
-        first = self.fits[0]
-        low, high = wilson(first.correct, first.validation_images, self.level)
-        return {
-            "name": self.name,
-            "seeds": [fit.seed for fit in self.fits],
-            "epochs": len(first.epochs),
-            "seconds": statistics.fmean(fit.seconds for fit in self.fits),
-            "val_accuracy": summarise_seeds([fit.val_accuracy for fit in self.fits], self.level),
-            "n": first.validation_images,
-            "low": low,
-            "high": high,
-            "diverged": [fit.diverged for fit in self.fits if fit.diverged],
-        }
+        """Return the gain on validation, its paired interval, and McNemar's test."""
+        gain = {"gain": self.difference, "p_value": self.p_value}
+        return self.model_dump() | gain | dict(zip(("low", "high"), self.interval, strict=True))
 
 
-def beside_protocol(found: Recipes | None, training: Training) -> dict:
-    """Set a recipe beside the final training of the run: same network or not, gain on validation.
+def beside_protocol(
+    found: Recipes, training: Training, theirs: np.ndarray, own: np.ndarray
+) -> BesideProtocol:
+    """Set a recipe beside the final training of the run.
 
-    The recipe's first seed at its last epoch against the protocol's best one, which its own
-    validation has picked: in the protocol's favour. Newcombe's interval, as if the images of the
-    two were others: too wide. Empty without a recipe.
+    Args:
+        found: the recipe.
+        training: the protocol's.
+        theirs: bool (M,), the validation images that the recipe's first run gets right.
+        own: bool (M,), those that the protocol's checkpoint gets right, in the same order.
     """
-    if found is None:
-        return {}
-    scored, best, hyper = found.first.scored, training.fit.best, training.fit.hyperparameters
-    n, m = scored.n_validation, training.fit.validation_images
-    correct, own = round(best.val_accuracy * m), scored.hyperparameters
-    low, high = newcombe(scored.correct_validation, n, correct, m, found.level)
-    shape = (own.blocks_per_stage, own.dilation_stage3)
-    return {
-        "gain": scored.correct_validation / n - correct / m,
-        "low": low,
-        "high": high,
-        "same_network": shape == (hyper.blocks_per_stage, hyper.dilation_stage3),
-        "blocks_per_stage": shape[0],
-        "dilation_stage3": shape[1],
-    }
+    recipe, fit = (
+        one.hyperparameters.model_dump(include=SHAPE) for one in (found.first.scored, training.fit)
+    )
+    first, second = disagreements(theirs, own)
+    counts = {"n": len(own), "only_first": first, "only_second": second, "level": found.level}
+    return BesideProtocol(**counts, same_network=recipe == fit, **recipe)

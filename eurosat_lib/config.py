@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
-from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.files import write_text
 from eurosat_lib.schema import Config, Section
 
 M = TypeVar("M", bound=BaseModel)
+LARGEST = 1_000_000  # bytes of a YAML file
 
 # Notebook parameters: name -> key of the configuration.
 PARAMETERS: dict[str, str] = {
@@ -120,14 +118,11 @@ def load_config(
     profile: str = "auto",
     overrides: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Read the configuration.
+    """Read a YAML file, lay a profile and overrides (dotted key -> value) over it.
 
-    Args:
-        path: YAML file. The project's root is the nearest folder above that holds ``configs/``.
-        profile: name of an overlay in ``profiles/`` beside it; ``auto`` is ``full`` with CUDA,
-            else ``quick``. A file without that folder, such as the one stored with a result,
-            is taken as it is.
-        overrides: dotted key -> value, applied last.
+    The project's root is the nearest folder above that holds ``configs/``. Profiles are beside
+    the file; ``auto`` is ``full`` with CUDA, else ``quick``. A file without such a folder, stored
+    with a result, is taken as it is.
 
     Raises:
         UserError: unknown key or profile, wrong type, value out of range.
@@ -146,24 +141,24 @@ def load_config(
             merge(tree, read_yaml(overlay)),
             f"{where} + {overlay.parent.name}/{overlay.name}",
         )
-    return validate(merge(tree, nest(overrides or {})), where)
+    engine = {"compute.engine": os.environ["ENGINE"]} if os.environ.get("ENGINE") else {}
+    return validate(merge(tree, nest(engine | dict(overrides or {}))), where)
 
 
-def configure(
-    config_path: str = "configs/config.yaml", profile: str = "auto", **parameters: Any
-) -> Config:
-    """Build the configuration of a notebook from its parameters; ``None`` keeps the file's value.
+def configure(values: Mapping[str, Any]) -> Config:
+    """Build the configuration of a notebook: ``configure(globals())``.
+
+    Args:
+        values: ``config_path``, ``profile`` and the names of :data:`PARAMETERS` are taken, unless
+            ``None``; other names are left alone.
 
     Raises:
-        UserError: a parameter is unknown, or its value has the wrong type or range.
+        UserError: a value has the wrong type or range.
     """
-    overrides = {}
-    for name, value in parameters.items():
-        if name not in PARAMETERS:
-            raise UserError(f"unknown parameter {name}{did_you_mean(name, PARAMETERS)}")
-        if value is not None:
-            overrides[PARAMETERS[name]] = value
-    return load_config(config_path, profile, overrides)
+    path = values.get("config_path") or "configs/config.yaml"
+    given = {key: values.get(name) for name, key in PARAMETERS.items()}
+    overrides = {key: value for key, value in given.items() if value is not None}
+    return load_config(path, values.get("profile") or "auto", overrides)
 
 
 def override(config: Config, values: Mapping[str, Any], where: str = "override") -> Config:
@@ -186,7 +181,7 @@ def parse_literal(text: str) -> Any:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
 
 
@@ -227,16 +222,40 @@ def _profile_path(config_path: Path, profile: str) -> Path:
     return folder / f"{profile}.yaml"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases, which can stand for more than memory holds, and with unique keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node:
+        """Refuse an alias, and a key that stands twice."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="an alias (*name) is not taken", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                mark = node.value[number][0].start_mark
+                raise yaml.MarkedYAMLError(problem=f"{key} stands twice", problem_mark=mark)
+        return node
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds sections.
 
     Raises:
-        UserError: it is not YAML, or not a mapping.
+        UserError: it is too large, not UTF-8, not YAML, or not a mapping.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        content = path.read_bytes()
+        if len(content) > LARGEST:
+            raise UserError(f"{path}: more than {LARGEST // 1000} kB, for a file of settings")
+        tree = yaml.load(content.decode("utf-8-sig"), _Loader)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, line {line}: not in UTF-8; save the file anew") from None
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
+        kind = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
+        raise UserError(f"{path}: not readable as YAML: {kind}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected a mapping of sections")
     return tree
@@ -278,6 +297,8 @@ def validate(tree: Mapping[str, Any], where: str, model: type[M] = Config) -> M:
     try:
         # By way of JSON, so that a YAML list may fill a tuple while numbers stay strict.
         return model.model_validate_json(json.dumps(tree, default=str))
+    except RecursionError:
+        raise UserError(f"{where}: nested too deeply") from None
     except ValidationError as error:
         raise UserError(f"{where}: {_explain(error, model)}") from None
 

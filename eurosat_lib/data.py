@@ -20,15 +20,15 @@ from PIL import Image
 
 from eurosat_lib import sources
 from eurosat_lib.config import Config, override
-from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.files import locked, replacing, write_json
+from eurosat_lib.errors import UserError, did_you_mean, one_line
+from eurosat_lib.files import PICTURES, locked, replacing, write_json
 from eurosat_lib.progress import announce, progress
-from eurosat_lib.sources import HUB, Origin, Row, Source, digest, one_line
+from eurosat_lib.sources import HUB, Origin, Row, Source, digest
 from eurosat_lib.synthetic import CLASSES, SIDE, SPLITS
 
-FORMAT = 3  # of the cache: another number leaves older entries aside
+FORMAT = 4  # of the cache: another number leaves older entries aside
 NO_GEOGRAPHY = "the built-in synthetic images are drawn and have no geography"
-DAMAGED = (OSError, ValueError, KeyError, EOFError)  # an entry of the cache, or not there
+DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # the cache; or not there
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,21 +128,21 @@ def _base(config: Config) -> Origin:
     name, named = config.data.source, os.environ.get("EUROSAT_DATA")
     if name == "auto" and named:
         return sources.folder_origin(_folder(config, "EUROSAT_DATA", named))
-    if name == HUB or (name == "auto" and _hub_is_there()):
+    if name == HUB or (name == "auto" and _hub_is_there(sources.access())):
         return sources.hub_origin()
     if name in ("auto", "synthetic"):
         return sources.drawn_origin(config.data.synthetic_images)
     return sources.folder_origin(_folder(config, "data.source", name, ("auto", "synthetic", HUB)))
 
 
-@cache  # once per process, so that ``auto`` never changes the images half way
-def _hub_is_there() -> bool:
+@cache  # once per process, so that ``auto`` never changes the images half way …
+def _hub_is_there(access: tuple) -> bool:  # … unless the way to the Hub has been mended
     try:
         _load(sources.hub_origin())
     except sources.HubUnavailable as error:
         announce(
-            "WARNING: using the built-in SYNTHETIC images, not EuroSAT. What they yield says "
-            f"nothing about satellite images. EUROSAT_DATA is not set, and {error}"
+            "ATTENTION : images SYNTHÉTIQUES de démonstration, et non EuroSAT ; elles ne disent "
+            f"rien des images satellites. EUROSAT_DATA n’est pas donné ; {error}"
         )
         return False
     return True
@@ -171,7 +171,7 @@ def _load(origin: Origin) -> EuroSAT:
             splits = sources.rows_by_split(origin)
             for older in file.parent.glob(f"*{place}-*"):
                 older.unlink()
-            _make(file, splits, origin.place)
+            _make(file, splits, origin)
         return _map(file, origin.source)
     except OSError as error:
         raise UserError(
@@ -180,23 +180,27 @@ def _load(origin: Origin) -> EuroSAT:
         ) from error
 
 
-def _make(file: Path, splits: dict[str, list[Row]], place: str) -> None:
+def _make(file: Path, splits: dict[str, list[Row]], origin: Origin) -> None:
     """Decode all images into one array, and what belongs to them into JSON beside it."""
+    place = origin.place
+    for split, own in splits.items():
+        if not own:
+            raise UserError(f"{place}: {split}: no images")
     rows = [
         (f"{place}: {split}, row {i}", *row)
         for split in splits
         for i, row in enumerate(splits[split])
     ]
     images, labels = np.empty((len(rows), 3, SIDE, SIDE), np.uint8), np.empty(len(rows), "<i8")
-    with progress("Decoding the images", len(rows), "images") as bar:
+    with progress("Décodage des images", len(rows), "images") as bar:
         for i, row in enumerate(rows):
             images[i], labels[i] = _decode(*row)
             bar.advance()
+    if not origin.source.synthetic:
+        _check_classes(place, splits)
     total = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode())
     names, end = {}, 0
     for split, own in splits.items():
-        if not own:
-            raise UserError(f"{place}: {split}: no images")
         names[split] = [name for name, _, _ in own]
         start, end = end, end + len(own)
         total.update("\n".join([f"\n{split} {len(own)}", *names[split], ""]).encode())
@@ -205,7 +209,24 @@ def _make(file: Path, splits: dict[str, list[Row]], place: str) -> None:
     with replacing(file) as part, open(part, "wb") as stream:
         np.save(stream, images)
     kept = {"names": names, "labels": labels.tolist(), "fingerprint": total.hexdigest()}
-    write_json(file.with_suffix(".json"), kept)
+    write_json(file.with_suffix(".json"), kept | {"seal": _seal(kept, file)})
+
+
+def _seal(kept: dict, file: Path) -> str:
+    """Return a text that changes when an entry of the cache is written to."""
+    own = {name: kept[name] for name in ("names", "labels", "fingerprint")}
+    state = os.stat(file)
+    return digest(json.dumps(own), f"{state.st_size} {state.st_mtime_ns}")
+
+
+def _check_classes(place: str, splits: dict[str, list[Row]]) -> None:
+    """Refuse training images without one of the classes; elsewhere, say it."""
+    for split, rows in splits.items():
+        absent = ", ".join(sorted(set(CLASSES) - {label for _, label, _ in rows}))
+        if absent and split == "train":
+            raise UserError(f"{place}: train: no image of {absent}; nothing can be learnt of it")
+        if absent:
+            announce(f"{place} : {split} : aucune image de {absent}, moyennes sans ces classes")
 
 
 def _decode(
@@ -214,10 +235,14 @@ def _decode(
     """Decode and check one image: uint8 (3, 64, 64), and its label."""
     try:
         if label not in CLASSES:
-            raise ValueError(f"unknown class {label!r}{did_you_mean(label, CLASSES)}")
+            raise ValueError(f"unknown class {label!r} as label{did_you_mean(label, CLASSES)}")
+        said = name.partition("_")[0]
+        if said in CLASSES and said != label:
+            raise ValueError(f"its name says {said}, its label {label}")
         if isinstance(content, np.ndarray):
             return content, CLASSES.index(label)
-        with Image.open(content if isinstance(content, str) else BytesIO(content)) as image:
+        file = content if isinstance(content, str) else BytesIO(content)
+        with Image.open(file, formats=PICTURES) as image:
             if image.size != (SIDE, SIDE) or image.mode != "RGB":
                 raise ValueError(f"{image.size} pixels, {image.mode}; 64 x 64 and RGB are wanted")
             return np.asarray(image).transpose(2, 0, 1), CLASSES.index(label)
@@ -229,6 +254,8 @@ def _decode(
 def _map(file: Path, source: Source) -> EuroSAT:
     """Map an entry of the cache into memory; missing or cut short, it raises one of DAMAGED."""
     kept = json.loads(file.with_suffix(".json").read_text("utf-8"))
+    if kept["seal"] != _seal(kept, file):
+        raise ValueError("written to")
     images, labels = np.load(file, mmap_mode="r"), np.array(kept["labels"], np.int64)
     labels.setflags(write=False)
     splits, end = [], 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from itertools import permutations
 from pathlib import Path
 from typing import Any, ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
 from scipy.special import log_softmax, softmax
-from torch import nn
 
 from eurosat_lib.checkpoint import check_task, describe_task, load_checkpoint
 from eurosat_lib.config import Config
@@ -33,23 +33,14 @@ DAMAGE = (OSError, EOFError, ValueError, KeyError, BadZipFile, NotImplementedErr
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of the test and validation images, in file order.
+    """What a network says of the N test and M validation images, in file order."""
 
-    Attributes:
-        names: str (N,), file names of the test images.
-        labels: int64 (N,), their true classes.
-        logits: float32 (N, K).
-        val_names: str (M,), file names of the validation images.
-        val_labels: int64 (M,).
-        val_logits: float32 (M, K).
-    """
-
-    names: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
-    val_names: np.ndarray
-    val_labels: np.ndarray
-    val_logits: np.ndarray
+    names: np.ndarray  # str (N,), files of the test images
+    labels: np.ndarray  # int64 (N,), true classes
+    logits: np.ndarray  # float32 (N, K)
+    val_names: np.ndarray  # str (M,)
+    val_labels: np.ndarray  # int64 (M,)
+    val_logits: np.ndarray  # float32 (M, K)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -61,10 +52,20 @@ class Predictions:
         """Predicted classes of the test images, int64 (N,)."""
         return self.logits.argmax(1)
 
+    @property
+    def right(self) -> np.ndarray:
+        """Whether the network is right, for each test image, bool (N,)."""
+        return self.predicted == self.labels
+
+    @property
+    def right_on_validation(self) -> np.ndarray:
+        """Whether the network is right, for each validation image, bool (M,)."""
+        return self.val_logits.argmax(1) == self.val_labels
+
     def save(self, folder: Path) -> None:
         """Write all arrays to a folder; the file is whole or absent."""
         with replacing(folder / FILE) as partial, open(partial, "wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez(file, **asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> Predictions:
@@ -85,10 +86,9 @@ class Predictions:
     def rows(self, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         """Give one row per test image, for ``predictions.csv``."""
         columns = (self.names, self.labels, self.predicted, self.probabilities.round(DIGITS))
-        for name, truth, guess, shares in zip(*columns, strict=True):
-            shares = shares.tolist()
+        for name, truth, guess, shares in zip(*(c.tolist() for c in columns), strict=True):
             yield {
-                "name": str(name),
+                "name": name,
                 "truth": classes[truth],
                 "prediction": classes[guess],
                 "correct": int(truth == guess),
@@ -102,7 +102,7 @@ class Evaluation(Record):
     """Scores of one checkpoint on validation and test."""
 
     stage: ClassVar[str] = "evaluate"
-
+    file: ClassVar[str] = "metrics.json"
     checkpoint: str
     checkpoint_sha256: str
     hyperparameters: Hyperparameters
@@ -146,19 +146,14 @@ class Evaluation(Record):
 
     def confusions(self) -> list[tuple[str, str, int]]:
         """List (truth, prediction, images) of the errors, the most frequent first."""
-        pairs = [
-            (self.classes[i], self.classes[j], count)
-            for i, row in enumerate(self.confusion)
-            for j, count in enumerate(row)
-            if count and i != j
-        ]
-        return sorted(pairs, key=lambda pair: -pair[2])
+        names, pairs = self.classes, permutations(range(len(self.classes)), 2)
+        found = [(names[i], names[j], self.confusion[i][j]) for i, j in pairs]
+        return sorted((one for one in found if one[2]), key=lambda one: -one[2])
 
     def facts(self) -> dict:
         """Return the scores; matrix and per-class table stay out."""
         (low, high), (gap_low, gap_high) = self.interval, self.gap_interval
-        ranked = sorted(self.per_class, key=lambda score: score.f1)
-        worst, best = ranked[0], max(self.per_class, key=lambda score: score.f1)
+        worst, best = (pick(self.per_class, key=lambda one: one.f1) for pick in (min, max))
         hidden = {"confusion", "per_class", "stored"}
         return self.model_dump(mode="json", exclude=hidden) | {
             "accuracy": self.accuracy,
@@ -179,12 +174,17 @@ class Evaluation(Record):
     def json_files(self) -> dict[str, Any]:
         """Publish the facts and the scores of each class, with their intervals."""
         kinds = ("precision", "recall", "f1")
-        rows = [
-            score.model_dump()
-            | {f"{kind}_interval": score.interval(kind, self.confidence_level) for kind in kinds}
-            for score in self.per_class
-        ]
-        return {"metrics.json": self.facts() | {"per_class": rows}}
+        rows = [score.model_dump() for score in self.per_class]
+        for row, score in zip(rows, self.per_class, strict=True):
+            row |= {f"{k}_interval": score.interval(k, self.confidence_level) for k in kinds}
+        return {self.file: self.facts() | {"per_class": rows}}
+
+
+class SpatialEvaluation(Evaluation):
+    """Scores of the spatial training's checkpoint on the spatial splits."""
+
+    stage: ClassVar[str] = "evaluate_spatial"
+    file: ClassVar[str] = "metrics_spatial.json"
 
 
 def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
@@ -198,33 +198,33 @@ def evaluate_checkpoint(
 ) -> Evaluation:
     """Score a checkpoint on all test images, and on validation for the comparison.
 
-    Args:
-        config: sizes, preprocessing, device, views.
-        dataset: its test and validation splits are used.
-        path: checkpoint written by a training of this project.
-        digest: SHA-256 of the file.
-        folder: keeps the predictions of each image; ``None``: they are not kept.
+    The folder keeps the predictions of each image; the digest is the SHA-256 of the file.
 
     Raises:
         UserError: the checkpoint is missing, damaged, or made for another configuration.
     """
     model, content, runtime = open_checkpoint(config, dataset, path)
-    seen = SymmetricAverage(model) if config.evaluate.views > 1 else model
-    found, level = _predict(config, dataset, seen, runtime), config.evaluate.confidence
+    seen, arrays = SymmetricAverage(model) if config.evaluate.views > 1 else model, []
+    for split, limit in (
+        (dataset.test, config.data.test_limit),
+        (dataset.validation, config.data.validation_limit),
+    ):
+        logits, labels = predict(seen, make_loader(config, split, limit), runtime)
+        names = [split.names[i] for i in subset(len(split.labels), limit)]
+        arrays += [np.array(names), labels.numpy(), logits.numpy()]
+    found, level = Predictions(*arrays), config.evaluate.confidence
     if folder:
         found.save(folder)
     return Evaluation(
         checkpoint=path.name,
         checkpoint_sha256=digest,
-        hyperparameters=Hyperparameters(**content["hyperparameters"]),
-        epoch=content["epoch"],
-        seed=content["seed"],
+        **{key: content[key] for key in ("hyperparameters", "epoch", "seed")},
         parameters=count_parameters(model),
         classes=dataset.classes,
         n=len(found.labels),
-        correct=int((found.predicted == found.labels).sum()),
+        correct=int(found.right.sum()),
         n_validation=len(found.val_labels),
-        correct_validation=int((found.val_logits.argmax(1) == found.val_labels).sum()),
+        correct_validation=int(found.right_on_validation.sum()),
         loss=nll(found.logits, found.labels),
         loss_validation=nll(found.val_logits, found.val_labels),
         confidence_level=level,
@@ -233,14 +233,16 @@ def evaluate_checkpoint(
     )
 
 
-def _predict(config: Config, dataset: EuroSAT, model: nn.Module, runtime: Runtime) -> Predictions:
-    arrays, data = [], config.data
-    splits = ((dataset.test, data.test_limit), (dataset.validation, data.validation_limit))
-    for split, limit in splits:
-        logits, labels = predict(model, make_loader(config, split, limit), runtime)
-        names = [split.names[i] for i in subset(len(split.labels), limit)]
-        arrays += [np.array(names), labels.numpy(), logits.numpy()]
-    return Predictions(*arrays)
+def right_on_validation(config: Config, dataset: EuroSAT, path: Path) -> np.ndarray:
+    """Tell which validation images a checkpoint gets right, bool (M,); test stays closed.
+
+    Raises:
+        UserError: the checkpoint is missing, damaged, or made for another configuration.
+    """
+    model, _, runtime = open_checkpoint(config, dataset, path)
+    loader = make_loader(config, dataset.validation, config.data.validation_limit)
+    logits, labels = predict(model, loader, runtime)
+    return (logits.argmax(1) == labels).numpy()
 
 
 def open_checkpoint(
@@ -256,33 +258,15 @@ def open_checkpoint(
     missing = {"model", "hyperparameters", "data_fingerprint", "epoch", "seed"} - set(content)
     if missing:
         raise UserError(f"{path}: incomplete checkpoint, without {', '.join(sorted(missing))}")
-    if content["data_fingerprint"] != dataset.fingerprint:
-        there, here = content["data_fingerprint"][:12], dataset.fingerprint[:12]
+    there, here = str(content["data_fingerprint"])[:12], dataset.fingerprint[:12]
+    if there != here:
         raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
-    return load_model(config, content, runtime, str(path)), content, runtime
-
-
-def load_model(
-    config: Config, content: dict, runtime: Runtime, where: str = "checkpoint"
-) -> DilatedCNN:
-    """Rebuild the network of a checkpoint, in evaluation mode, on the device.
-
-    Args:
-        config: widths of the network.
-        content: of the checkpoint.
-        runtime: device.
-        where: names the checkpoint in an error.
-
-    Raises:
-        UserError: its weights are not those of the network that it names.
-    """
-    hyper = content["hyperparameters"]
-    model = DilatedCNN(config.model.channels, hyper["blocks_per_stage"], hyper["dilation_stage3"])
     try:
+        point = Hyperparameters(**content["hyperparameters"])
+        shape = (config.model.channels, point.blocks_per_stage, point.dilation_stage3)
+        model = DilatedCNN(*shape)
         model.load_state_dict(content["model"])
-    except (RuntimeError, TypeError) as error:
+    except Exception as error:  # whatever a damaged field leads to
         reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"{where}: its weights do not fit the network it names: {reason}"
-        ) from None
-    return runtime.place(model).eval()
+        raise UserError(f"{path}: its weights do not fit the network it names: {reason}") from None
+    return runtime.place(model).eval(), content, runtime

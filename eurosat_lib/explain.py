@@ -1,12 +1,12 @@
-"""The network looked at again, on validation: where its evidence lies, what changes its answers.
+"""The network looked at again: where its evidence lies, what changes its answers.
 
-The test split stays closed: what runs the network again does so on validation.
+Both on validation: the test split stays closed.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 from torch import Tensor
 
+from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.evaluation import Predictions
@@ -24,7 +25,6 @@ from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.stages import Record
 from eurosat_lib.stats import paired_difference, wilson
-from eurosat_lib.train import predict
 from eurosat_lib.transforms import get_preprocess_transforms, symmetric_views
 
 DIGITS = 3  # of a map
@@ -51,7 +51,6 @@ class Explanations(Record):
     """For each class a right and a wrong image, the most confident of each."""
 
     stage: ClassVar[str] = "explain_predictions"
-
     checkpoint_sha256: str
     classes: tuple[str, ...]
     right: tuple[Explanation | None, ...]  # per true class; None without such an image
@@ -59,9 +58,8 @@ class Explanations(Record):
 
     def facts(self) -> dict:
         """Return how many classes have a right and a wrong image to show."""
-        return {
-            name: sum(c is not None for c in getattr(self, name)) for name in ("right", "wrong")
-        }
+        cases = {"right": self.right, "wrong": self.wrong}
+        return {name: sum(case is not None for case in found) for name, found in cases.items()}
 
 
 def gradcam(model: DilatedCNN, images: Tensor, targets: Tensor) -> Tensor:
@@ -95,16 +93,15 @@ def explain(
 ) -> Explanations:
     """Explain, per class, the most confident right and the most confident wrong answer.
 
-    Args:
-        config: sizes, preprocessing.
-        dataset: its validation split is used.
-        model: in evaluation mode, on its device.
-        found: what the model says of the validation images of the run.
-        digest: SHA-256 of the checkpoint.
+    ``found`` holds what the model, in evaluation mode, says of the validation images of the run.
     """
-    guesses = found.val_logits.argmax(1)
+    labels, guesses = found.val_labels, found.val_logits.argmax(1)
     confidence = softmax(found.val_logits.astype(np.float64), axis=1).max(1)
-    shown = _choose(guesses, found.val_labels, confidence, len(dataset.classes))
+    shown: list[int | None] = []
+    for fitting in (labels == guesses, labels != guesses):
+        for truth in range(len(dataset.classes)):
+            rows = np.flatnonzero(fitting & (labels == truth))
+            shown.append(int(rows[confidence[rows].argmax()]) if len(rows) else None)
     rows = [row for row in shown if row is not None]
     place = subset(len(dataset.validation), config.data.validation_limit)[rows]
     device = next(model.parameters()).device
@@ -113,35 +110,18 @@ def explain(
     heat = gradcam(model, batch, torch.from_numpy(guesses[rows]).to(device))
     cases = {
         row: Explanation(
-            name=str(found.val_names[row]),
-            index=int(index),
-            truth=int(found.val_labels[row]),
-            prediction=int(guesses[row]),
-            confidence=float(confidence[row]),
-            heat=tuple(map(tuple, one.tolist())),
+            name=found.val_names[row],
+            index=index,
+            truth=labels[row],
+            prediction=guesses[row],
+            confidence=confidence[row],
+            heat=one.tolist(),
         )
         for row, index, one in zip(rows, place, heat.numpy().round(DIGITS), strict=True)
     }
-    drawn, count = tuple(cases.get(row) for row in shown), len(dataset.classes)
-    return Explanations(
-        checkpoint_sha256=digest,
-        classes=dataset.classes,
-        right=drawn[:count],
-        wrong=drawn[count:],
-    )
-
-
-def _choose(
-    guesses: np.ndarray, labels: np.ndarray, confidence: np.ndarray, classes: int
-) -> list[int | None]:
-    """Return a row per class for the right answers, then for the wrong ones; None: no such."""
-    shown: list[int | None] = []
-    for right in (True, False):
-        for truth in range(classes):
-            fitting = np.flatnonzero((labels == truth) & ((guesses == truth) == right))
-            best = int(fitting[confidence[fitting].argmax()]) if len(fitting) else None
-            shown.append(best)
-    return shown
+    drawn, count = [cases.get(row) for row in shown], len(dataset.classes)
+    own = {"checkpoint_sha256": digest, "classes": dataset.classes}
+    return Explanations(right=drawn[:count], wrong=drawn[count:], **own)
 
 
 def blur(images: np.ndarray, sigma: float) -> np.ndarray:
@@ -158,14 +138,12 @@ def noise(images: np.ndarray, sigma: float) -> np.ndarray:
 
 def jpeg(images: np.ndarray, quality: int) -> np.ndarray:
     """Compress to JPEG of a quality in 1-100 (Pillow's scale), and back."""
-
-    def recoded(image: np.ndarray) -> np.ndarray:
-        """Compress one image, (H, W, 3)."""
+    found = []
+    for image in images.transpose(0, 2, 3, 1):
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-        return np.asarray(Image.open(buffer))
-
-    return np.stack([recoded(image.transpose(1, 2, 0)).transpose(2, 0, 1) for image in images])
+        found.append(np.asarray(Image.open(buffer)))
+    return np.stack(found).transpose(0, 3, 1, 2)
 
 
 def haze(images: np.ndarray, share: float) -> np.ndarray:
@@ -202,7 +180,6 @@ class Robustness(Record):
     """Accuracy under changes that leave the class as it is."""
 
     stage: ClassVar[str] = "measure_robustness"
-
     checkpoint_sha256: str
     n: int  # validation images
     correct: int  # as they are
@@ -232,18 +209,14 @@ class Robustness(Record):
         turned = min(self.of("view")[1:], key=lambda trial: trial.correct)
         faults = [trial for kind in CORRUPTIONS for trial in self.of(kind)]
         worst = min(faults, key=lambda trial: trial.correct)
-        light = [trial for kind in CORRUPTIONS for trial in self.of(kind)[:1]]
+        light = [self.of(kind)[0] for kind in CORRUPTIONS]
         return {
             "n": self.n,
-            "accuracy": self.correct / self.n,
             "stable": self.stable / self.n,
-            "stable_interval": wilson(self.stable, self.n, self.level),
             "worst_view": VIEWS[int(turned.strength)],
             "worst_view_change": self.change(turned, len(VIEWS) - 1),
-            "average_change": self.change(self.of("average")[0]),
             "faults": len(faults),
             "worst_fault": worst.kind,
-            "worst_strength": self.of(worst.kind).index(worst),
             "worst_change": self.change(worst, len(faults)),
             "light_harmful": [t.kind for t in light if self.change(t, len(faults))[2] < 0],
         }
@@ -252,59 +225,37 @@ class Robustness(Record):
 def measure(
     config: Config, dataset: EuroSAT, model: DilatedCNN, runtime: Runtime, digest: str
 ) -> Robustness:
-    """Run the network on changed validation images.
-
-    Args:
-        config: sizes, preprocessing, number of images.
-        dataset: its validation split is used.
-        model: in evaluation mode, on the device.
-        runtime: device and precision.
-        digest: SHA-256 of the checkpoint.
-    """
+    """Run a network in evaluation mode on changed validation images; the digest is its file's."""
     index = subset(len(dataset.validation), config.evaluate.robustness_images)
     images = np.ascontiguousarray(dataset.validation.images[index])
-    labels = torch.from_numpy(dataset.validation.labels[index].astype(np.int64))
-
-    def logits(changed: Tensor) -> Tensor:
-        return predict(model, _batches(config, changed, labels, runtime), runtime)[0]
-
+    labels = dataset.validation.labels[index]
+    prepare = get_preprocess_transforms(config)
+    network = Classifier(model, prepare, dataset.classes, runtime, config.data.batch_size)
     turned = symmetric_views(torch.from_numpy(images))
-    seen = [logits(turned[place]) for place in ORDER]
-    answers = torch.stack([found.argmax(1) for found in seen])
-    plain = answers[0]
-    average = torch.stack([found.double().softmax(1) for found in seen]).mean(0).argmax(1)
-    changed = [("view", k, answer) for k, answer in enumerate(answers)]
-    changed.append(("average", len(seen), average))
+    seen = np.stack([network.logits(turned[place].numpy()) for place in ORDER])  # (8, N, K)
+    answers, plain = seen.argmax(2), seen[0].argmax(1)
+    average = torch.from_numpy(seen).double().softmax(2).mean(0).argmax(1).numpy()
+    changed = [*(("view", k, answer) for k, answer in enumerate(answers)), ("average", 8, average)]
     for kind, (change, strengths, _) in CORRUPTIONS.items():
         for strength in strengths:
-            found = logits(torch.from_numpy(change(images, strength))).argmax(1)
-            changed.append((kind, strength, found))
+            changed.append((kind, strength, network.logits(change(images, strength)).argmax(1)))
+    right, trials = plain == labels, []
+    for kind, strength, found in changed:
+        now = found == labels
+        trial = Trial(
+            kind=kind,
+            strength=strength,
+            correct=int(now.sum()),
+            lost=int((right & ~now).sum()),
+            gained=int((now & ~right).sum()),
+            same=int((found == plain).sum()),
+        )
+        trials.append(trial)
     return Robustness(
         checkpoint_sha256=digest,
         n=len(labels),
-        correct=int((plain == labels).sum()),
+        correct=int(right.sum()),
         stable=int((answers == plain).all(0).sum()),
         level=config.evaluate.confidence,
-        trials=tuple(_trial(*case, plain, labels) for case in changed),
-    )
-
-
-def _batches(
-    config: Config, images: Tensor, labels: Tensor, runtime: Runtime
-) -> Iterator[tuple[Tensor, Tensor]]:
-    prepare = get_preprocess_transforms(config)
-    for part in torch.arange(len(labels)).split(config.data.batch_size):
-        batch = prepare(images[part].to(runtime.device))
-        yield batch.contiguous(memory_format=torch.channels_last), labels[part]
-
-
-def _trial(kind: str, strength: float, answers: Tensor, plain: Tensor, truth: Tensor) -> Trial:
-    right, before = answers == truth, plain == truth
-    return Trial(
-        kind=kind,
-        strength=strength,
-        correct=int(right.sum()),
-        lost=int((before & ~right).sum()),
-        gained=int((right & ~before).sum()),
-        same=int((answers == plain).sum()),
+        trials=tuple(trials),
     )

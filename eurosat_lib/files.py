@@ -3,40 +3,63 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from eurosat_lib.errors import UserError
 from eurosat_lib.progress import announce
+
+HOST = platform.node()  # in the names of partial files, beside the process
+PICTURES = ("JPEG", "PNG", "TIFF", "WEBP")  # all that Pillow may open: others run programs
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the path to write to; the file then takes its place at once, or not at all."""
+    """Give the path to write to; the file then takes its place at once, or not at all.
+
+    What a killed process of this machine has left of the same file goes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    stem = f".{path.name}.{HOST}."
+    for old in path.parent.glob(f"{escape(stem)}*"):
+        if not Path("/proc", old.name.removeprefix(stem)).exists() and Path("/proc/self").exists():
+            old.unlink(missing_ok=True)
+    partial = path.with_name(f"{stem}{os.getpid()}")
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:  # a full disk does not say where
+        said = (error.errno or errno.EIO, error.strerror or str(error), str(path))
+        raise OSError(*said) from error
     finally:
         partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write text; a file that already says so is left alone."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and path.read_bytes() == text.encode():
         return
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes, at once or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -60,16 +83,17 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Read rows of text; none if there is no file."""
     if not path.is_file():
         return []
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; ``None`` if the file is missing or damaged."""
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; ``None`` if the file is missing, damaged, or says something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return tree if isinstance(tree, dict) else None
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -83,17 +107,34 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; another process waits, and says so. A killed process lets go of it."""
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock file; another process waits, and says so. A killed process lets go of it.
+
+    Args:
+        path: of the lock file, on a file system that has locks.
+        wait: False gives up at once when another process holds it.
+
+    Yields:
+        Whether the lock is held.
+
+    Raises:
+        UserError: the file system has no locks.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(path, fallback_to_soft=False)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        announce(f"another process is at work on {path.parent.name}: waiting for it")
-        lock.acquire()
+        if wait:
+            place = path.parent.name
+            announce(f"un autre calcul s’occupe déjà de {place} : attente de son résultat")
+            lock.acquire()
+    except (NotImplementedError, OSError) as error:
+        if getattr(error, "errno", errno.ENOLCK) not in (errno.ENOLCK, errno.ENOSYS):
+            raise
+        raise UserError(f"{path.parent}: this file system has no locks; use another") from None
     try:
-        yield
+        yield lock.is_locked
     finally:
         lock.release()
 

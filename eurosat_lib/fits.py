@@ -1,29 +1,42 @@
-"""Finished trainings: of one point, the final one, those of a recipe step by step."""
+"""What finished trainings say: those of one point, the final one, a recipe's step by step."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
+from scipy.stats import linregress, t
 
 from eurosat_lib.stages import Record
-from eurosat_lib.stats import mean_interval, newcombe, wilson
+from eurosat_lib.stats import FEWEST, mean_interval, newcombe, wilson
 from eurosat_lib.tracking import Run, training_series
 from eurosat_lib.train import Fit, Hyperparameters
 
-FEWEST = 3  # values below which a mean has no interval
 TAIL = 5  # last epochs over which the stability is measured
+FEWEST_EPOCHS = 5  # that have a trend
 MEANS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")  # of an epoch
+Rows = list[dict[str, Any]]
 
 
-class Candidate(Record):
-    """One point of a search and its trainings, one per seed."""
+class SeedFits(Record):
+    """Trainings that differ in their seed only."""
+
+    fits: tuple[Fit, ...]
+
+    @property
+    def diverged(self) -> str:
+        """Why the first training that diverged did; empty if none did."""
+        return next((fit.diverged for fit in self.fits if fit.diverged), "")
+
+
+class Candidate(SeedFits):
+    """One point of a search and its trainings."""
 
     hyperparameters: Hyperparameters
-    fits: tuple[Fit, ...]
 
     @property
     def name(self) -> str:
@@ -31,23 +44,18 @@ class Candidate(Record):
         return self.hyperparameters.name
 
     @property
-    def diverged(self) -> str:
-        """Why the first training that diverged did; empty if none did."""
-        return next((fit.diverged for fit in self.fits if fit.diverged), "")
-
-    @property
-    def scores(self) -> tuple[float, ...]:
-        """Score of each training, in the order of the seeds; 0 if it diverged."""
-        return tuple(fit.score for fit in self.fits)
+    def scores(self) -> list[float]:
+        """Score of each training; 0 if it diverged."""
+        return [fit.score for fit in self.fits]
 
     @property
     def score(self) -> float:
-        """Mean over the seeds of the score; 0 if a training diverged."""
+        """Mean of the scores; 0 if a training diverged."""
         return 0.0 if self.diverged else statistics.fmean(self.scores)
 
     @property
     def sd(self) -> float | None:
-        """Standard deviation of the score over the seeds; ``None`` of one."""
+        """Standard deviation of the scores; ``None`` of one."""
         return statistics.stdev(self.scores) if len(self.fits) > 1 else None
 
     @property
@@ -64,14 +72,7 @@ def candidates(fits: Iterable[Fit]) -> list[Candidate]:
     return [Candidate(hyperparameters=p, fits=tuple(group)) for p, group in groups.items()]
 
 
-def student(values: Sequence[float], level: float) -> tuple[float, float] | None:
-    """Student's interval of a mean; ``None`` below three values, or if they do not differ."""
-    if len(values) < FEWEST or np.ptp(values) < 1e-9:  # a smaller spread is rounding
-        return None
-    return mean_interval(np.array(values), level)
-
-
-def csv_rows(fits: Iterable[Fit]) -> list[dict[str, Any]]:
+def csv_rows(fits: Iterable[Fit]) -> Rows:
     """Flatten trials to one row each, for ``grid_search_results.csv``."""
     ends = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
     return [
@@ -106,16 +107,42 @@ def fit_run(fit: Fit) -> Run:
     )
 
 
+def slope(values: list[float]) -> dict[str, float]:
+    """Fit a line through values at equal distances (least squares).
+
+    Returns:
+        ``slope`` per step, and ``low`` and ``high``, its 95 % interval (Student).
+    """
+    line = linregress(range(len(values)), values)
+    width = t.ppf(0.975, len(values) - 2) * line.stderr
+    ends = {"slope": line.slope, "low": line.slope - width, "high": line.slope + width}
+    return {name: float(value) for name, value in ends.items()}
+
+
 class Training(Record):
     """The final training and where its hyperparameters come from."""
 
     stage: ClassVar[str] = "train"
-
+    history: ClassVar[str] = "history.csv"
     fit: Fit
     origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
     planned_epochs: int
     batch_size: int
     max_steps: int | None = None
+
+    @property
+    def trend(self) -> dict[str, Any] | None:
+        """Slope per epoch over the last half; ``None`` if that is fewer than five epochs.
+
+        Epochs of one training are not independent: the interval is too narrow rather than wide.
+        """
+        half = self.fit.epochs[len(self.fit.epochs) // 2 :]
+        if len(half) < FEWEST_EPOCHS:
+            return None
+        series = {
+            name: [getattr(r, name) for r in half] for name in ("val_accuracy", "train_loss")
+        }
+        return {"epochs": len(half)} | {name: slope(values) for name, values in series.items()}
 
     def facts(self) -> dict[str, Any]:
         """Return the configuration, first, best and last epochs, and the stability.
@@ -134,7 +161,7 @@ class Training(Record):
             **self.model_dump(exclude={"fit"}),
             **{f"{p}_{mean}": getattr(at, mean) for p, at in places.items() for mean in MEANS},
             "name": fit.hyperparameters.name,
-            "epochs": len(fit.epochs),
+            "epochs": len(seen),
             "best_epoch": fit.best.epoch,
             "last_val_low": low,
             "last_val_high": high,
@@ -144,31 +171,32 @@ class Training(Record):
             "tail": len(tail),
             "tail_mean": statistics.fmean(tail),
             "tail_sd": statistics.stdev(tail) if len(tail) > 1 else 0.0,
-            "tail_min": min(tail),
-            "tail_max": max(tail),
             "largest_drop": max([0.0, *(before - after for before, after in pairwise(values))]),
+            "trend": self.trend,
             "seconds": fit.seconds,
         }
 
-    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+    def csv_files(self) -> dict[str, Rows]:
         """Publish a row per epoch."""
-        return {"history.csv": [record.model_dump() for record in self.fit.epochs]}
+        return {self.history: [record.model_dump() for record in self.fit.epochs]}
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish the curves."""
         return {self.fit.hyperparameters.name: fit_run(self.fit)}
 
 
-class AblationRow(Record):
+class SpatialTraining(Training):
+    """The final training, done again on the spatial split."""
+
+    stage: ClassVar[str] = "train_spatial"
+    history: ClassVar[str] = "history_spatial.csv"
+    origin: dict[str, str] = Field(default_factory=dict)  # the same as that training's
+
+
+class AblationRow(SeedFits):
     """The start and the first steps of a recipe, trained shortly from each seed."""
 
     name: str  # of the last step, in French
-    fits: tuple[Fit, ...]
-
-    @property
-    def diverged(self) -> bool:
-        """Whether a training of this row diverged: then it has no score."""
-        return any(fit.diverged for fit in self.fits)
 
     @property
     def scores(self) -> list[float]:
@@ -185,7 +213,6 @@ class Ablation(Record):
     """What each step of a recipe brings to a short training, on validation, in their order."""
 
     stage: ClassVar[str] = "ablate_recipe"
-
     name: str
     title: str
     level: float  # of the intervals
@@ -200,17 +227,17 @@ class Ablation(Record):
         From three seeds on it is Student's interval of the differences by seed; with fewer it is
         Newcombe's for as many images as validation has, which says nothing of another training.
         """
-        return [None, *(self._gain(before, after) for before, after in pairwise(self.rows))]
-
-    def _gain(self, before: AblationRow, after: AblationRow) -> tuple[float, float, float] | None:
-        if before.diverged or after.diverged:
-            return None
-        differences = np.subtract(after.scores, before.scores)
-        if len(differences) >= FEWEST:
-            return (float(differences.mean()), *mean_interval(differences, self.level))
-        n = after.fits[0].validation_images
-        one, other = round(after.mean * n), round(before.mean * n)
-        return (float(differences.mean()), *newcombe(one, n, other, n, self.level))
+        gains: list[tuple[float, float, float] | None] = [None]
+        for before, after in pairwise(self.rows):
+            differences = np.subtract(after.scores, before.scores)
+            if len(differences) >= FEWEST:
+                bounds = mean_interval(differences, self.level)
+            else:
+                n = after.fits[0].validation_images
+                bounds = newcombe(round(after.mean * n), n, round(before.mean * n), n, self.level)
+            broken = before.diverged or after.diverged
+            gains.append(None if broken else (float(differences.mean()), *bounds))
+        return gains
 
     def facts(self) -> dict[str, Any]:
         """Return the mean score of each row, and its gain over the row before."""

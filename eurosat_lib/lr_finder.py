@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.signal import lfilter
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
@@ -23,7 +24,7 @@ from eurosat_lib.tracking import Run
 from eurosat_lib.train import TrainStep
 
 FLAT = 0.05  # a smoothed loss that falls by less than this share has nothing to say
-START = 0.1  # first share of the sweep: the plateau that a fall is measured from
+START = 0.1  # first share of the sweep, averages of few batches: a fall is measured from there
 SKIP_END = 5  # points before the stop, already diverging
 
 
@@ -43,7 +44,6 @@ class LRFinder(Record):
     """Sweeps over several seeds and the choice they support."""
 
     stage: ClassVar[str] = "lr_finder"
-
     sweeps: tuple[Sweep, ...]
     weight_decay: float
     batch_size: int
@@ -65,32 +65,39 @@ class LRFinder(Record):
         """Median of all suggestions, to two digits; ``None`` if a curve supports none."""
         return round_digits(statistics.median(self.suggestions)) if self.reliable else None
 
-    @property
-    def rates(self) -> dict[str, list[float]]:
-        """Suggestions of each rule, over the seeds; empty if a curve supports none."""
+    def _over_seeds(self, summary: Callable[[list[float]], Any]) -> dict[str, Any]:
+        """Sum up the suggestions of each rule; empty if a curve supports none."""
         rules = self.sweeps[0].suggestions if self.reliable else ()
-        return {rule: [sweep.suggestions[rule] for sweep in self.sweeps] for rule in rules}
+        return {rule: summary([one.suggestions[rule] for one in self.sweeps]) for rule in rules}
 
     @property
     def by_rule(self) -> dict[str, float]:
-        """Median over seeds of each rule's suggestion."""
-        return {rule: statistics.median(found) for rule, found in self.rates.items()}
+        """Median over seeds of each rule's suggestion; empty if a curve supports none."""
+        return self._over_seeds(statistics.median)
 
     @property
     def spread(self) -> dict[str, tuple[float, float]]:
         """Lowest and highest suggestion of each rule over the seeds."""
-        return {rule: (min(found), max(found)) for rule, found in self.rates.items()}
+        return self._over_seeds(lambda found: (min(found), max(found)))
 
     @property
     def window(self) -> tuple[float, float] | None:
-        """Lowest and highest of the rules' medians, to two digits."""
-        rules = self.by_rule.values()
-        return (round_digits(min(rules)), round_digits(max(rules))) if rules else None
+        """Range in which the loss falls, to two digits: from 5 % below its start to its minimum.
+
+        Read on the median over the seeds of the smoothed losses.
+        """
+        if not self.reliable:
+            return None
+        steps = min(len(sweep.smoothed) for sweep in self.sweeps)
+        curve = np.median([sweep.smoothed[:steps] for sweep in self.sweeps], axis=0)
+        start = np.median(curve[: _plateau(curve) + 1])
+        first, last = int((curve < (1 - FLAT) * start).argmax()), int(curve.argmin())
+        return round_digits(self.sweeps[0].lr[first]), round_digits(self.sweeps[0].lr[last])
 
     def facts(self) -> dict[str, Any]:
         """Return the choice and what it rests on; the curves stay out."""
         low, high = self.window or (None, None)
-        return {
+        return self.model_dump(exclude={"sweeps", "smoothing"}) | {
             **{name: getattr(self, name) for name in ("choice", "reliable", "by_rule")},
             "faults": {s.seed: s.fault for s in self.sweeps if not s.suggestions},
             "spread": max((high / low for low, high in self.spread.values()), default=None),
@@ -100,10 +107,6 @@ class LRFinder(Record):
             "highest": max(self.suggestions, default=None),
             "n_seeds": len(self.sweeps),
             "seeds": [sweep.seed for sweep in self.sweeps],
-            "steps": [len(sweep.lr) for sweep in self.sweeps],
-            "min_lr": self.sweeps[0].lr[0],
-            "max_lr": max(sweep.lr[-1] for sweep in self.sweeps),
-            **self.model_dump(exclude={"sweeps"}),
         }
 
     def csv_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -113,17 +116,25 @@ class LRFinder(Record):
             for s in self.sweeps
             for step, lr, loss, smoothed in zip(count(1), s.lr, s.loss, s.smoothed, strict=False)
         ]
-        return {"lr_finder.csv": rows}
+        return {f"{self.stage}.csv": rows}
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish a run per sweep."""
-        columns = ("lr", "loss", "smoothed")
-        return {
-            f"seed{sweep.seed}": Run(
-                {f"lr_finder/{name}": list(enumerate(getattr(sweep, name), 1)) for name in columns}
-            )
-            for sweep in self.sweeps
+        curves = {
+            s.seed: {"lr": s.lr, "loss": s.loss, "smoothed": s.smoothed} for s in self.sweeps
         }
+        return {
+            f"seed{seed}": Run({f"lr_finder/{k}": list(enumerate(c, 1)) for k, c in own.items()})
+            for seed, own in curves.items()
+        }
+
+
+class FinalSweep(LRFinder):
+    """The same sweeps of the network that is trained in the end, where that is another one."""
+
+    stage: ClassVar[str] = "check_lr"
+    blocks_per_stage: int
+    dilation_stage3: int
 
 
 def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
@@ -133,24 +144,19 @@ def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
     """
     settings = config.lr_finder
     total = len(settings.seeds) * settings.iterations
-    with progress("LR finder", total=total, unit="step") as bar:
-        sweeps = tuple(sweep(config, dataset, seed, bar.advance) for seed in settings.seeds)
+    with progress("Balayage du LR", total=total, unit="pas") as bar:
+        sweeps = tuple(_sweep(config, dataset, seed, bar.advance) for seed in settings.seeds)
     return LRFinder(
         sweeps=sweeps,
-        weight_decay=settings.weight_decay,
         batch_size=config.data.batch_size,
-        smoothing=settings.smoothing,
-        iterations=settings.iterations,
+        **settings.model_dump(include={"weight_decay", "smoothing", "iterations"}),
     )
 
 
-def sweep(
-    config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], None] = lambda: None
-) -> Sweep:
+def _sweep(config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], None]) -> Sweep:
     """Train a fresh network while the learning rate grows geometrically at each step.
 
-    Stops where the smoothed loss passes ``stop_factor`` times its best, or where the loss is not
-    finite.
+    Stops where the smoothed loss passes ``stop_factor`` times its best, or is not finite.
     """
     settings, runtime = config.lr_finder, Runtime.of(config)
     rates = np.geomspace(settings.min_lr, settings.max_lr, settings.iterations)
@@ -175,13 +181,9 @@ def sweep(
             stopped = "diverged"
             break
     done, ended = rates[: len(losses)], stopped == "end"
-    return Sweep(
-        **{"seed": seed, "lr": tuple(done.tolist()), "loss": tuple(losses)},
-        smoothed=tuple(smoothed.tolist()),
-        stopped=stopped,
-        suggestions=suggest(done, smoothed, ended),
-        fault=fault(done, smoothed, ended),
-    )
+    curves = {"lr": done.tolist(), "loss": losses, "smoothed": smoothed.tolist()}
+    suggestions, fault = suggest(done, smoothed, ended)
+    return Sweep(seed=seed, stopped=stopped, suggestions=suggestions, fault=fault, **curves)
 
 
 def grid_rates(config: Config, choice: float | None) -> tuple[float, ...]:
@@ -192,9 +194,9 @@ def grid_rates(config: Config, choice: float | None) -> tuple[float, ...]:
     return tuple(round_digits(center * factor) for factor in config.grid.lr_factors)
 
 
-def round_digits(value: float, digits: int = 2) -> float:
-    """Round to a number of significant digits."""
-    return float(f"{value:.{digits - 1}e}")
+def round_digits(value: float) -> float:
+    """Round to two significant digits."""
+    return float(f"{value:.1e}")
 
 
 def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
@@ -207,15 +209,14 @@ def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
     Returns:
         float64 (n,); the first value is the first loss.
     """
-    average, smoothed = 0.0, np.empty(len(losses))
-    for step, loss in enumerate(losses):
-        average = factor * average + (1 - factor) * loss
-        smoothed[step] = average / (1 - factor ** (step + 1))
-    return smoothed
+    steps = np.arange(1, len(losses) + 1)
+    return lfilter([1 - factor], [1, -factor], losses) / (1 - factor**steps)
 
 
-def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[str, float]:
-    """Read a curve by three rules.
+def suggest(
+    lr: np.ndarray, smoothed: np.ndarray, ended: bool = True
+) -> tuple[dict[str, float], str]:
+    """Read a curve by three rules, or say why it supports no suggestion.
 
     - ``steepest``: where the smoothed loss falls fastest per decade of learning rate; the first
       tenth of the sweep, whose average is that of few batches, is left out.
@@ -229,56 +230,34 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> dict[st
         ended: the sweep went to its last rate, instead of stopping at a divergence.
 
     Returns:
-        rule -> learning rate; empty where :func:`fault` has something to say.
+        rule -> learning rate, and no fault; or no rate, and a fault. ``short``: fewer than three
+        points. ``flat``: the loss never falls by 5 % below its median over the first tenth of the
+        sweep. ``start``, ``end``: its minimum, or what a rule reads, is at that edge of the sweep.
     """
-    return {} if fault(lr, smoothed, ended) else _read(lr, smoothed)
-
-
-def fault(lr: np.ndarray, smoothed: np.ndarray, ended: bool = True) -> str:
-    """Say why a curve supports no suggestion: ``short``, ``flat``, ``start``, ``end``, or empty.
-
-    Args:
-        lr: float64 (n,), increasing geometrically.
-        smoothed: float64 (n,), nats.
-        ended: the sweep went to its last rate, instead of stopping at a divergence.
-
-    Returns:
-        ``short``: fewer than three points. ``flat``: the loss never falls by 5 % below its
-        median over the first tenth of the sweep. ``start``, ``end``: its minimum, or what a rule
-        reads, is at that edge of the sweep.
-    """
-    whole, smoothed = smoothed, _before_the_end(smoothed)
+    if len(smoothed) > 4 * SKIP_END:
+        lr, smoothed = lr[:-SKIP_END], smoothed[:-SKIP_END]
     if len(smoothed) < 3:
-        return "short"
-    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
+        return {}, "short"
+    first, bottom = _plateau(smoothed), int(smoothed.argmin())
     if smoothed[bottom] > (1 - FLAT) * np.median(smoothed[: first + 1]):
-        return "flat"
+        return {}, "flat"
     if bottom <= first:
-        return "start"
+        return {}, "start"
     if ended and bottom == len(smoothed) - 1:
-        return "end"
-    return "start" if min(_read(lr, whole).values()) <= lr[first] else ""
-
-
-def _read(lr: np.ndarray, smoothed: np.ndarray) -> dict[str, float]:
-    lr, smoothed = _before_the_end(lr), _before_the_end(smoothed)
-    bottom, first = int(smoothed.argmin()), _plateau(smoothed)
+        return {}, "end"
     slope = np.gradient(smoothed, np.log10(lr))
     start, end = _longest_fall(smoothed)
-    return {
+    rates = {
         "steepest": float(lr[first + int(slope[first : bottom + 1].argmin())]),
         "valley": float(lr[start + 2 * (end - start) // 3]),
         "minimum/10": float(lr[bottom] / 10),
     }
+    return ({}, "start") if min(rates.values()) <= lr[first] else (rates, "")
 
 
 def _plateau(smoothed: np.ndarray) -> int:
     """Count the points at the start whose average is still that of few batches."""
     return max(2, round(START * len(smoothed)))
-
-
-def _before_the_end(values: np.ndarray) -> np.ndarray:
-    return values[:-SKIP_END] if len(values) > 4 * SKIP_END else values
 
 
 def _longest_fall(values: np.ndarray) -> tuple[int, int]:

@@ -16,17 +16,10 @@ BESIDE_MUON = {"betas": (0.9, 0.95)}
 
 
 def rate_factor(schedule: str, warmup: float, done: int, total: int) -> float:
-    """Return what the highest learning rate is multiplied by at a step.
+    """Return what the highest learning rate is multiplied by after ``done`` of ``total`` steps.
 
-    Args:
-        schedule: constant, cosine or linear.
-        warmup: share of all steps, in [0, 1).
-        done: steps done before this one.
-        total: steps of the whole training.
-
-    Returns:
-        In [0, 1]: rises linearly in the warm-up, then stays (constant), falls in half a cosine
-        (Loshchilov and Hutter, 2017) or linearly, to zero after the last step.
+    In [0, 1]: rises linearly in the warm-up (a share of all steps), then stays (constant), falls
+    in half a cosine (Loshchilov and Hutter, 2017) or linearly, to zero after the last step.
     """
     rising = warmup * total
     if done < rising:

@@ -6,7 +6,6 @@ two tiles propose a shift, and the correlation of the shared rectangle decides.
 
 from __future__ import annotations
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,11 +13,11 @@ import numpy as np
 from scipy.fft import dctn
 from scipy.ndimage import maximum_filter, uniform_filter
 
-from eurosat_lib.audit import Tile, Tiles, luminance
-from eurosat_lib.data import EuroSAT
+from eurosat_lib.audit import Tile, blocks, list_tiles, luminance
+from eurosat_lib.data import SPLITS, EuroSAT
 from eurosat_lib.stages import Record
 
-RADIUS = 3  # bits of 63 by which the surroundings of two points may differ
+RADIUS = 3  # bits of 63 by which the surroundings of two points may differ: one less than chunks
 SMALLEST = 0.1  # share of the tile that two tiles must have in common
 SAME = 0.9  # correlation of the shared rectangle from which it shows the same ground
 MOST = 20_000  # proposed shifts looked at closely, at most
@@ -48,9 +47,6 @@ class Overlaps(Record):
     """Tiles that share ground with another tile."""
 
     stage: ClassVar[str] = "find_overlaps"
-
-    images: int  # of the whole set
-    points: int  # key points compared
     same: float
     correlations: tuple[float, ...]  # of all pairs that points proposed, sorted
     capped: bool  # more shifts were proposed than looked at: counts are minimums
@@ -58,53 +54,37 @@ class Overlaps(Record):
     rejected: tuple[Overlap, ...]  # the others of best correlation; none of the test split
 
     def facts(self) -> dict[str, Any]:
-        """Return counts, within and across splits, and what is at stake for the test."""
+        """Return counts, and what is at stake for the test."""
         across = [p for p in self.pairs if p.first.split != p.second.split]
-        between = Counter("/".join(sorted({p.first.split, p.second.split})) for p in across)
         tiles = [tile for pair in across for tile in (pair.first, pair.second)]
-        shares = [pair.share for pair in self.pairs]
-        heard = {"correlations", "pairs", "rejected"}
-        return self.model_dump(mode="json", exclude=heard) | {
-            "proposed": len(self.correlations),
+        return {
+            "capped": self.capped,
             "found": len(self.pairs),
             "across": len(across),
-            "between": dict(between),
             "test_images": len({tile.index for tile in tiles if tile.split == "test"}),
             "relabelled": sum(p.first.label != p.second.label for p in self.pairs),
-            "largest_share": max(shares, default=0.0),
-            "smallest_share": min(shares, default=0.0),
         }
 
     def csv_files(self) -> dict[str, list[dict[str, Any]]]:
         """Return a row per pair, for whoever wants to leave these tiles out."""
-        rows = [
-            {
-                "first": pair.first.name,
-                "first_split": pair.first.split,
-                "second": pair.second.name,
-                "second_split": pair.second.split,
-                "down": pair.down,
-                "right": pair.right,
-                "share": round(pair.share, 4),
-                "correlation": round(pair.correlation, 4),
-            }
-            for pair in self.pairs
-        ]
+        rows = []
+        for p in self.pairs:
+            names = {"first": p.first.name, "first_split": p.first.split}
+            names |= {"second": p.second.name, "second_split": p.second.split}
+            numbers = p.model_dump(exclude={"first", "second"})
+            rows.append(names | {key: round(value, 4) for key, value in numbers.items()})
         return {"overlaps.csv": rows}
 
 
 def find_overlaps(dataset: EuroSAT) -> Overlaps:
     """Search all three splits for tiles that share ground, as they lie: not turned."""
-    tiles = Tiles(dataset)
-    points = find_keypoints(tiles)
+    points = _find_keypoints(dataset)
     proposed, capped = _proposals(points, match_keypoints(points))
-    ranked = sorted(_best_shifts(tiles, proposed), key=lambda p: -p.correlation)
+    ranked = sorted(_best_shifts(dataset, proposed), key=lambda p: -p.correlation)
     same = [p for p in ranked if p.correlation >= SAME]
     others = [p for p in ranked if p.correlation < SAME]
     shown = [p for p in others if "test" not in (p.first.split, p.second.split)]
     return Overlaps(
-        images=len(tiles),
-        points=len(points.tile),
         same=SAME,
         correlations=tuple(round(p.correlation, 4) for p in ranked),
         capped=capped,
@@ -122,15 +102,20 @@ class Keypoints(NamedTuple):
     hashes: np.ndarray  # uint64 (n,), 63 bits, of the surroundings as they are
 
 
-def find_keypoints(tiles: Tiles) -> Keypoints:
-    """Find the strongest points of all images: extrema of the difference of two blurs."""
-    starts = np.cumsum([0, *map(len, tiles.blocks())])
+def _find_keypoints(dataset: EuroSAT) -> Keypoints:
+    parts = [part for name in SPLITS for part in blocks(getattr(dataset, name).images)]
+    starts = np.cumsum([0, *map(len, parts)])
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_keypoints, tiles.blocks(), starts.tolist()))
-    return Keypoints(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        found = list(pool.map(_keypoints, parts, starts.tolist()))
+    return Keypoints(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def _keypoints(images: np.ndarray, start: int) -> Keypoints:
+    """Find the strongest points of some images: extrema of the difference of two blurs.
+
+    Their surroundings are hashed to the signs of the 63 lowest frequencies of a cosine transform,
+    the mean brightness left out: after pHash (Zauner 2010), with 0 as the threshold.
+    """
     grey = luminance(images)
     strength = np.abs(uniform_filter(grey, (0, 3, 3)) - uniform_filter(grey, (0, 7, 7)))
     peak = np.where(strength == maximum_filter(strength, (1, APART, APART)), strength, 0)
@@ -143,45 +128,23 @@ def _keypoints(images: np.ndarray, start: int) -> Keypoints:
     tile, column = np.nonzero(values >= STRONG)
     rows, columns = np.divmod(best[tile, column], grey.shape[2])
     windows = np.lib.stride_tricks.sliding_window_view(grey, (2 * HALF, 2 * HALF), axis=(1, 2))
-    hashes = perceptual_hashes(windows[tile, rows - HALF, columns - HALF])
+    spectra = dctn(windows[tile, rows - HALF, columns - HALF], axes=(1, 2), norm="ortho")
+    bits = spectra[:, :SIDE, :SIDE].reshape(len(tile), -1)[:, 1:] > 0
+    hashes = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
     place = np.stack([rows, columns], axis=1)
     return Keypoints(start + tile, place, values[tile, column], hashes)
 
 
-def perceptual_hashes(grey: np.ndarray) -> np.ndarray:
-    """Hash images to the signs of the 63 lowest frequencies of a cosine transform.
-
-    After pHash (Zauner 2010), with 0 as the threshold and without the mean brightness.
-
-    Args:
-        grey: float32 (N, S, S), S at least 8.
-
-    Returns:
-        uint64 (N,), bits 0 to 62.
-    """
-    low = dctn(grey, axes=(1, 2), norm="ortho")[:, :SIDE, :SIDE].reshape(len(grey), -1)
-    return np.packbits(low[:, 1:] > 0, axis=1).view(np.uint64)[:, 0]
-
-
-def match_keypoints(points: Keypoints, radius: int = RADIUS) -> np.ndarray:
-    """List pairs of points of two images whose hashes differ in few bits.
+def match_keypoints(points: Keypoints) -> np.ndarray:
+    """List pairs of points of two images whose hashes differ in ``RADIUS`` bits or less.
 
     A pair within 3 bits shares one of the four chunks of its hash (Norouzi, Punjani & Fleet,
     « Fast search in Hamming space with multi-index hashing », CVPR 2012): the points are sorted
     by each chunk in turn, and only those that share it are compared.
 
-    Args:
-        points: of all images.
-        radius: at most 3 bits.
-
     Returns:
         int64 (m, 2), rows of ``points``, the earlier image first.
-
-    Raises:
-        ValueError: a radius above 3 would miss pairs.
     """
-    if radius >= 64 // CHUNK_BITS:
-        raise ValueError(f"radius {radius}: at most {64 // CHUNK_BITS - 1} bits")
     found = [np.empty((0, 2), np.int64)]
     for low in range(0, 64, CHUNK_BITS):
         keys = points.hashes >> np.uint64(low) & np.uint64(2**CHUNK_BITS - 1)
@@ -192,7 +155,7 @@ def match_keypoints(points: Keypoints, radius: int = RADIUS) -> np.ndarray:
             if not len(same):
                 break
             first, second = order[same], order[same + step]
-            close = np.bitwise_count(points.hashes[first] ^ points.hashes[second]) <= radius
+            close = np.bitwise_count(points.hashes[first] ^ points.hashes[second]) <= RADIUS
             close &= points.tile[first] != points.tile[second]
             found.append(np.stack([first[close], second[close]], axis=1))
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
@@ -214,11 +177,12 @@ def _proposals(points: Keypoints, pairs: np.ndarray) -> tuple[np.ndarray, bool]:
     return proposed[kept], len(kept) < len(proposed)
 
 
-def _best_shifts(tiles: Tiles, proposed: np.ndarray) -> list[Overlap]:
+def _best_shifts(dataset: EuroSAT, proposed: np.ndarray) -> list[Overlap]:
     """Keep, of the shifts proposed for each pair of tiles, the one that agrees best."""
-    fine: dict[int, np.ndarray] = {}
+    tiles, fine = list_tiles(dataset), {}
     for position in np.unique(proposed[:, :2]).tolist():
-        (grey,) = luminance(tiles.images([position]))
+        tile = tiles[position]
+        (grey,) = luminance(getattr(dataset, tile.split).images[[tile.index]])
         fine[position] = grey - uniform_filter(grey, BACKGROUND)
     best: dict[tuple[int, int], Overlap] = {}
     for first, second, down, right in proposed.tolist():
@@ -231,13 +195,13 @@ def _best_shifts(tiles: Tiles, proposed: np.ndarray) -> list[Overlap]:
 
 
 def shared(first: np.ndarray, second: np.ndarray, down: int, right: int) -> tuple[float, float]:
-    """Correlate the rectangle that two tiles share when the second lies down and right.
+    """Correlate the rectangle that two tiles, float (H, W), share.
 
     Args:
-        first: float (H, W).
-        second: float (H, W).
-        down: pixels by which the second lies below the first; may be negative.
-        right: pixels by which it lies to the right.
+        first: a tile.
+        second: another, ``down`` pixels below the first and ``right`` to its right.
+        down: negative where it lies above.
+        right: negative where it lies to the left.
 
     Returns:
         Pearson's correlation in [-1, 1] (0 where nothing varies), and the share of the area.

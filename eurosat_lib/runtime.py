@@ -34,10 +34,7 @@ def set_seed(seed: int) -> None:
 
 
 def get_device(prefer: str = "auto") -> torch.device:
-    """Return the device to compute on.
-
-    Args:
-        prefer: ``auto`` (CUDA if there is one, else Apple's MPS, else the CPU), or one of them.
+    """Return the device to compute on; ``auto``: CUDA if there is one, else MPS, else the CPU.
 
     Raises:
         UserError: CUDA or MPS is asked for and absent.
@@ -80,6 +77,15 @@ class Runtime:
             precision = "bf16" if _has_fast_bf16(device) else "fp32"
         return cls(device, precision)
 
+    @classmethod
+    def names(cls, config: Config) -> list[str]:
+        """Return kind of device and precision; named ones need not be of this machine."""
+        own = config.compute
+        if "auto" not in (own.device, own.precision):
+            return [own.device, own.precision]
+        here = cls.of(config)
+        return [here.device.type, here.precision]
+
     def autocast(self) -> AbstractContextManager:
         """Context of a forward pass: bfloat16 where it is cheap and safe, or nothing."""
         if self.precision == "bf16":  # each weight is used once: a cache of casts has no use
@@ -105,11 +111,8 @@ def keep_freed_memory(keep: bool = True) -> bool:
     By default glibc gives blocks above 32 MiB back to the system at once, and the kernel clears
     each page anew at the next step: a tenth to a quarter of a training step on a CPU.
 
-    Args:
-        keep: False goes back to the values that glibc's own adaptation ends at.
-
-    Returns:
-        Whether the C library knows the setting (glibc does); without it all goes on as before.
+    False goes back to the values that glibc's own adaptation ends at. Returns whether the C
+    library knows the setting (glibc does); without it all goes on as before.
     """
     sizes = (2**30, 2**31 - 1) if keep else (2**25, 2**26)  # bytes
     try:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -18,9 +18,18 @@ Blocks = Annotated[int, Field(ge=1, le=6)]
 Dilation = Annotated[int, Field(ge=1, le=8)]
 ImageSize = Annotated[int, Field(ge=16, le=256)]  # pixels, side of the square
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Seeds = tuple[Seed, ...]
+
+
+def _distinct(values: tuple) -> tuple:
+    if len(set(values)) < len(values):
+        raise ValueError("a value stands twice")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
+Seeds = Annotated[tuple[Seed, ...], Distinct]
 SomeSeeds = Annotated[Seeds, Field(min_length=1)]
-SomeFactors = Annotated[tuple[Positive, ...], Field(min_length=1)]
+SomeFactors = Annotated[tuple[Positive, ...], Field(min_length=1), Distinct]
 
 # Folders beside those of named runs; a file's name is refused by its suffix, a stage's by stages.
 RESERVED = {"results", "captures", "answers", "template", "notebooks", "comparaisons"}
@@ -128,11 +137,11 @@ class LRFinder(Section):
 class Grid(Section):
     """Full factorial search over four hyperparameters."""
 
-    lr: Annotated[tuple[LearningRate, ...], Field(min_length=1)] | None
+    lr: Annotated[tuple[LearningRate, ...], Field(min_length=1), Distinct] | None
     lr_factors: SomeFactors
-    weight_decay: Annotated[tuple[NonNegative, ...], Field(min_length=1)]
-    dilation_stage3: Annotated[tuple[Dilation, ...], Field(min_length=1)]
-    blocks_per_stage: Annotated[tuple[Blocks, ...], Field(min_length=1)]
+    weight_decay: Annotated[tuple[NonNegative, ...], Field(min_length=1), Distinct]
+    dilation_stage3: Annotated[tuple[Dilation, ...], Field(min_length=1), Distinct]
+    blocks_per_stage: Annotated[tuple[Blocks, ...], Field(min_length=1), Distinct]
     seeds: Count  # trainings per point
     epochs: Count
     train_limit: Count | None
@@ -217,6 +226,13 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: Count | None
+    engine: Literal["serial", "ray", "work"]
+    address: str | None
+    workers: Count | None
+    cpus_per_worker: Count
+    gpu_share: Annotated[float, Field(gt=0, le=1)]
+    retries: Annotated[int, Field(ge=0)]
+    shared: bool
 
 
 class Paths(Section):

@@ -18,16 +18,15 @@ from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
 from eurosat_lib.fits import Ablation as Ablation  # part of a search's results, used from here
 from eurosat_lib.fits import AblationRow as AblationRow
-from eurosat_lib.fits import Candidate, candidates, csv_rows, fit_run, run_name, student
+from eurosat_lib.fits import Candidate, Rows, candidates, csv_rows, fit_run, run_name
 from eurosat_lib.fits import Training as Training
 from eurosat_lib.lr_finder import round_digits
 from eurosat_lib.stages import Record
+from eurosat_lib.stats import FEWEST, Bounds, mean_interval
 from eurosat_lib.tracking import Run
 from eurosat_lib.train import Fit, Hyperparameters
 
-Rows = list[dict[str, Any]]
 FACTORS = ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage")
-ENDS = ("train_accuracy", "val_accuracy", "val_loss")  # means of the last epoch
 LEVEL = 0.95  # of the interval of an effect, each taken alone
 # What a trial is measured by, as fractions in [0, 1]: validation accuracy after the first epoch,
 # and its mean over the last two; training minus validation accuracy, mean of the last two (that
@@ -52,12 +51,18 @@ def grid_points(config: Config, rates: Sequence[float]) -> list[Hyperparameters]
 
 def refined_points(config: Config, center: Hyperparameters) -> list[Hyperparameters]:
     """List the distinct points around the best of the grid; two significant digits."""
-    factors = product(config.refined_grid.lr_factors, config.refined_grid.weight_decay_factors)
-    near = (
-        {"lr": round_digits(center.lr * f), "weight_decay": round_digits(center.weight_decay * g)}
-        for f, g in factors
-    )
-    return list(dict.fromkeys(center.model_copy(update=values) for values in near))
+    grid, points = config.refined_grid, {}
+    for f, g in product(grid.lr_factors, grid.weight_decay_factors):
+        lr, decay = round_digits(center.lr * f), round_digits(center.weight_decay * g)
+        points[center.model_copy(update={"lr": lr, "weight_decay": decay})] = None
+    return list(points)
+
+
+def student(values: Sequence[float], level: float) -> Bounds | None:
+    """Student's interval of a mean; ``None`` below three values, or if they do not differ."""
+    if len(values) < FEWEST or np.ptp(values) < 1e-9:  # a smaller spread is rounding
+        return None
+    return mean_interval(values, level)
 
 
 def effect(
@@ -65,30 +70,24 @@ def effect(
 ) -> dict[str, Any]:
     """Return what changes when one factor goes from its lowest to its highest value.
 
-    Two trials that differ in that factor only make a pair. They share seed, first weights and
-    order of the images, so the interval speaks of these images and these seeds, not of another
-    training. A peak between the two values does not show.
+    Two trials that differ in it alone are a pair. They share seed and order of the images: the
+    interval speaks of these, not of another training. A peak in between is not seen.
 
-    Args:
-        trials: those that diverged are left out.
-        factor: one of :data:`FACTORS`.
-        measure: one of :data:`MEASURES`.
-        only: value of another factor, such as ``blocks_per_stage=3``; other trials are left out.
+    Trials that diverged are left out, and those of another value than ``only`` names, such as
+    ``blocks_per_stage=3``. Factor and measure are of :data:`FACTORS` and :data:`MEASURES`.
 
     Returns:
-        ``low`` and ``high``, the two values; ``differences``, measure at the high value minus at
-        the low one, per pair; ``pairs``; ``wins_high``, the pairs with more at the high value;
-        ``mean`` (0 without any pair); ``ci_low`` and ``ci_high``, :func:`student` at
-        :data:`LEVEL`; ``sign`` of the mean if that interval leaves 0 out, else 0.
+        ``low``, ``high``: the two values; ``differences``: high minus low, per pair; their
+        number ``pairs``, those above 0 ``wins_high``, their ``mean`` (0 without any), ``ci_low``
+        and ``ci_high`` (Student's, :data:`LEVEL`); ``sign`` if these leave 0 out, else 0.
     """
     found = {
         (fit.hyperparameters, fit.seed): MEASURES[measure](fit)
         for fit in trials
         if not fit.diverged and only.items() <= fit.hyperparameters.model_dump().items()
     }
-    values = sorted({getattr(point, factor) for point, _ in found}) or [0.0]
-    low, high = values[0], values[-1]
-    changes = []
+    values = {getattr(point, factor) for point, _ in found} or {0.0}
+    low, high, changes = min(values), max(values), []
     for (point, seed), at_low in found.items():
         twin = (point.model_copy(update={factor: high}), seed)
         if low != high and getattr(point, factor) == low and twin in found:
@@ -170,20 +169,15 @@ class GridSearch(Record):
     def facts(self) -> dict[str, Any]:
         """Return the best point, the grid, its noise and its effects; the curves stay out."""
         ranking, by_epoch, first = self.ranking, self.best_by_epoch, self.trials[0]
-        last = ranking[0].fits[0].last
         return {
             **ranking[0].hyperparameters.model_dump(),
             **first.model_dump(include={"train_images", "validation_images", "seed"}),
             "name": ranking[0].name,
             "score": ranking[0].score,
-            "best_epoch_accuracy": max(fit.best.val_accuracy for fit in ranking[0].fits),
-            "last_val_accuracy": last.val_accuracy,
-            "last_val_loss": last.val_loss,
             "second_score": ranking[min(1, len(ranking) - 1)].score,
             "worst_score": ranking[-1].score,
             "best_by_epoch_name": by_epoch.hyperparameters.name,
             "best_by_epoch_accuracy": by_epoch.best.val_accuracy,
-            "n_points": len(ranking),
             "n_trials": len(self.trials),
             "n_diverged": sum(bool(fit.diverged) for fit in self.trials),
             "n_seeds": self.seeds,
@@ -218,84 +212,54 @@ class RefinedGrid(GridSearch):
     stage: ClassVar[str] = "refined_grid_search"
 
 
-class Curve(Record):
-    """One trial of a comparison; its curves are read from ``runs/<source>/<name>``."""
-
-    name: str
-    value: float  # of the compared factor
-    first_val_accuracy: float  # after one epoch
-    score: float  # mean validation accuracy of the last two epochs
-    gap: float  # training minus validation accuracy, mean of the last two epochs
-    last_train_accuracy: float
-    last_val_accuracy: float
-    last_val_loss: float
-
-
-class Comparison(Record):
-    """Trials that differ in one factor only, by increasing value, and its effects on the grid."""
-
-    factor: str
-    curves: tuple[Curve, ...]
-    effects: dict[str, dict[str, Any]]  # measure -> facts of the effect over all matched pairs
-
-
 class Comparisons(Record):
-    """One comparison per factor, around the best trial of a search."""
+    """For each factor the trials that differ from the best one in it alone, and its effects."""
 
     stage: ClassVar[str] = "compare_curves"
-
     source: str  # stage whose trials these are; their curves are in runs/<source>/<name>
     best: str
     epochs: int
     train_images: int
     n_seeds: int  # trainings per point
-    comparisons: tuple[Comparison, ...]
+    curves: dict[str, Rows]  # factor -> trials by increasing value: their names and measures
+    effects: dict[str, dict[str, Any]]  # factor -> measure -> effect over all matched pairs
     lr_effect_by: dict[str, Rows]  # as in the facts of the search
-
-    def of(self, factor: str) -> Comparison:
-        """Return the comparison of one factor."""
-        return next(c for c in self.comparisons if c.factor == factor)
 
     def facts(self) -> dict[str, Any]:
         """Return, per factor, its curves' numbers and its effects."""
-        facts = self.model_dump(exclude={"comparisons"}) | {"level": LEVEL}
-        for one in self.comparisons:
-            facts[one.factor] = one.model_dump(include={"curves"}) | one.effects
-        return facts
+        facts = self.model_dump(exclude={"curves", "effects"}) | {"level": LEVEL}
+        return facts | {f: {"curves": self.curves[f], **self.effects[f]} for f in FACTORS}
 
 
 def compare(search: GridSearch) -> Comparisons:
-    """Choose the trials that differ from the best in one factor."""
+    """Compare the best point's training of the first seed with its neighbours'."""
+    firsts = [point.fits[0] for point in search.ranking if point.fits[0].epochs]
+    curves: dict[str, Rows] = {}
+    for factor in FACTORS:
+        fixed = search.best.hyperparameters.model_dump(exclude={factor})
+        curves[factor] = [
+            {
+                "name": run_name(fit, search.seeds),
+                "value": getattr(fit.hyperparameters, factor),
+                "first_val_accuracy": fit.epochs[0].val_accuracy,
+                "score": fit.score,
+                "gap": MEASURES["gap"](fit),
+                "last_train_accuracy": fit.last.train_accuracy,
+                "last_val_accuracy": fit.last.val_accuracy,
+            }
+            for fit in sorted(firsts, key=lambda fit: getattr(fit.hyperparameters, factor))
+            if fit.hyperparameters.model_dump(exclude={factor}) == fixed
+        ]
     return Comparisons(
         source=search.stage,
         best=search.best.name,
         epochs=search.epochs,
-        train_images=search.trials[0].train_images,
+        train_images=firsts[0].train_images,
         n_seeds=search.seeds,
-        comparisons=tuple(
-            Comparison(factor=f, curves=_curves(search, f), effects=search.effects(f))
-            for f in FACTORS
-        ),
+        curves=curves,
+        effects={factor: search.effects(factor) for factor in FACTORS},
         lr_effect_by=search.lr_effect_by(),
     )
-
-
-def _curves(search: GridSearch, factor: str) -> tuple[Curve, ...]:
-    """Return the curves of the best point's first seed and of its neighbours' along a factor."""
-    best, curves = search.best.hyperparameters, []
-    for fit in (point.fits[0] for point in search.ranking if point.fits[0].epochs):
-        value, last = getattr(fit.hyperparameters, factor), fit.last
-        if best.model_copy(update={factor: value}) == fit.hyperparameters:
-            curve = Curve(
-                name=run_name(fit, search.seeds),
-                value=value,
-                first_val_accuracy=MEASURES["speed"](fit),
-                score=fit.score,
-                gap=MEASURES["gap"](fit),
-                **{f"last_{mean}": getattr(last, mean) for mean in ENDS},
-            )
-            curves.append(curve)
-    return tuple(sorted(curves, key=lambda curve: curve.value))
 
 
 class Finalist(Record):
@@ -315,13 +279,12 @@ class Finalists(Record):
     """The finalists, all trained with the same new seeds, so that they are paired by seed."""
 
     stage: ClassVar[str] = "compare_finalists"
-
     finalists: tuple[Finalist, ...]  # in the order that chose them
 
     @property
     def ranking(self) -> list[Finalist]:
         """Finalists by mean score over the new seeds, diverged ones last."""
-        return sorted(self.finalists, key=lambda f: (bool(f.again.diverged), -f.again.score))
+        return sorted(self.finalists, key=lambda f: (bool(f.again.diverged), -f.mean))
 
     @property
     def leader(self) -> Candidate:
@@ -336,60 +299,45 @@ class Finalists(Record):
         """
         return 1 - 0.05 / max(1, math.comb(len(self.finalists), 2))
 
-    def lead(self, other: Finalist) -> tuple[float, tuple[float, float] | None]:
+    def lead(self, other: Finalist) -> tuple[float, Bounds | None]:
         """Return the leader's mean advantage over another, seed by seed, and its interval."""
         differences = np.subtract(self.leader.scores, other.again.scores)
         return float(differences.mean()), student(differences, self.level)
 
     def facts(self) -> dict[str, Any]:
-        """Return the means, spreads and differences to the leader."""
-        leader, rows = self.leader, []
-        for one in self.ranking:
-            lead, interval = self.lead(one)
-            low, high = interval or (None, None)
-            row = {"name": one.again.name, "origin": one.origin, "selected": one.selected}
-            row |= {"mean": one.again.score, "sd": one.again.sd, "lead": lead}
-            row |= {"ci_low": low, "ci_high": high, "beaten": low is not None and low > 0}
-            rows.append(row)
+        """Return the finalists' means and spreads, and how many the leader beats."""
+        leader, ranking = self.leader, self.ranking
+        rows = [
+            {"name": f.again.name, "selected": f.selected, "mean": f.mean, "sd": f.again.sd}
+            for f in ranking
+        ]
+        bounds = [self.lead(one)[1] for one in ranking]
         return {
             **leader.hyperparameters.model_dump(),
             "finalists": rows,
             "name": leader.name,
             "leader": leader.name,
-            "leader_mean": leader.score,
-            "leader_sd": leader.sd,
-            "chosen_first": self.finalists[0].again.name,
-            "n_beaten": sum(row["beaten"] for row in rows),
-            "shrinkage": statistics.fmean(f.selected - f.again.score for f in self.finalists),
+            "n_beaten": sum(found is not None and found[0] > 0 for found in bounds),
             "n_seeds": len(leader.fits),
             "seeds": [fit.seed for fit in leader.fits],
-            "level": self.level,
-            "epochs": leader.length[0],
-            "train_images": leader.length[1],
         }
 
     def csv_files(self) -> dict[str, Rows]:
         """Publish a row per training."""
-        return {"finalists.csv": csv_rows(fit for f in self.finalists for fit in f.again.fits)}
+        return {"finalists.csv": csv_rows(fit for one in self.finalists for fit in one.again.fits)}
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish the curves of every training."""
-        fits = [fit for finalist in self.finalists for fit in finalist.again.fits]
+        fits = [fit for one in self.finalists for fit in one.again.fits]
         return {run_name(fit, len(self.leader.fits)): fit_run(fit) for fit in fits}
 
 
 def choose_finalists(searches: Sequence[GridSearch], count: int) -> list[tuple[str, Candidate]]:
     """Pick the best point of each search, then the next best, none that differs in decay only.
 
-    In a few epochs a weight decay of 1e-5 or 1e-4 hardly moves the weights.
-
-    Args:
-        searches: in order; if their trials had other lengths, scores do not compare and only
-            the last one counts.
-        count: how many.
-
-    Returns:
-        (stage, point), by decreasing score; fewer if there are no more.
+    In a few epochs a weight decay of 1e-5 or 1e-4 hardly moves the weights. If the trials of the
+    searches had other lengths, scores do not compare: only the last search counts. Returns at
+    most ``count`` pairs (stage, point), by decreasing score.
     """
     if len({search.best.length for search in searches}) > 1:
         searches = searches[-1:]
@@ -409,15 +357,9 @@ def choose_hyperparameters(
 ) -> tuple[Hyperparameters, dict[str, str]]:
     """Take what the configuration gives, the best trial for the rest, or else the fallback.
 
-    Args:
-        config: its ``train`` section; ``None`` there means: from the searches.
-        fallback: used for what neither gives.
-        searches: (stage, best point) of each search done, in order. The best score wins, the
-            later search at equal scores; it wins too if their trials had other lengths, for
-            then scores do not compare.
-
-    Returns:
-        The hyperparameters, and for each its origin: ``config``, a stage, or ``fallback``.
+    The searches are pairs (stage, best point), in order. The best score wins, the later search at
+    equal scores; it wins too if their trials had other lengths, for then scores do not compare.
+    Returns the hyperparameters, and the origin of each: ``config``, a stage, or ``fallback``.
     """
     stage, point = "fallback", fallback
     if searches:

@@ -6,22 +6,23 @@ then say which split has which. Nothing is decoded here.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from glob import escape, glob
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from eurosat_lib import synthetic
-from eurosat_lib.errors import UserError
+from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.progress import announce
 from eurosat_lib.synthetic import CLASSES, SPLITS
 
@@ -39,6 +40,11 @@ PUBLISHED = {
 }
 STANDARD, SPATIAL = tuple(PUBLISHED)[:3], tuple(PUBLISHED)[3:]  # in the order of SPLITS
 LISTS = "one list each *train.txt, *val.txt, *test.txt"
+FOLDERS = {
+    "train": {"train"},
+    "validation": {"val", "valid", "validation"},
+    "test": {"test"},
+}
 SHORT = ("train", "val", "test")  # how the files of the splits begin, and their lists end
 TIMEOUT = 5.0  # seconds for each address of the Hub, which has a few
 
@@ -106,9 +112,12 @@ def folder_origin(folder: Path) -> Origin:
     files = [path for path in found if path.endswith(".parquet")]
     rows, lists = partial(_parquet_rows, folder), ()
     if not files:
-        images = (".jpg", ".jpeg", ".png")
+        files = [path for path in found if path.endswith(".arrow")]  # of save_to_disk
+    if not files:
+        images = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
         files = [path for path in found if path.lower().endswith(images)]
-        rows, lists = partial(_image_rows, files), find_lists(folder, found) or STANDARD
+        lists, cut = find_lists(folder, found), _image_rows(files)
+        rows, lists = (lambda: cut), lists or (STANDARD if "all" in cut else ())
     if not files:
         raise UserError(
             f"{folder}: no EuroSAT images here; expected train-*.parquet, validation-*.parquet, "
@@ -136,7 +145,15 @@ def files_below(folder: Path, pattern: str = "*.*") -> list[str]:
 
 
 def _image_rows(paths: list[str]) -> dict[str, list[Row]]:
-    return {"all": [(os.path.basename(p), os.path.basename(os.path.dirname(p)), p) for p in paths]}
+    """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg`` by split."""
+    cut: dict[str, list[Row]] = {}
+    for path in paths:
+        folder, label, name = path.rsplit("/", 3)[-3:]
+        split = next((s for s, own in FOLDERS.items() if folder.lower() in own), "all")
+        cut.setdefault(split, []).append((name, label, path))
+    if set(cut) == set(SPLITS):
+        return {split: cut[split] for split in SPLITS}
+    return {"all": list(itertools.chain(*cut.values()))}
 
 
 def _drawn_rows(counts: tuple[int, int, int]) -> dict[str, list[Row]]:
@@ -152,21 +169,22 @@ def _parquet_rows(folder: Path) -> dict[str, list[Row]]:
     """Read the parquet shards of the three splits; labels are mapped by the names of classes."""
     from datasets import Features
     from pyarrow import ArrowException
-    from pyarrow.parquet import read_table
 
     rows: dict[str, list[Row]] = {}
     for split, short in zip(SPLITS, SHORT, strict=True):
         files = files_below(folder, f"{short}*.parquet")
-        counts = {int(count) for path in files for count in re.findall(r"-of-(\d+)[^/]*$", path)}
-        if not files or not counts <= {len(files)}:
+        saved = [str(path) for path in sorted(folder.glob(f"**/{short}*/*.arrow"))]
+        counts = {int(n) for path in files + saved for n in re.findall(r"-of-(\d+)[^/]*$", path)}
+        if not counts or not counts <= {len(files or saved)}:
             raise UserError(f"{folder}: {split}: one whole set of shards is wanted, not {files}")
         try:
-            table = read_table(files, partitioning=None)
+            table = _table(files, saved)
             known = getattr(Features.from_arrow_schema(table.schema)["label"], "names", CLASSES)
             columns = table.flatten().to_pydict()
             paths, contents = columns["image.path"], columns["image.bytes"]
-        except (ArrowException, OSError, KeyError) as error:
-            raise UserError(f"{files[0]}: {split}: {one_line(error)}") from error
+        except (ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{(files or saved)[0]}: {split}: {one_line(error)}") from error
+        paths = columns.get("filename", paths)
         ids = columns.get("image_id", range(len(paths)))
         names = [os.path.basename(path or f"{i}.jpg") for path, i in zip(paths, ids, strict=True)]
         classes = [known[i] if i in range(len(known)) else str(i) for i in columns["label"]]
@@ -174,9 +192,37 @@ def _parquet_rows(folder: Path) -> dict[str, list[Row]]:
     return rows
 
 
+def _table(files: list[str], saved: list[str]) -> Any:
+    """Read one split: parquet shards, or a folder that ``save_to_disk`` has left."""
+    from datasets import load_from_disk
+    from pyarrow.parquet import read_table
+
+    if files:
+        return read_table(files, partitioning=None)
+    return load_from_disk(os.path.dirname(saved[0])).flatten_indices().data.table
+
+
+def _spelled(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Take the spelling of mirrors ("Annual Crop", "Industrial Buildings") where all is so."""
+    labels = {label for _, label, _ in itertools.chain(*rows.values())}
+    plain = {label: re.sub(r"[ _]|Buildings$", "", label) for label in labels}
+    if labels <= set(CLASSES) or labels & {"AnnualCrop", "PermanentCrop"}:
+        return rows  # ours, or a wrong name among ours
+    return {split: [(n, plain[c], x) for n, c, x in own] for split, own in rows.items()}
+
+
+def _names(path: Path) -> Iterator[PurePosixPath]:
+    """Read a list of images, as Windows may have written it too."""
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    lines = map(str.strip, text.replace("\\", "/").splitlines())
+    return map(PurePosixPath, filter(None, lines))
+
+
 def rows_by_split(origin: Origin) -> dict[str, list[Row]]:
     """Read the rows of each split; a list names an image by file, or by class and file."""
-    rows = origin.rows()
+    rows = _spelled(origin.rows())
     if not origin.lists:
         return rows
     images: dict[str, list[Row]] = {}  # by both ways of naming them, whatever the suffix
@@ -188,8 +234,7 @@ def rows_by_split(origin: Origin) -> dict[str, list[Row]]:
     cut: dict[str, list[Row]] = {split: [] for split in SPLITS}
     taken: set[int] = set()
     for split, path in zip(SPLITS, map(Path, paths), strict=True):
-        lines = path.read_text("utf-8", errors="replace").splitlines()
-        for name in map(PurePosixPath, filter(None, map(str.strip, lines))):
+        for name in _names(path):
             inside = f"{name.parent.name}/" if name.parent.name in CLASSES else ""
             found = images.get(inside + name.stem, [])
             if len(found) != 1:
@@ -229,7 +274,7 @@ def _hub_folder(repository: str, revision: str, files: str) -> Path:
     try:  # to ask first: without an answer the download would go on trying
         api.dataset_info(repository, revision=revision, timeout=TIMEOUT)
         kind = UserError
-        announce(f"Downloading {what} from the Hugging Face Hub")
+        announce(f"Téléchargement depuis le Hub de Hugging Face : {what}")
         return Path(api.snapshot_download(repository, **which))
     except Exception as error:  # no answer; refused; network lost on the way, disk full
         answer = getattr(error, "response", None)
@@ -241,12 +286,15 @@ def _hub_folder(repository: str, revision: str, files: str) -> Path:
         ) from error
 
 
+def access() -> tuple:
+    """Return what decides whether the Hub answers: addresses, proxies, the token in use."""
+    from huggingface_hub import get_token
+
+    ways = [(n, v) for n, v in os.environ.items() if re.match("HF_|.*_proxy$", n, re.IGNORECASE)]
+    return (*sorted(ways), get_token())
+
+
 def digest(*parts: str | Path) -> str:
     """Return the SHA-256 of texts and of the content of files."""
     contents = (part.encode() if isinstance(part, str) else part.read_bytes() for part in parts)
     return hashlib.sha256(b"\0".join(contents)).hexdigest()
-
-
-def one_line(error: BaseException) -> str:
-    """Return the kind of an error and its first line, at most 200 characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

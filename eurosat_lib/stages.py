@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +25,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
-from eurosat_lib.errors import Interrupted, UserError
+from eurosat_lib.errors import Interrupted, UserError, of_system
 from eurosat_lib.files import is_frozen, locked, read_json, revision, write_csv, write_json
+from eurosat_lib.progress import BUILT, announce
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment, processor
 from eurosat_lib.tracking import Run, write_runs
 
@@ -63,35 +65,21 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Kept(Generic[R]):
-    """A result and where it comes from.
-
-    Attributes:
-        result: what the stage says.
-        provenance: device, processor, precision, versions, commit, start (UTC), seconds: those of
-            the process that computed it.
-        folder: of the cache; files that the computation left lie there.
-    """
+    """A result and where it comes from."""
 
     result: R
-    provenance: dict[str, Any]
-    folder: Path
+    provenance: dict[str, Any]  # of the process that computed it: see provenance_here
+    folder: Path  # of the cache; files that the computation left lie there
 
 
 @dataclass(frozen=True)
 class Code:
-    """What computes a result, as its key has it.
+    """What computes a result, as its key has it."""
 
-    Attributes:
-        rooms: modules of the library; a changed line of one, prose aside, is another key.
-        reads: dotted keys of the configuration.
-        version: raised by hand when something else changes what the result means.
-        trains: whether device and precision are part of the key.
-    """
-
-    rooms: tuple[str, ...]
-    reads: tuple[str, ...] = ()
-    version: int = 1
-    trains: bool = False
+    rooms: tuple[str, ...]  # a changed line of one, prose aside, is another key
+    reads: tuple[str, ...] = ()  # dotted keys of the configuration
+    version: int = 1  # raised by hand when something else changes what the result means
+    trains: bool = False  # device and precision are part of the key
 
 
 def stage(
@@ -99,6 +87,7 @@ def stage(
     reads: tuple[str, ...] = (),
     inputs: Callable[[Config], Mapping[str, Any]] = lambda config: {},
     version: int = 1,
+    when: Callable[[Config], bool] = lambda config: True,
 ) -> Callable[[Callable[[Config, Path], R]], Callable[[Config], R]]:
     """Make a stage of a function that computes: kept by its key, published to the run.
 
@@ -106,7 +95,9 @@ def stage(
         rooms: modules that compute it.
         reads: dotted keys of the configuration that it reads.
         inputs: what else it builds on, for instance the digest of a checkpoint.
-        version: raised by hand when something else changes what the result means.
+        version: see :class:`Code`.
+        when: whether there is anything to compute; if not, the stage returns ``None``, and what
+            the run had published of it is withdrawn.
 
     Returns:
         A decorator of ``compute(config, folder) -> Record``; the folder keeps partial work.
@@ -121,7 +112,7 @@ def stage(
         def find(config: Config) -> Kept[R]:
             return keep(config, kind, kind.stage, code, inputs(config), compute)
 
-        return _published(find, kind)
+        return _published(find, kind, when=when)
 
     return decorate
 
@@ -146,22 +137,34 @@ def _published(
     find: Callable[[Config], Kept[R]],
     kind: type[R],
     after: Callable[[Config, Kept[R]], None] = lambda config, kept: None,
+    when: Callable[[Config], bool] = lambda config: True,
 ) -> Callable[[Config], R]:
     @wraps(find)
     def run(config: Config) -> R:
+        note_use(kind)
         check_name(config)
+        if not when(config):
+            return withdraw(config, kind)
         if is_frozen():
             return _frozen(config, kind)
         try:
             found = find(config)
+            publish(config, found.result, found.provenance, lambda: after(config, found))
         except KeyboardInterrupt:
             raise Interrupted from None
-        publish(config, found.result, found.provenance)
-        after(config, found)
+        except (OSError, MemoryError) as error:
+            raise of_system(error) from error
         return found.result
 
     STAGES[kind.stage] = run
     return run
+
+
+def note_use(kind: type[Record]) -> None:
+    """Tell the build which result a notebook asks for: it runs again when that changes."""
+    if BUILT in os.environ:
+        with open(os.environ[BUILT], "a", encoding="utf-8") as file:
+            file.write(f"{kind.stage}\n")
 
 
 def check_name(config: Config) -> None:
@@ -181,24 +184,20 @@ def keep(
     code: Code,
     inputs: Mapping[str, Any],
     compute: Callable[[Config, Path], R],
-) -> Kept[R]:
+    wait: bool = True,
+) -> Kept[R] | None:
     """Load a result from the cache, or compute and keep it; a second process waits for the first.
 
-    Args:
-        config: the whole configuration.
-        kind: type of the result.
-        name: of its folder, before the key.
-        code: what computes it.
-        inputs: what it builds on.
-        compute: gets the configuration and the folder, where it may leave partial work and files.
+    It lies in ``<name>-<key>``; ``compute`` gets that folder, to leave partial work and files.
+    Without ``wait`` the answer is ``None`` while another process is at it.
     """
     folder = config.paths.stages / f"{name}-{stage_key(config, name, code, inputs)[:16]}"
     kept = _load(folder, kind)
     if kept:
         return kept
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".lock"):
-        return _load(folder, kind) or _compute(config, kind, folder, compute)
+    with locked(folder / ".lock", wait) as held:
+        return (_load(folder, kind) or _compute(config, kind, folder, compute)) if held else None
 
 
 def stage_key(config: Config, name: str, code: Code, inputs: Mapping[str, Any]) -> str:
@@ -213,8 +212,7 @@ def stage_key(config: Config, name: str, code: Code, inputs: Mapping[str, Any]) 
         "code": [code_digest(room) for room in sorted(code.rooms)],
     }
     if code.trains:
-        runtime = Runtime.of(config)
-        content["device"] = [runtime.device.type, runtime.precision]
+        content["device"] = Runtime.names(config)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -238,7 +236,9 @@ def _at(tree: Mapping[str, Any], dotted: str) -> Any:
 def _load(folder: Path, kind: type[R]) -> Kept[R] | None:
     tree = read_json(folder / "result.json")
     try:
-        return Kept(kind.model_validate(tree["result"]), tree["provenance"], folder)
+        origin = {name: tree["provenance"][name] for name in ("started", "seconds", *DEVICE)}
+        found = kind.model_validate(tree["result"])
+        return Kept(found, tree["provenance"] | origin, folder)
     except (ValidationError, KeyError, TypeError):
         return None  # not there, damaged, or of another version
 
@@ -246,9 +246,11 @@ def _load(folder: Path, kind: type[R]) -> Kept[R] | None:
 def _compute(
     config: Config, kind: type[R], folder: Path, compute: Callable[[Config, Path], R]
 ) -> Kept[R]:
-    origin, before, clock = provenance_here(config), _begin(folder), time.perf_counter()
+    if (folder / "result.json").exists():
+        announce(f"{folder.name}/result.json, abîmé ou d’une autre version : calculé de nouveau")
+    origin, clock = provenance_here(config), time.perf_counter()
     result = compute(config, folder)
-    origin |= {"folder": folder.name, "seconds": round(before + time.perf_counter() - clock, 2)}
+    origin |= {"folder": folder.name, "seconds": round(time.perf_counter() - clock, 2)}
     write_json(
         folder / "result.json", {"provenance": origin, "result": result.model_dump(mode="json")}
     )
@@ -276,60 +278,48 @@ def together(result: R, parts: Sequence[Kept]) -> Kept[R]:
     return Kept(result, parts[0].provenance | {"seconds": seconds}, parts[0].folder)
 
 
-def _begin(folder: Path) -> float:
-    """Note that work begins; return the seconds of processes that were killed at the same work.
+def publish(
+    config: Config,
+    result: Record,
+    provenance: Mapping[str, Any],
+    after: Callable[[], None] = lambda: None,
+) -> None:
+    """Write a result with the configuration it was asked for, its facts, tables and runs.
 
-    A killed process worked from its beginning to the last file it left in the folder.
+    One process at a time writes to a run's folders; ``after`` is called while we do.
     """
-    note = folder / ".begun.json"
-    known = read_json(note) or {"seconds": 0.0, "at": time.time()}
-    left = [path.stat().st_mtime for path in folder.iterdir() if not path.name.startswith(".")]
-    seconds = known["seconds"] + max(0.0, max(left, default=0.0) - known["at"])
-    write_json(note, {"seconds": seconds, "at": time.time()})
-    return seconds
-
-
-def keep_part(path: Path, kind: type[R], make: Callable[[], R]) -> R:
-    """Load a part of a long stage from its folder, or make and keep it: a killed stage goes on."""
-    try:
-        return kind.model_validate(read_json(path))
-    except ValidationError:
-        pass  # not there, or damaged
-    part = make()
-    write_json(path, part.model_dump(mode="json"))
-    return part
-
-
-def publish(config: Config, result: Record, provenance: Mapping[str, Any]) -> None:
-    """Write a result with the configuration it was asked for, its facts, tables and runs."""
     settings = config.model_dump(mode="json", exclude={"paths": {"root"}})
     tree = {"scope": scope(config), "provenance": dict(provenance), "config": settings}
     tree |= {"result": result.model_dump(mode="json")}
-    write_json(result_path(config, result.stage), tree)
     artifacts = config.paths.artifacts
     with locked(artifacts / ".facts.lock"):
+        write_json(result_path(config, result.stage), tree)
         facts = read_json(artifacts / "facts.json") or {}
         write_json(artifacts / "facts.json", facts | {result.stage: result.facts()})
-    for name, content in result.json_files().items():
-        write_json(artifacts / name, content)
-    for name, rows in result.csv_files().items():
-        write_csv(artifacts / name, rows)
-    runs = result.tensorboard_runs()
-    if runs:
-        write_runs(config.paths.runs / result.stage, runs)
+        for name, content in result.json_files().items():
+            write_json(artifacts / name, content)
+        for name, rows in result.csv_files().items():
+            write_csv(artifacts / name, rows)
+        runs = result.tensorboard_runs()
+        if runs:
+            write_runs(config.paths.runs / result.stage, runs)
+        after()
 
 
-def withdraw(config: Config, *names: str) -> bool:
-    """Remove published results of stages, with their facts and runs; tell if there was any."""
-    artifacts = config.paths.artifacts
-    known = any(result_path(config, name).is_file() for name in names)
-    for name in names:
-        result_path(config, name).unlink(missing_ok=True)
-        shutil.rmtree(config.paths.runs / name, ignore_errors=True)
+def withdraw(config: Config, kind: type[Record]) -> None:
+    """Remove the published result of a stage, with its facts, tables and runs."""
+    artifacts, path = config.paths.artifacts, result_path(config, kind.stage)
+    if is_frozen() or not path.is_file():
+        return
+    found = _published_result(config, kind)
+    tables = (*found.csv_files(), *found.json_files()) if found else ()
+    for file in (path, *(artifacts / name for name in tables)):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(config.paths.runs / kind.stage, ignore_errors=True)
     with locked(artifacts / ".facts.lock"):
         facts = read_json(artifacts / "facts.json") or {}
-        write_json(artifacts / "facts.json", {k: v for k, v in facts.items() if k not in names})
-    return known
+        facts.pop(kind.stage, None)
+        write_json(artifacts / "facts.json", facts)
 
 
 def scope(config: Config) -> dict[str, Any]:
@@ -355,13 +345,18 @@ def latest(config: Config, kind: type[R]) -> R | None:
 
     With ``FROZEN=1`` any published result will do.
     """
+    note_use(kind)
     tree = read_json(result_path(config, kind.stage))
     if not tree or not (is_frozen() or tree.get("scope") == scope(config)):
         return None
+    return _published_result(config, kind)
+
+
+def _published_result(config: Config, kind: type[R]) -> R | None:
     try:
-        return kind.model_validate(tree["result"])
-    except (ValidationError, KeyError):
-        return None
+        return kind.model_validate(read_json(result_path(config, kind.stage))["result"])
+    except (ValidationError, KeyError, TypeError):
+        return None  # not there, damaged, or of another version
 
 
 def _frozen(config: Config, kind: type[R]) -> R:
@@ -380,7 +375,7 @@ def _frozen(config: Config, kind: type[R]) -> R:
 def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:
     """Return where, when and with what the published result of a stage was computed."""
     tree = read_json(result_path(config, kind.stage))
-    return tree["provenance"] if tree else {}
+    return tree.get("provenance", {}) if tree else {}
 
 
 def same_machine(config: Config, *results: Record | None) -> bool:

@@ -125,7 +125,7 @@ def class_scores(
     rows = np.column_stack([*columns[:3]]).tolist()
     counts = np.column_stack([columns[3], matrix.sum(0), matrix.diagonal()]).tolist()
     return {
-        "macro_f1": float(columns[2].mean()),
+        "macro_f1": float(columns[2][columns[3] > 0].mean()),
         "macro_f1_interval": macro_f1_interval(matrix, level),
         "per_class": tuple(
             ClassScore(**dict(zip(ClassScore.model_fields, (name, *scores, *found), strict=True)))
@@ -148,13 +148,13 @@ def macro_f1_interval(matrix: np.ndarray, level: float, resamples: int = RESAMPL
     """
     total, size = int(matrix.sum()), len(matrix)
     draws = np.random.default_rng(SEED).multinomial(total, matrix.ravel() / total, resamples)
-    values = macro_f1(draws.reshape(resamples, size, size))
+    values = macro_f1(draws.reshape(resamples, size, size), matrix.sum(1) > 0)
     low, high = np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
 
 
-def macro_f1(matrices: np.ndarray) -> np.ndarray:
-    """Macro-F1 of confusion matrices, (..., K, K) -> (...); a class without image or hit has 0."""
+def macro_f1(matrices: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Macro-F1 of confusion matrices over the classes present, (..., K, K), (K,) -> (...)."""
     hits = np.diagonal(matrices, axis1=-2, axis2=-1)
     involved = matrices.sum(-1) + matrices.sum(-2)
-    return (2 * hits / np.maximum(involved, 1)).mean(-1)
+    return np.compress(present, 2 * hits / np.maximum(involved, 1), axis=-1).mean(-1)

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eurosat_lib.files import write_text
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,19 +31,12 @@ Points = list[tuple[int, float]]  # (step, value)
 
 @dataclass(frozen=True)
 class Run:
-    """What one finished run shows.
+    """What one finished run shows."""
 
-    Attributes:
-        series: tag -> (step, value) pairs.
-        hparams: hyperparameters for TensorBoard's HParams tab.
-        metrics: tag -> final value shown beside them.
-        seconds: step -> time since the start at which it was done, for TensorBoard's axis of time.
-    """
-
-    series: Mapping[str, Points]
-    hparams: Mapping[str, float | int | str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    seconds: Mapping[int, float] = field(default_factory=dict)
+    series: Mapping[str, Points]  # by tag
+    hparams: Mapping[str, float | int | str] = field(default_factory=dict)  # for the HParams tab
+    metrics: Mapping[str, float] = field(default_factory=dict)  # shown beside them, by tag
+    seconds: Mapping[int, float] = field(default_factory=dict)  # step -> since the start
 
 
 def write_runs(folder: Path, runs: Mapping[str, Run]) -> None:
@@ -65,23 +60,18 @@ def write_run(folder: Path, run: Run) -> None:
                 live.scalar(tag, value, step, start + run.seconds.get(step, 0.0))
         if run.hparams:
             live.hparams(run.hparams, run.metrics)
-    (folder / MARKER).write_text(key, encoding="utf-8")
+    write_text(folder / MARKER, key)
 
 
 def write_images(folder: Path, images: Mapping[str, bytes]) -> None:
-    """Write a run of pictures, replacing what the folder holds; nothing if they are there already.
-
-    Args:
-        folder: of the run, below ``runs/``.
-        images: tag -> a PNG file's bytes.
-    """
+    """Write a run of PNG pictures, by tag, replacing others; nothing if they are there already."""
     key = _digest({tag: hashlib.sha256(png).hexdigest() for tag, png in images.items()})
     if run_key(folder) == key:
         return
     with LiveRun(folder) as run:
         for tag, png in images.items():
             run.image(tag, png)
-    (folder / MARKER).write_text(key, encoding="utf-8")
+    write_text(folder / MARKER, key)
 
 
 class LiveRun:
@@ -142,7 +132,7 @@ def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, Points]:
 def run_key(folder: Path) -> str:
     """Return the key of the result that a finished run shows; empty for any other folder."""
     marker = folder / MARKER
-    return marker.read_text(encoding="utf-8") if marker.is_file() else ""
+    return marker.read_text("utf-8", errors="replace") if marker.is_file() else ""
 
 
 def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:

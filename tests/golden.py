@@ -54,7 +54,7 @@ STAGES = """compute_baselines; check_initial_loss losses; overfit_small losses a
 shuffled_labels pairs; check_training; lr_finder sweeps lr_finder.csv;
 grid_search grid_search_results.csv; refined_grid_search refined_grid_search_results.csv;
 compare_finalists finalists.csv; train history.csv best.ckpt;
-evaluate confusion metrics.json predictions.csv; analyse_errors worst doubtful_names;
+evaluate confusion metrics.json predictions.csv; analyse_errors worst;
 measure_robustness trials; explain_predictions right"""
 # Fields that name a place or a time, and those that the second edition lets go.
 LEFT_OUT = """seconds checkpoint checkpoint_sha256 fingerprint source_kind source_location notes

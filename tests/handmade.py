@@ -14,7 +14,7 @@ from eurosat_lib.explain import CORRUPTIONS, Robustness, Trial
 from eurosat_lib.lr_finder import LRFinder, Sweep
 from eurosat_lib.overlaps import Overlap, Overlaps
 from eurosat_lib.search import Candidate, Finalist, Finalists, Grid, Training
-from eurosat_lib.stats import ClassScore
+from eurosat_lib.stats import class_scores
 from eurosat_lib.train import EpochRecord, Fit, Hyperparameters
 
 CLASSES = ("Forest", "HerbaceousVegetation", "River")
@@ -26,21 +26,13 @@ def tile(index: int, split: str = "train", label: int = 0) -> Tile:
 
 
 AUDIT = Audit(
-    source_kind="hub",
-    source_location="timm/eurosat-rgb@b4e2855",
-    source_revision="b4e2855",
-    fingerprint="f" * 64,
-    published_lists=True,
-    classes=CLASSES,
-    counts=COUNTS,
-    image_shape=(3, 64, 64),
+    **{"source_kind": "hub", "source_location": "timm/eurosat-rgb@b4e2855"},
+    **{"source_revision": "b4e2855", "fingerprint": "f" * 64, "published_lists": True},
+    **{"classes": CLASSES, "counts": COUNTS, "image_shape": (3, 64, 64)},
     **{"duplicates": 3, "duplicates_across": 1, "black": 0, "nodata": 0, "flat": 2},
-    **{"saturated": 30, "faint": 7, "darkest": 12},
-    channel_mean=(0.34, 0.38, 0.41),
-    channel_sd=(0.2, 0.14, 0.12),
+    **{"saturated": 30, "saturated_by_class": (0, 30, 0), "faint": 7, "faint_by_class": (1, 0, 6)},
+    **{"channel_mean": (0.34, 0.38, 0.41), "channel_sd": (0.2, 0.14, 0.12)},
     balance=balance(list(COUNTS.values())),
-    saturated_by_class=(0, 30, 0),
-    faint_by_class=(1, 0, 6),
     extremes={
         kind: tuple(Extreme(tile=tile(index), value=value + index) for index in range(2))
         for kind, value in (("faint", 0.5), ("light", 200.0), ("clipped", 0.25))
@@ -49,7 +41,6 @@ AUDIT = Audit(
         Colours(mean=(m, m + 0.05, m + 0.1), sd=(0.1, 0.1, 0.1)) for m in (0.1, 0.5, 0.2)
     ),
     explained=(0.5, 0.4, 0.3),
-    centring=(0.0, 0.1, -0.4),
 )
 
 
@@ -60,11 +51,7 @@ def overlap(first: Tile, second: Tile, correlation: float, down=3, right=-40) ->
 
 
 OVERLAPS = Overlaps(
-    images=300,
-    points=1000,
-    same=0.9,
-    correlations=(0.99, 0.95, 0.9, 0.5, 0.1, -0.1),
-    capped=False,
+    **{"same": 0.9, "correlations": (0.99, 0.95, 0.9, 0.5, 0.1, -0.1), "capped": False},
     pairs=(
         overlap(tile(0), tile(1, "test"), 0.99, 0, 1),
         overlap(tile(6), tile(7, "validation", 1), 0.95),
@@ -85,24 +72,16 @@ PIPELINE = Pipeline(
 BASELINES = Baselines(
     **{"majority_class": "River", "majority_count": 115, "train_images": 1000},
     **{"majority_validation": 0.108, "majority_test": 0.1026, "uniform": 0.1},
-    **{"uniform_validation_sd": (0.1 * 0.9 / 500) ** 0.5, "uniform_test_sd": 0.013},
+    **{"uniform_validation_sd": (0.1 * 0.9 / 500) ** 0.5},
     **{"color_validation": 0.66, "thumbnail_validation": 0.46, "linear_train_images": 1000},
     validation_images=500,
 )
+NORMS = {"stages.0.0.weight": 0.5, "stages.0.0.bias": 0, "head.weight": 1.5, "head.bias": 0.25}
 INITIAL_LOSS = InitialLoss(
-    **{"batch_shape": (16, 3, 16, 16), "batch_dtype": "float32", "labels_shape": (16,)},
-    **{"logits_shape": (16, 10), "classes": 10, "loss": 2.35, "grad_norm": 2.5},
-    gradients=tuple(
-        LayerGradient(name=name, norm=norm, values=4)
-        for name, norm in (
-            ("stages.0.0.weight", 0.5),
-            ("stages.0.0.bias", 0.0),
-            ("head.weight", 1.5),
-            ("head.bias", 0.25),
-        )
-    ),
-    losses=(2.25, 2.3, 2.35),
-    excesses=(0.01, 0.02, 0.03),
+    **{"batch_shape": (16, 3, 16, 16), "logits_shape": (16, 10), "classes": 10},
+    **{"loss": 2.35, "grad_norm": 2.5},
+    gradients=[LayerGradient(name=name, norm=norm) for name, norm in NORMS.items()],
+    **{"losses": (2.25, 2.3, 2.35), "excesses": (0.01, 0.02, 0.03)},
 )
 OVERFIT = Overfit(
     **{"size": 8, "lr": 0.01, "weight_decay": 0.0, "blocks_per_stage": 2, "dilation_stage3": 2},
@@ -115,15 +94,9 @@ OVERFIT = Overfit(
 def sweep(seed: int, **suggestions: float) -> Sweep:
     """A sweep over seven powers of ten; without suggestions it is called flat."""
     losses = (2.3, 2.3, 2.2, 1.8, 1.5, 1.9, 4.0)
-    return Sweep(
-        seed=seed,
-        lr=tuple(10.0**k for k in range(-6, 1)),
-        loss=losses,
-        smoothed=losses,
-        stopped="end",
-        suggestions=suggestions,
-        fault="" if suggestions else "flat",
-    )
+    curves = {"lr": [10.0**k for k in range(-6, 1)], "loss": losses, "smoothed": losses}
+    fault = "" if suggestions else "flat"
+    return Sweep(seed=seed, **curves, stopped="end", suggestions=suggestions, fault=fault)
 
 
 def finder(*sweeps: Sweep) -> LRFinder:
@@ -147,16 +120,27 @@ def trial(lr=1e-3, wd=1e-5, d=2, b=2, values=(0.5, 0.6, 0.7), diverged="") -> Fi
         )
         for number, value in enumerate(values, start=1)
     )
+    point = Hyperparameters(lr=lr, weight_decay=wd, dilation_stage3=d, blocks_per_stage=b)
     return Fit(
-        hyperparameters=Hyperparameters(
-            lr=lr, weight_decay=wd, dilation_stage3=d, blocks_per_stage=b
-        ),
+        hyperparameters=point,
         **{"seed": 42, "train_images": 48, "validation_images": 40, "parameters": 1234},
-        epochs=epochs,
-        diverged=diverged,
+        **{"epochs": epochs, "diverged": diverged},
     )
 
 
+def grid_of(*trials, kind=Grid):
+    return kind(trials=trials, epochs=2, origin="config")
+
+
+# Four networks at three rates, two decays: only three blocks suffer from the largest rate.
+LOSSES = {(2, 2): 0.02, (2, 3): -0.06, (3, 2): -0.01, (3, 3): -0.09}  # dilation, blocks
+POINTS = [(lr, wd, *n) for lr in (1e-3, 2e-3, 4e-3) for wd in (1e-5, 1e-4) for n in LOSSES]
+CROSSED = grid_of(
+    *(
+        trial(lr, wd, d, b, [0.7 + 10 * wd + LOSSES[d, b] * (lr > 3e-3)] * 2)
+        for lr, wd, d, b in POINTS
+    )
+)
 # Scores: 0.65, 0.75 (best), 0.40, and a trial without any epoch.
 GRID = Grid(
     trials=(
@@ -165,25 +149,14 @@ GRID = Grid(
         trial(lr=2e-3, d=2, values=(0.2, 0.5, 0.3)),
         trial(lr=2e-3, d=3, values=(), diverged="epoch 1: loss not finite"),
     ),
-    epochs=3,
-    origin="lr_finder",
+    **{"epochs": 3, "origin": "lr_finder"},
 )
 TRAINING = Training(
     fit=trial(d=3, values=(0.5, 0.8, 0.7)),
-    origin={
-        "lr": "config",
-        "weight_decay": "grid_search",
-        "blocks_per_stage": "refined_grid_search",
-        "dilation_stage3": "fallback",
-    },
-    planned_epochs=4,
-    batch_size=16,
+    origin={"lr": "config", "weight_decay": "grid_search", "dilation_stage3": "fallback"}
+    | {"blocks_per_stage": "refined_grid_search"},
+    **{"planned_epochs": 4, "batch_size": 16},
 )
-
-
-def class_score(name, precision, recall, f1, support, predicted, hits) -> ClassScore:
-    scores = {"precision": precision, "recall": recall, "f1": f1}
-    return ClassScore(name=name, support=support, predicted=predicted, hits=hits, **scores)
 
 
 def changed(kind: str, strength: float, lost: int, gained: int) -> Trial:
@@ -192,41 +165,28 @@ def changed(kind: str, strength: float, lost: int, gained: int) -> Trial:
     return Trial(kind=kind, strength=strength, lost=lost, gained=gained, **counts)
 
 
+# Ten test images: the probabilities of Forest, HerbaceousVegetation, River, and the true class.
+SHARES = [(0.9, 0.05, 0.05)] * 4 + [(0.7, 0.2, 0.1), (0.1, 0.8, 0.1), (1e-6, 1e-6, 0.999998)]
+SHARES += [(0.05, 0.85, 0.1), (0.2, 0.2, 0.6), (0.2, 0.2, 0.6)]
+LABELS = np.repeat([0, 1, 2], [4, 3, 3])
+
+
+def predictions(right: bool = False) -> Predictions:
+    """These answers as kept arrays; ``right``: all labels are those predicted."""
+    logits = np.log(SHARES).astype(np.float32)
+    labels = logits.argmax(1) if right else LABELS
+    test, val = (np.array([f"{name}_{i}.jpg" for i in range(10)]) for name in ("test", "val"))
+    return Predictions(test, labels, logits, val, labels, logits)
+
+
 EVALUATION = Evaluation(
     **{"checkpoint": "best.ckpt", "checkpoint_sha256": "a" * 64},
     hyperparameters=GRID.trials[0].hyperparameters,
     **{"epoch": 2, "seed": 42, "parameters": 1234, "classes": CLASSES},
     **{"n": 10, "correct": 7, "n_validation": 20, "correct_validation": 16},
     **{"loss": 0.9, "loss_validation": 0.7, "confidence_level": 0.95},
-    **{"macro_f1": 0.7, "macro_f1_interval": (0.5, 0.9)},
-    per_class=(
-        class_score("Forest", 0.8, 1.0, 8 / 9, 4, 5, 4),
-        class_score("HerbaceousVegetation", 0.5, 1 / 3, 0.4, 3, 2, 1),
-        class_score("River", 2 / 3, 2 / 3, 2 / 3, 3, 3, 2),
-    ),
-    confusion=((4, 0, 0), (1, 1, 1), (0, 1, 2)),
+    **class_scores(LABELS, predictions().predicted, CLASSES),
 )
-# Ten test images: truth, and the probabilities of Forest, HerbaceousVegetation, River.
-ANSWERS = [(0, (0.9, 0.05, 0.05))] * 4 + [
-    (1, (0.7, 0.2, 0.1)),
-    (1, (0.1, 0.8, 0.1)),
-    (1, (1e-6, 1e-6, 0.999998)),
-    (2, (0.05, 0.85, 0.1)),
-    (2, (0.2, 0.2, 0.6)),
-    (2, (0.2, 0.2, 0.6)),
-]
-
-
-def predictions(right: bool = False) -> Predictions:
-    """The answers of EVALUATION as kept arrays; ``right``: all labels are those predicted."""
-    logits = np.log([shares for _, shares in ANSWERS]).astype(np.float32)
-    labels = logits.argmax(1) if right else np.array([truth for truth, _ in ANSWERS])
-    test, validation = (
-        np.array([f"{split}_{i}.jpg" for i in range(10)]) for split in ("test", "validation")
-    )
-    return Predictions(test, labels, logits, validation, labels, logits)
-
-
 ERRORS = analyse(predictions(), CLASSES, 0.95, "a" * 64)
 ROBUSTNESS = Robustness(
     **{"checkpoint_sha256": "a" * 64, "n": 100, "correct": 90, "stable": 80, "level": 0.95},
@@ -240,48 +200,32 @@ ROBUSTNESS = Robustness(
         ),
     ),
 )
-
-
-def scored(rank: int, digest: str, correct: int) -> FinalistScore:
-    """A point of GRID with its right answers among the hundred of ON_TEST."""
-    point = GRID.ranking[rank]
-    own = {"hyperparameters": point.hyperparameters, "score": point.score, "epoch": 3}
-    return FinalistScore(checkpoint_sha256=digest * 64, correct=correct, **own)
-
-
 ON_TEST = FinalistsOnTest(
     **{"level": 0.95, "epochs": 3, "train_images": 48, "seed": 42, "n": 100},
-    pair=(scored(0, "b", 84), scored(1, "c", 80)),
-    only_first=5,
-    only_second=1,
+    **{"only_first": 5, "only_second": 1},
+    pair=tuple(
+        FinalistScore(hyperparameters=point.hyperparameters, score=point.score, correct=correct)
+        for point, correct in zip(GRID.ranking[:2], (84, 80), strict=True)
+    ),
 )
 
 
 def seeds(*correct: int) -> Seeds:
     """The evaluation, as from several seeds with these counts of right answers."""
-    runs = [
-        EVALUATION.model_copy(update={"seed": 42 + k, "correct": c}) for k, c in enumerate(correct)
-    ]
-    return Seeds(runs=tuple(runs), level=0.95)
+    found = [{"seed": 42 + k, "correct": count} for k, count in enumerate(correct)]
+    return Seeds(runs=tuple(EVALUATION.model_copy(update=one) for one in found), level=0.95)
 
 
 def perfect() -> Evaluation:
     """The same test without any error."""
-    full = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
-    scores = tuple(
-        s.model_copy(update=full | {"hits": s.support, "predicted": s.support})
-        for s in EVALUATION.per_class
-    )
-    found = {"correct": 10, "macro_f1": 1.0, "per_class": scores}
-    return EVALUATION.model_copy(update=found | {"confusion": ((4, 0, 0), (0, 3, 0), (0, 0, 3))})
+    found = {"correct": 10} | class_scores(LABELS, LABELS, CLASSES)
+    return EVALUATION.model_copy(update=found)
 
 
 def finalist(lr: float, selected: float, *scores: float) -> Finalist:
     """A point chosen with a score, and its trainings with seeds 43, 44 …"""
-    fits = tuple(
-        trial(lr=lr, values=(score, score)).model_copy(update={"seed": 43 + rank})
-        for rank, score in enumerate(scores)
-    )
+    fits = [trial(lr=lr, values=(score, score)) for score in scores]
+    fits = [fit.model_copy(update={"seed": 43 + rank}) for rank, fit in enumerate(fits)]
     again = Candidate(hyperparameters=fits[0].hyperparameters, fits=fits)
     return Finalist(origin="grid_search", selected=selected, again=again)
 

@@ -1,15 +1,37 @@
 """Executed notebooks for the report's tests: short, French, with every kind of output."""
 
+from unittest import mock
+
 import matplotlib
 import nbformat
 import numpy as np
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from eurosat_lib.report import figure, table
-from eurosat_lib.report.questionnaire import Questionnaire
+from eurosat_lib.report.cells import figure, table
+from eurosat_lib.report.title import Title
 
 matplotlib.use("agg")
+from matplotlib import pyplot as plt
+
+TITLE = Title(
+    "Un rapport",
+    course="Cours",
+    author="Camille Exemple",
+    date="22 novembre 2025",
+    banners=["**Profil rapide.** Tout est réduit."],
+    card={"Graine": "42"},
+    colophon="Qui a écrit quoi.",
+)
+QUESTIONS = """
+sections:
+  - {level: 2, title: "1) Données"}
+  - {level: 3, title: "1.1 Le _dataset_ & co"}
+  - {level: 2, title: "2) Modèle"}
+questions:
+  D1: Quel **dataset** utilisez-vous ?
+  M0: null
+"""
 
 
 def markdown(source, *tags):
@@ -27,101 +49,71 @@ def html_output(text):
 
 
 def answer_output(name, text):
-    metadata = {"eurosat": {"answer": name}}
-    return new_output("display_data", {"text/markdown": text}, metadata=metadata)
+    kept = {"eurosat": {"answer": name}}
+    return new_output("display_data", {"text/markdown": text}, metadata=kept)
 
 
 def displayed(call, *arguments, **options):
-    """Call `figure`, `table` or `answer` and return the output it would display."""
-    from unittest import mock
-
+    """Call `figure`, `table`, `capture` or `answer` and return the output it would display."""
     with mock.patch("IPython.display.publish_display_data") as publish:
         call(*arguments, **options)
     ((data, metadata), _) = publish.call_args
     return new_output("display_data", data, metadata=metadata)
 
 
+def curve(caption="La perte, en $\\ln$", **options):
+    fig, axes = plt.subplots(figsize=(4, 2))
+    axes.plot([1, 3, 2])
+    return displayed(figure, fig, caption, **options)
+
+
+def picture(caption="Des images", **options):
+    fig, axes = plt.subplots(figsize=(3, 2))
+    axes.imshow(np.random.default_rng(0).random((9, 9, 3)))
+    return displayed(figure, fig, caption, **options)
+
+
+def numbers(columns=2, **options):
+    data = pd.DataFrame({f"colonne {n}": [0.5, 1234.5] for n in range(columns)})
+    return displayed(table, data, f"Un tableau de {columns}", digits=1, **options)
+
+
 def write(path, *cells):
     notebook = new_notebook(cells=list(cells))
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     return path
 
 
-WANTED = Questionnaire(
-    sections=((2, "1) Données"), (3, "1.1 Le _dataset_ & co"), (2, "2) Modèle")),
-    questions={"D1": "Quel **dataset** utilisez-vous ?", "M0": None},
-)
-META = {
-    "title": "Un rapport",
-    "author": "Camille Exemple",
-    "course": "Cours",
-    "date": "22 novembre 2025",
-    "profile": "quick",
-    "synthetic": True,
-    "card": {"Graine": 42},
-}
-
-
-def curve_output():
-    from matplotlib import pyplot as plt
-
-    fig, axes = plt.subplots(figsize=(4, 2))
-    axes.plot([1, 3, 2])
-    return displayed(figure, fig, "La perte, en $\\ln$", name="perte")
-
-
-def picture_output():
-    from matplotlib import pyplot as plt
-
-    fig, axes = plt.subplots(figsize=(3, 2))
-    axes.imshow(np.random.default_rng(0).random((9, 9, 3)))
-    return displayed(figure, fig, "Des images")
-
-
-def table_output(columns=2):
-    data = pd.DataFrame({f"colonne {n}": [0.5, 1234.5] for n in range(columns)})
-    return displayed(table, data, f"Un tableau de {columns}", digits=1)
-
-
-def widget_output():
-    view = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "IntSlider(value=4)"}
-    return new_output("display_data", view)
-
-
-def three_notebooks(tmp_path):
-    """Write three executed notebooks with every kind of output; they answer to WANTED."""
+def project(root):
+    """Write a project with a template of two questions; return its two executed notebooks."""
+    (root / "reports/template").mkdir(parents=True)
+    (root / "reports/template/questions.yaml").write_text(QUESTIONS, encoding="utf-8")
+    reply = "Il y a $3{,}1 \\times 10^{-4}$ ; voir la [figure](#fig-photos) et le [](#tab-plus)."
     first = write(
-        tmp_path / "01_data.ipynb",
+        root / "reports/notebooks/01_data.ipynb",
         markdown("# 01 · Données", "hide"),
         code("seed: int = 3", tags=["parameters"]),
-        code("secret = 'seed: int = 5'", tags=["injected-parameters"]),
-        markdown("## 1) Données\n\nTexte à 27 000 images : l'essentiel, $\\ln 10 = 2,303$."),
-        markdown("### 1.1 Le _dataset_ & co\n\n| a | b |\n|--|--|\n| $x_1$ | 5 |\n\n- $y^2$ ;\n"),
+        markdown("## 1) Données\n\nTexte à 27 000 images : l'essentiel, $x_1 = 2,303$."),
+        markdown("### 1.1 Le _dataset_ & co\n\n- [x] fait\n\n[Suite](02_model.ipynb)."),
+        code("figure(f)", picture(name="photos")),
+        markdown("Ce qui introduit le supplément.", "detail"),
+        code("table(t)", numbers(name="plus", detail=True)),
         markdown("> **D1.** Quel **dataset** utilisez-vous ?"),
-        code("figure(f)", picture_output()),
-        code("answer('D1')", answer_output("D1", "Il y a $3 \\times 10^{-4}$ ; [table](#tab-1).")),
+        code("answer('D1')", answer_output("D1", reply)),
         code("slider", html_output("<p>interactif</p>"), tags=["exploration"]),
     )
     second = write(
-        tmp_path / "02_model.ipynb",
-        markdown("## 2) Modèle\n\n$$\\mathcal{L} = -\\frac{1}{N}\\sum_i \\ln p_i$$\n\n- [x] fait"),
-        code("figure(g)", curve_output()),
-        code("table(t)", table_output(), table_output(columns=20)),
-        markdown("> **Attention.** Voir la [figure](#fig-perte).\n\n#### Données\n\nFin."),
-    )
-    third = write(
-        tmp_path / "03_end.ipynb",
+        root / "reports/notebooks/02_model.ipynb",
+        markdown("## 2) Modèle\n\n$$\\mathcal{L} = -\\frac{1}{N}\\sum_i \\ln p_i$$"),
+        code("curve = train()\nfigure(curve)", curve(name="perte")),
+        code("table(t)", numbers(columns=20, name="large")),
+        markdown("> **Attention.** La [figure](#fig-perte), le [tableau](#tab-large)."),
         markdown("> **M0.** À vous."),
         code("answer('M0')", answer_output("M0", "**Oui** : `a $ b $ c`, 81,2 %.")),
-        code("print(1)", new_output("stream", name="stdout", text="perte 0.5\n"), widget_output()),
-        markdown("#### Données\n\nEncore."),
+        code("print(1)", new_output("stream", name="stdout", text="perte 0.5\n")),
+        code("answer('resume')", answer_output("resume", "Ce qui est **trouvé**.")),
+        code("rien = 1"),
     )
-    return [first, second, third]
-
-
-def edit(path, index, change):
-    """Change one cell of a notebook on disk."""
-    notebook = nbformat.read(path, as_version=4)
-    change(notebook.cells[index])
-    nbformat.write(notebook, path)
+    return [first, second]

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from eurosat_lib import protocol
-from eurosat_lib.__main__ import FLAGS, STAGE_NAMES, main, make_parser
+from eurosat_lib import protocol, stages
+from eurosat_lib.__main__ import SECTIONS, STAGE_NAMES, main, make_parser
 from eurosat_lib.config import Config
 from tests.conftest import ROOT
 
@@ -20,7 +20,7 @@ def config_of(monkeypatch):
             return {"seen": len(seen)}
 
     for name in STAGE_NAMES:
-        monkeypatch.setitem(protocol.STAGES, name, lambda config: seen.append(config) or Facts())
+        monkeypatch.setitem(stages.STAGES, name, lambda config: seen.append(config) or Facts())
 
     def call(root, *words):
         code = main([words[0], "--config", str(root / "configs/config.yaml"), *words[1:]])
@@ -34,7 +34,7 @@ def test_stage_names_are_those_of_the_course():
     named = [name for names in protocol.NOTEBOOK_STAGES.values() for name in names]
     assert set(STAGE_NAMES) == {*named, *protocol.ON_DEMAND}
     assert [name for name in STAGE_NAMES if name in named] == named
-    assert set(FLAGS) <= set(STAGE_NAMES)
+    assert set(SECTIONS) <= set(STAGE_NAMES)
 
 
 def test_flags_of_the_course_reach_the_configuration(root, config_of):
@@ -69,7 +69,10 @@ def test_facts_are_printed_as_json(root, config_of, capsys):
         (["trian"], "unknown stage trian (did you mean train?)"),
         (["--foo"], "unknown stage --foo"),
         (["train", "--set", "train=3", "--set", "train.lr=1e-3"], "train is given a value"),
-        (["train", "--max_epochs", "many"], "invalid int value: 'many'"),
+        (
+            ["train", "--max_epochs", "many"],
+            "train.max_epochs: input should be a valid integer, got 'many'",
+        ),
         (["train", "--max_epochs", "0"], "train.max_epochs"),
         (["train", "--set", "train.lr"], "expected key=value"),
         (["train", "--profile", "quik"], "did you mean quick"),

@@ -83,11 +83,13 @@ def test_parameters_name_existing_keys(root):
             node = getattr(node, part)
 
 
-def test_configure_skips_none_and_refuses_unknown_names(root):
+def test_configure_takes_the_parameters_of_a_notebook_and_skips_the_rest(root):
     path = str(root / "configs/config.yaml")
-    assert configure(path, "full", lr=None, max_epochs=3).train.max_epochs == 3
-    with pytest.raises(UserError, match="did you mean max_epochs"):
-        configure(path, "full", max_epoch=3)
+    given = {"config_path": path, "profile": "full", "lr": None, "max_epochs": 3, "frame": object}
+    assert configure(given).train.max_epochs == 3
+    assert configure({"config_path": path, "profile": None}).train.lr is None
+    with pytest.raises(UserError, match=r"train\.max_epochs: .* got 0"):
+        configure(given | {"max_epochs": 0})
 
 
 def test_configuration_is_found_from_a_subfolder(root, monkeypatch):

@@ -106,17 +106,17 @@ def test_labels_are_mapped_by_class_name(tmp_path):
 
 
 def test_a_class_is_that_of_the_folder_even_where_files_share_their_name(tmp_path):
-    for label, name in enumerate(("River", "Forest", "SeaLake", "Highway")):
+    for label, name in enumerate(CLASSES):
         (tmp_path / "images" / name).mkdir(parents=True)
         for i in range(3):
             (tmp_path / "images" / name / f"{i}.jpg").write_bytes(fake.jpeg(10 * label + i))
-    parts = ["River/0.jpg", "Forest/1.jpg"], ["SeaLake/2.jpg"]
+    parts = [f"{name}/1.jpg" for name in CLASSES], ["SeaLake/2.jpg"]
     fake.write_lists(tmp_path / "images", "", *parts, ["a/Highway/0.jpg"])
     dataset = load(tmp_path / "images")
     labels = [[CLASSES[i] for i in getattr(dataset, split).labels] for split in SPLITS]
-    assert labels == [["River", "Forest"], ["SeaLake"], ["Highway"]]
+    assert labels == [list(CLASSES), ["SeaLake"], ["Highway"]]
     fake.write_lists(tmp_path / "images", "", *parts, ["0.jpg"])
-    refused(tmp_path / "images", "test.txt: 0.jpg names 4 of the images")
+    refused(tmp_path / "images", "test.txt: 0.jpg names 10 of the images")
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_drawn_images_stand_in_once_said_when_the_hub_cannot_be_reached(capsys):
     assert dataset.source.kind == "synthetic"
     assert dataset.train.names[0] == "synthetic_train_00001"
     assert data.signature(config) == data.signature(fake.config_for("synthetic"))
-    assert capsys.readouterr().err.count("WARNING: using the built-in SYNTHETIC images") == 1
+    assert capsys.readouterr().err.count("images SYNTHÉTIQUES de démonstration") == 1
     refused(HUB, HUB, CLOSED, "EUROSAT_DATA", "DATA=synthetic")
 
 
@@ -304,6 +304,15 @@ def test_a_silent_hub_is_given_up_in_time(monkeypatch):
         start = time.monotonic()
         assert load("auto").source.synthetic
         assert time.monotonic() - start < 8
+
+
+def test_a_mended_way_to_the_hub_is_tried_at_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(data, "_load", lambda origin: asked.append(origin))
+    for token in ("old", "old", "new"):
+        monkeypatch.setenv("HF_TOKEN", token)
+        data._hub_is_there(sources.access())
+    assert len(asked) == 2
 
 
 def test_a_named_folder_is_taken_or_refused(tmp_path, monkeypatch):

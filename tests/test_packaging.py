@@ -9,16 +9,19 @@ import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from jupyter_server.services.contents.filemanager import FileContentsManager
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from traitlets.config import Config
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-CONDA_ONLY = {"python", "pip", "make", "pango", "poppler"}  # no Python package of ours
-TARGETS = ["setup", "report", "test", "lint", "lab", "tensorboard", "compute", "clean", "help"]
-TARGETS += ["captures", "bench", "sweep", "compare", "reproduce", "results", "index"]
+CONDA_ONLY = {"python", "pip", "make", "poppler"}  # no Python package of ours
+TARGETS = ["setup", "report", "test", "lint", "lab", "tensorboard", "train", "clean", "help"]
+TARGETS += ["captures", "sweep", "compare", "reproduce", "results"]
 
 
 def declared():
@@ -68,7 +71,7 @@ def test_import_contracts_know_every_room():
     there.discard("__init__")
     assert there <= rooms
     sources = {name.removeprefix("eurosat_lib.") for name in tools["source_modules"]}
-    assert sources == there - {"report", "widgets"}
+    assert sources == there - {"live", "report", "views"}
 
 
 # --- make ---------------------------------------------------------------------------------------
@@ -85,7 +88,8 @@ def make(tmp_path):
     note = "import json, sys; open({!r}, 'a').write(json.dumps(sys.argv[1:]) + chr(10))"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{note.format(str(log))}" "$@"\n')
     python.chmod(0o755)
-    keep = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    # Without a repository: setting up writes to git's configuration.
+    keep = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_DIR": str(tmp_path / "none")}
 
     def run(*arguments, **environment):
         log.unlink(missing_ok=True)
@@ -113,14 +117,13 @@ def test_make_installs_once_and_keeps_what_is_quoted(make):
     ]
 
 
-def test_make_compute_takes_data_and_name(make):
+def test_make_train_takes_a_recipe_data_and_name(make):
     make("setup")
-    _, calls = make("compute", DATA="my data", NAME="trial")
-    expected = ["compute", "--profile", "auto", "--data", "my data", "--name", "trial"]
-    assert calls == [["-m", "eurosat_lib", *expected]]
-    done, calls = make("compute", "PARAMS=-p lr 1")
-    assert (done.returncode, calls) == (2, [])
-    assert "PARAMS is for notebooks" in done.stderr
+    _, calls = make("train", RECIPE="best", DATA="my data", NAME="trial")
+    expected = ["train_recipe", "--recipe", "best", "--profile", "auto", "--data", "my data"]
+    assert calls == [["-m", "eurosat_lib", *expected, "--name", "trial"]]
+    _, calls = make("train", ARGS="--max_epochs 2")
+    assert calls == [["-m", "eurosat_lib", "train", "--profile", "auto", "--max_epochs", "2"]]
 
 
 def test_make_ignores_the_machine_name_of_wsl(make):
@@ -145,6 +148,29 @@ def test_make_alone_is_help_and_lists_every_target(make):
     assert set(TARGETS) <= set(listed)
     assert {"PROFILE", "DATA", "NAME", "PARAMS"} <= set(listed)
     assert calls == []
+
+
+# --- JupyterLab ---------------------------------------------------------------------------------
+
+
+def test_a_notebook_saved_under_make_lab_stays_as_git_has_it(tmp_path):
+    settings = Config()
+    code = (ROOT / ".ci/lab.py").read_text(encoding="utf-8")
+    exec(compile(code, "lab.py", "exec"), {"get_config": lambda: settings})
+    (tmp_path / "notebooks").mkdir()
+    manager = FileContentsManager(root_dir=str(tmp_path), config=settings)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        source = path.read_text(encoding="utf-8")
+        notebook = nbformat.reads(source, as_version=4)
+        notebook.metadata["language_info"]["version"] = "3.11.7"
+        for cell in notebook.cells:
+            cell.metadata["editable"] = True
+            if cell.cell_type == "code":
+                cell.outputs = [nbformat.v4.new_output("stream", text="seen")]
+                cell.execution_count = 3
+        model = {"type": "notebook", "format": "json", "content": notebook}
+        manager.save(model, f"notebooks/{path.name}")
+        assert (tmp_path / "notebooks" / path.name).read_text(encoding="utf-8") == source
 
 
 def setup(tmp_path, python, **changes):

@@ -57,7 +57,7 @@ def test_majority_baseline(config):
     baselines = protocol.compute_baselines(override(config, {"data.train_limit": 2000}))
     assert baselines.majority_class == "Residential"
     assert round(100 * baselines.majority_test, 2) == 10.26
-    assert baselines.best_linear > 0.5
+    assert baselines.facts()["best_linear"] > 0.5
 
 
 def test_initial_loss_at_full_width(config):
@@ -68,4 +68,4 @@ def test_initial_loss_at_full_width(config):
 @pytest.mark.slow
 def test_overfit_at_full_width(config):
     result = protocol.overfit_small(config)
-    assert result.reached and result.losses[-1] < 0.01
+    assert result.facts()["reached"] and result.losses[-1] < 0.01

@@ -74,10 +74,15 @@ def test_class_scores_equal_scikit_learn_and_counts():
 def test_macro_f1_interval_covers_as_often_as_it_says():
     rng = np.random.default_rng(3)
     shares = np.array([[0.3, 0.05, 0.0], [0.04, 0.26, 0.03], [0.0, 0.02, 0.3]])
-    truth = float(macro_f1(1e9 * shares))
+    truth = float(macro_f1(1e9 * shares, np.ones(len(shares), bool)))
     covered = 0
     for _ in range(200):
         matrix = rng.multinomial(400, shares.ravel()).reshape(3, 3)
         low, high = macro_f1_interval(matrix, 0.9, 300)
         covered += low <= truth <= high
     assert 0.84 <= covered / 200 <= 0.96  # 0.9 within three standard errors
+
+
+def test_macro_f1_is_over_the_classes_present():
+    found = class_scores(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), ("a", "b", "c"))
+    assert found["macro_f1"] == 1 and found["macro_f1_interval"][1] == 1

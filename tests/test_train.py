@@ -184,7 +184,7 @@ def test_a_damaged_or_foreign_state_is_named_and_not_used(tiny, blobs, tmp_path,
     (tmp_path / "cut/work/last.ckpt").write_bytes(b"PK\x03\x04 cut short")
     for name in ("foreign", "cut"):
         assert history(run(at(tiny), blobs, tmp_path / name)) == history(whole)
-        assert "last.ckpt refused" in capsys.readouterr().err
+        assert "last.ckpt refusé" in capsys.readouterr().err
 
 
 def test_precision_moves_accuracy_less_than_the_seed(tiny, tmp_path):

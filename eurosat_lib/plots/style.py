@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import io
-import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
+from itertools import cycle, zip_longest
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
 import pandas as pd
+from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, Formatter, LogLocator, MaxNLocator, NullLocator
-from sklearn.isotonic import isotonic_regression
 
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
-from eurosat_lib.french import THIN, nombre, power, typeset
+from eurosat_lib.french import SHORT, SUPERSCRIPT, THIN, nombre, typeset
 from eurosat_lib.tracking import TRAINING_TAGS, read_run, write_images
 
 P, T = ParamSpec("P"), TypeVar("T", Figure, Figure | None)
-Curves = dict[str, pd.DataFrame]
 
 WIDTH = 6.5  # inches: the 16.5 cm of text of a printed page, so that letters keep their size
 INK, SOFT, RULE, PANEL = "#1f2328", "#57606a", "#d5dae0", "#f1f3f6"
@@ -34,24 +32,27 @@ INK, SOFT, RULE, PANEL = "#1f2328", "#57606a", "#d5dae0", "#f1f3f6"
 # darker than theirs, so that words written in them can be read on white.
 BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072b2", "#c44e00", "#00785a", "#a3397b", "#56b4e9"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, INK, SKY)
+SEED_COLOURS = (BLUE, PURPLE, GREEN, SOFT, SKY)  # of a sweep's seeds: orange marks the choice
 MARKERS = ("o", "s", "^", "D", "v", "P")
-SMALL = 7.5  # points: notes, labels inside the axes
-LINE = 10.5  # points from one label to the next
+SMALL = 8.5  # points: notes, labels inside the axes
 FEW = 12  # whole numbers that can all be ticks
 DPI = 110  # pixels per inch of the pictures in TensorBoard: 715 pixels wide
-STYLE = {  # over Matplotlib's own defaults, DejaVu Sans among them: the same page everywhere
+DASHES = {"color": SOFT, "ls": "--", "lw": 1}  # of a line to compare with
+LETTERS = 100  # that fit beside each other in a legend
+STYLE = {  # over Matplotlib's own defaults; its STIX goes with the serif of the printed text
+    "font.family": ["STIXGeneral", "DejaVu Serif"],
+    "mathtext.fontset": "stix",
+    "mathtext.default": "regular",
     **dict.fromkeys(("axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color"), SOFT),
     **dict.fromkeys(("axes.labelcolor", "text.color"), INK),
     **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), INK),
-    **dict.fromkeys(("axes.labelsize", "axes.titlesize", "font.size"), 8.5),
-    **dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 8),
+    **dict.fromkeys(("axes.labelsize", "axes.titlesize", "font.size"), 9.5),
+    **dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 9),
     **dict.fromkeys(("axes.spines.right", "axes.spines.top", "legend.frameon"), False),
     **dict.fromkeys(("axes.axisbelow", "axes.grid"), True),
     "axes.linewidth": 0.8,
     "axes.titlelocation": "left",
     "figure.dpi": DPI,
-    "figure.titlesize": 10,
-    "figure.titleweight": "bold",
     "grid.color": RULE,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.6,
@@ -76,7 +77,7 @@ def new_figure(height: float) -> Figure:
     """Make an empty figure of the text's width, outside pyplot; ``height`` in inches."""
     fig = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(fig)
-    fig.get_layout_engine().set(w_pad=0.04, h_pad=0.05, wspace=0.03, hspace=0.03)
+    fig.get_layout_engine().set(w_pad=0.07, h_pad=0.05, wspace=0.03, hspace=0.03)
     return fig
 
 
@@ -86,13 +87,31 @@ def one_axes(height: float) -> tuple[Figure, Axes]:
     return fig, fig.subplots()
 
 
-def finish(fig: Figure, title: str, alt: str) -> Figure:
-    """Give a figure its title, French spacing, and the text that tells what one sees."""
-    fig.suptitle(title, x=0.008, ha="left")
+def finish(fig: Figure, alt: str) -> Figure:
+    """Give a figure its legend, French ticks and spacing, and the text that replaces it.
+
+    Ticks are percentages where the label of the axis ends in « (%) », points where in « points ».
+    """
+    axes = [axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)]
+    for axis in sorted(axes, key=lambda axis: not axis.get_label_text()):  # axes may share ticks
+        if type(axis.get_major_formatter()) is ticker.ScalarFormatter:
+            axis.set_major_formatter(french_ticks(axis.get_label_text()))
+    found = [ax.get_legend_handles_labels() for ax in fig.axes if not ax.get_legend()]
+    keys = {label: key for handles in found for key, label in zip(*handles, strict=True)}
+    if keys:
+        columns = max(1, LETTERS // (6 + max(map(len, keys))))
+        fig.legend(keys.values(), keys, loc="outside lower center", ncols=columns)
     for text in fig.findobj(Text):
-        text.set_text(typeset(text.get_text()))
-    fig.set_label(typeset(alt))
+        text.set_text(_powers(typeset(text.get_text())))
+    fig.set_label(typeset(alt.replace("\n", " ")))
     return fig
+
+
+def _powers(text: str) -> str:
+    """Leave powers of ten to Matplotlib: STIX has no raised 4, nor a narrow space."""
+    raised = dict(zip(SUPERSCRIPT.values(), "0123456789-", strict=True))
+    found = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: f"$^{{{m[0].translate(raised)}}}$", text)
+    return text if found == text else found.replace(THIN, r"$\,$")
 
 
 def bare(ax: Axes) -> Axes:
@@ -103,17 +122,27 @@ def bare(ax: Axes) -> Axes:
     return ax
 
 
-def categories(ax: Axes, axis: str = "y") -> None:
-    """Prepare an axis of names: no grid across it, no tick marks."""
+def categories(ax: Axes, names: Iterable[str], axis: str = "y") -> None:
+    """Name the rows from the top (``y``) or the columns (``x``): no ticks, no grid across."""
+    names = list(names)
+    ax.set(**{f"{axis}ticks": range(len(names)), f"{axis}ticklabels": names})
     ax.grid(False, axis=axis)
     ax.tick_params(axis=axis, length=0)
     if axis == "y":
+        ax.set_ylim(len(names) - 0.5, -0.5)
         ax.spines.left.set_visible(False)
 
 
-def say(ax: Axes, text: str) -> None:
-    """Write a sentence in the middle of an axes that has nothing to draw."""
-    note(ax, 0.5, 0.5, text, transform=ax.transAxes, ha="center", fontsize=8.5)
+def intervals(
+    ax: Axes, places: Iterable, values: Sequence, bounds: Sequence, axis: str = "x", **look: Any
+) -> None:
+    """Draw N values along an axis, each in its place across it, with their (N, 2) bounds.
+
+    ``look`` as for ``Axes.errorbar``.
+    """
+    points = (values, places) if axis == "x" else (places, values)
+    errors = {f"{axis}err": abs(np.transpose(bounds) - np.asarray(values))}
+    ax.errorbar(*points, **errors, **{"fmt": "o", "ms": 4, "lw": 1.3} | look)
 
 
 def note(ax: Axes, x: float, y: float, text: str, color: str = SOFT, **look: Any) -> None:
@@ -121,124 +150,89 @@ def note(ax: Axes, x: float, y: float, text: str, color: str = SOFT, **look: Any
     ax.text(x, y, text, **{"color": color, "fontsize": SMALL, "va": "center"} | look)
 
 
-class French(Formatter):
-    """Write ticks with a decimal comma and as many decimals as their spacing needs."""
-
-    def __init__(self, scale: float = 1, unit: str = "") -> None:
-        """Multiply the values by ``scale`` and write ``unit`` after them."""
-        self.scale, self.unit = scale, unit
-        self._shown: Sequence[float] = ()
-
-    def set_locs(self, locs: Sequence[float]) -> None:
-        """Learn all ticks before the first is written."""
-        self._shown = locs
-
-    def __call__(self, value: float, pos: int | None = None) -> str:
-        """Write one tick."""
-        shown = np.array([*self._shown, value]) * self.scale
-        digits = next((d for d in range(6) if np.allclose(shown, shown.round(d), 1e-6, 1e-6)), 6)
-        return nombre(float(value * self.scale), digits) + self.unit
+def say(ax: Axes, text: str) -> None:
+    """Write a sentence in the middle of an axes that has nothing to draw."""
+    note(ax, 0.5, 0.5, text, transform=ax.transAxes, ha="center")
 
 
-def percent(*axes: Axis) -> None:
-    """Write fractions as percentages: 0.85 is « 85 % »."""
-    for axis in axes:
-        axis.set_major_formatter(French(100, f"{THIN}%"))
+def french_ticks(label: str) -> ticker.Formatter:
+    """Write ticks with a decimal comma, in the unit that the axis's label ends in."""
+    scale = 100 if label.endswith(("(%)", "points", "(points)")) else 1
+    unit = f"{THIN}%" if label.endswith("(%)") else ""
+    return ticker.FuncFormatter(lambda value, _: nombre(float(scale * value)) + unit)
 
 
-def decimal(axis: Axis) -> None:
-    """Write numbers with a decimal comma."""
-    axis.set_major_formatter(French())
-
-
-def log_x(ax: Axes) -> None:
-    """Make the x axis logarithmic, with a tick at each power of ten."""
-    ax.set_xscale("log")
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_locator(LogLocator(numticks=20))
-    ax.xaxis.set_major_formatter(lambda value, _: power(value))
-
-
-def log_y(ax: Axes) -> None:
-    """Make the y axis logarithmic: 0,01 – 0,1 – 1, and 2 and 5 where decades are few."""
-    ax.set_yscale("log")
-    low, high = ax.yaxis.get_view_interval()
-    steps = (1,) if math.log10(high / low) > 2.5 else (1, 2, 5)
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_locator(LogLocator(subs=steps, numticks=20))
-    ax.yaxis.set_major_formatter(lambda v, _: (nombre if 1e-4 <= v <= 1e4 else power)(v))
+def log_axis(ax: Axes, axis: str = "x") -> None:
+    """Make an axis logarithmic, with a tick at each power of ten."""
+    ax.set(**{f"{axis}scale": "log"})
+    ticks = getattr(ax, f"{axis}axis")
+    ticks.set_minor_locator(ticker.NullLocator())
+    ticks.set_major_locator(ticker.LogLocator(numticks=20))
 
 
 def epochs(ax: Axes, last: int) -> None:
     """Make the x axis one of epochs 1 … last, whole numbers only."""
     margin = min(0.5, 0.1 * last)
     ax.set(xlabel="époque", xlim=(1 - margin, last + margin))
-    few = FixedLocator(range(1, last + 1))
-    ax.xaxis.set_major_locator(few if last <= FEW else MaxNLocator(7, integer=True))
+    few = ticker.FixedLocator(range(1, last + 1))
+    ax.xaxis.set_major_locator(few if last <= FEW else ticker.MaxNLocator(7, integer=True))
 
 
-def label_ends(ax: Axes, ends: Iterable[tuple[float, float, str, str]]) -> None:
-    """Write a label at the end of each line, moved as little as possible to stand apart.
+def series(rank: int) -> dict[str, str]:
+    """Return colour and marker of the ``rank``-th of several curves."""
+    return {"color": SERIES[rank % len(SERIES)], "marker": MARKERS[rank % len(MARKERS)]}
+
+
+def run_colours(compared: Mapping[str, Any]) -> dict[str, str]:
+    """Return the colour of each compared run, the same in every figure and capture.
 
     Args:
-        ax: limits and scales must be final.
-        ends: (x, y, text, colour) of each line's end.
+        compared: facts of ``compare_curves``; its best run is in all comparisons, and comes first.
     """
-    ends = [end for end in ends if all(map(math.isfinite, end[:2]))]
-    if not ends:
-        return
-    ax.figure.draw_without_rendering()
-    per_point = ax.figure.dpi / 72
-    heights = np.array([ax.transData.transform(end[:2])[1] for end in ends]) / per_point
-    shifts = spread(heights, *ax.bbox.intervaly / per_point) - heights
-    for (*place, text, color), shift in zip(ends, shifts, strict=True):
-        look = {"color": color, "fontsize": SMALL, "va": "center"}
-        ax.annotate(text, place, xytext=(6, shift), textcoords="offset points", **look)
-
-
-def spread(heights: np.ndarray, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
-    """Move labels as little as possible (least squares) until they stand :data:`LINE` apart.
-
-    All in points. They stay between ``low`` and ``high``, or go beyond ``high`` for want of room.
-    """
-    order = np.argsort(heights, kind="stable")
-    steps = LINE * (np.arange(len(order)) + 0.5)  # without them, the order alone must be kept
-    last = max(low, high - LINE * len(order))
-    places = np.empty(len(order))
-    places[order] = isotonic_regression(heights[order] - steps, y_min=low, y_max=last) + steps
-    return places
+    found = (curve["name"] for factor in SHORT for curve in compared[factor]["curves"])
+    names = [name for name, _ in Counter(found).most_common()]
+    return dict(zip(names, cycle(SERIES), strict=False))
 
 
 def gallery(
-    images: Sequence, titles: Sequence[str], columns: int, lines: int = 1, rows: Sequence = ()
-) -> tuple[Figure, np.ndarray]:
-    """Show images row by row; return the figure and its axes, (rows, columns).
+    images: Sequence,
+    titles: Sequence[str],
+    columns: int,
+    lines: int = 1,
+    rows: Sequence[str] = (),
+    marks: Sequence[str] = (),
+) -> Figure:
+    """Show images, each as for :func:`show`, in rows of so many columns.
 
     Args:
-        images: each as for :func:`show`.
-        titles: above them, of so many ``lines``.
+        images: ``None`` leaves its place empty.
+        titles: above the images.
         columns: images in a row.
-        lines: room above each row.
+        lines: of each title.
         rows: names of the rows.
+        marks: colour of each image's title and frame; empty for the usual one and no frame.
     """
     count = -(-len(images) // columns)
-    fig = new_figure(count * (WIDTH / columns + 0.15 * lines) + 0.35)
+    fig = new_figure(count * (WIDTH / columns + 0.15 * lines) + 0.1)
     axes = fig.subplots(count, columns, squeeze=False)
-    for ax in axes.flat:
-        bare(ax)
-    for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        show(ax, image, title)
+    for ax, image, title, mark in zip_longest(axes.flat, images, titles, marks):
+        show(ax, image, title or "", mark or INK)
+        if mark:
+            ax.spines[:].set(visible=True, color=mark, linewidth=2)
     for ax, name in zip(axes[:, 0], rows, strict=False):
         ax.set_ylabel(name, fontsize=SMALL)
-    return fig, axes
+    return fig
 
 
-def show(ax: Axes, image: Any, title: str = "", right: float = 0, down: float = 0) -> None:
+def show(
+    ax: Axes, image: Any, title: str = "", color: str = INK, right: float = 0, down: float = 0
+) -> None:
     """Show an image, uint8 or in [0, 1], (3, H, W), its corner at a pixel of a bare axes."""
-    height, width = image.shape[1:]
-    extent = (right - 0.5, right + width - 0.5, down + height - 0.5, down - 0.5)
-    bare(ax).imshow(np.moveaxis(np.asarray(image), 0, -1), interpolation="nearest", extent=extent)
-    ax.set_title(title, fontsize=SMALL, color=INK, loc="center", pad=3)
+    bare(ax).set_title(title, fontsize=SMALL, color=color, loc="center", pad=3)
+    if image is not None:
+        height, width = image.shape[1:]
+        extent = (right - 0.5, right + width - 0.5, down + height - 0.5, down - 0.5)
+        ax.imshow(np.moveaxis(np.asarray(image), 0, -1), extent=extent, interpolation="nearest")
 
 
 def break_name(name: str, longest: int = 13) -> str:
@@ -246,13 +240,8 @@ def break_name(name: str, longest: int = 13) -> str:
     return name if len(name) <= longest else re.sub(r"(?<=.)(?=[A-Z])", "\n", name)
 
 
-def read_curves(config: Config, stage: str, names: Iterable[str]) -> Curves:
-    """Read runs of a stage.
-
-    Args:
-        config: for its folder ``runs``.
-        stage: ``grid_search``, ``refined_grid_search`` or ``train``.
-        names: of the runs.
+def read_curves(config: Config, stage: str, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Read runs of a stage from TensorBoard's files.
 
     Returns:
         run name -> one row per epoch (index: epoch, from 1) and one column per tag, such as
@@ -261,39 +250,28 @@ def read_curves(config: Config, stage: str, names: Iterable[str]) -> Curves:
     Raises:
         UserError: a run is not there.
     """
-    curves = {}
+    curves, columns = {}, list(TRAINING_TAGS)
     for name in names:
         folder = config.paths.runs / stage / name
         if not folder.is_dir():
             where = folder.relative_to(config.paths.root).as_posix()
             raise UserError(f"{where}: no such run; compute it: python -m eurosat_lib {stage}")
-        columns = list(TRAINING_TAGS)
-        curves[name] = pd.DataFrame(read_run(folder, columns), columns=columns)
+        curves[name] = pd.DataFrame(read_run(folder, columns), columns=columns, dtype=float)
     return curves
 
 
-def draw(ax: Axes, curve: pd.DataFrame, tag: str, **look: Any) -> None:
-    """Draw one tag of a run; a single epoch is a point, an empty run is nothing."""
-    values = curve[tag].dropna()
-    if len(values):
-        ax.plot(values.index, values, **({"marker": "o"} if len(values) == 1 else {}) | look)
+def save(figure: Figure, form: str, **more: Any) -> bytes:
+    """Write a figure under the project's style, whatever the caller's; ``more`` of savefig."""
+    stream, fixed = io.BytesIO(), {"svg.hashsalt": "eurosat", "svg.fonttype": "path"}
+    with matplotlib.style.context(STYLE | fixed, after_reset=True):
+        figure.savefig(stream, format=form, **more)
+    return stream.getvalue()
 
 
 def log_figures(config: Config, run: str, figures: Mapping[str, Figure]) -> str:
-    """Write figures as the images of one TensorBoard run.
-
-    Args:
-        config: for its folder ``runs``.
-        run: folder below it, ``explore_dataset/images``.
-        figures: tag of the image -> figure.
-
-    Returns:
-        What was written, in one line.
-    """
+    """Write figures, by tag, as the images of a run below ``runs/``; return what was written."""
     pictures = {}
     for tag, figure in figures.items():
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
-        pictures[tag] = stream.getvalue()
+        pictures[tag] = save(figure, "png", dpi=DPI, metadata={"Software": None})
     write_images(config.paths.runs / run, pictures)
     return f"runs/{run} : {', '.join(figures)}"

@@ -13,10 +13,10 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import write_text
-from eurosat_lib.report.folders import find_folder
-from eurosat_lib.report.runs.reading import Run, find_run
+from eurosat_lib.report.runs import Run, find_run
 
 CARD = "MODEL_CARD.md"
+TEMPLATE = Path(__file__).parents[2] / "reports" / "template" / f"{CARD}.j2"
 DATASET = "timm/eurosat-rgb"
 BEGIN, END = "<!-- headline: written by make results -->", "<!-- end of headline -->"
 NEEDED = ("explore_dataset", "train", "evaluate", "analyse_errors", "evaluate_seeds")
@@ -74,8 +74,8 @@ def headline(run: Run) -> str:
         f"{_score(e)}, {e['correct']:,} of {e['n']:,} images"
     ]
     parts += _seeds(run.facts["evaluate_seeds"])
-    if run.spatial:
-        parts.append(f"on the spatial split {_score(run.spatial)}")
+    if spatial := run.score("evaluate_spatial"):
+        parts.append(f"on the spatial split {_score(spatial)}")
     text = "; ".join(parts) + "."
     recipe = run.facts.get("train_recipe")
     if recipe:
@@ -106,10 +106,9 @@ def model_card(run: Run, repository: str) -> str:
     e, train, path = run.facts["evaluate"], run.results["train"], run.paths.artifacts / "best.ckpt"
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    template = find_folder("reports/template", Path(run.paths.root)) / f"{CARD}.j2"
     card = ModelCard.from_template(
         _header(run),
-        template_path=str(template),
+        template_path=str(TEMPLATE),
         headline=headline(run),
         repository=repository or "this repository",
         e=e,
@@ -122,7 +121,7 @@ def model_card(run: Run, repository: str) -> str:
         sha256=digest,
         megabytes=f"{path.stat().st_size / 1e6:.1f}",
         place=path.parent.relative_to(run.paths.root).as_posix(),
-        spatial=run.spatial,
+        spatial=run.score("evaluate_spatial"),
         several=run.facts["evaluate_seeds"]["several"],
     )
     return str(card)

@@ -1,21 +1,24 @@
 """A real Chromium, the system's or Playwright's own; without one the tests here are skipped."""
 
-import pytest
+import os
+import shutil
 
-from eurosat_lib.captures.browser import chromium
-from eurosat_lib.errors import UserError
+import pytest
 
 
 @pytest.fixture(scope="module")
 def browser():
     """One browser for a module: while it runs, no other event loop can."""
-    running = chromium()
-    try:
-        started = running.__enter__()
-    except UserError as error:
-        pytest.skip(str(error))
-    yield started
-    running.__exit__(None, None, None)
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    with playwright.sync_playwright() as running:
+        try:
+            started = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium: {error}")
+        yield started
+        started.close()
 
 
 @pytest.fixture

@@ -29,15 +29,15 @@ WRITE = """([id, old, text]) => {
   if (!source.getSource().includes(old)) throw new Error(`no ${old} in ${id}`);
   source.setSource(source.getSource().replace(old, text));
 }"""
-CLOSE = """async () => {
+CLOSE = r"""async () => {
   const panel = jupyterapp.shell.currentWidget;
-  const code = "import ipywidgets; ipywidgets.Widget.close_all()";
+  const code = "import ipywidgets; ipywidgets.Widget.close_all()\n%reset -f";
   await panel.sessionContext.session.kernel.requestExecute({code, silent: true}).done;
   await panel.context.save();
   panel.dispose();
 }"""
 LOOK = """async cell => {
-  const drawn = [...cell.querySelectorAll('.jp-OutputArea-output :is(img, [data-drawn])')];
+  const drawn = [...cell.querySelectorAll('.jp-OutputArea-output :is(img, .line)')];
   if (drawn.some(node => node.tagName === 'IMG' && !node.naturalWidth)) return null;
   const seen = drawn.map(async node => {
     if (node.tagName !== 'IMG') return node.outerHTML;
@@ -62,7 +62,7 @@ class Lab:
 
     @contextmanager
     def notebook(self, name):
-        """Open a notebook; all share a kernel, so that Torch is imported once."""
+        """Open a notebook; all share a kernel, so that Torch is imported once, but no names."""
         self._kernel = self.page.evaluate(OPEN, [f"notebooks/{name}.ipynb", self._kernel])
         try:
             yield self

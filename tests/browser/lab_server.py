@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from settings import ROOT
 
-from eurosat_lib.progress import FILE_VARIABLE
+from eurosat_lib.progress import BUILT
 
 PATIENCE = 120  # seconds, on a busy machine
 SETTINGS = {
@@ -56,7 +56,7 @@ def _environment(project):
     lines = [f"{name} = {place}" for name, place in declared["nbconvert.exporters"].items()]
     text = "\n".join(["[nbconvert.exporters]", *lines])
     (distribution / "entry_points.txt").write_text(text)
-    return {key: value for key, value in os.environ.items() if key != FILE_VARIABLE} | {
+    return {key: value for key, value in os.environ.items() if key != BUILT} | {
         "PYTHONPATH": f"{private / 'site'}{os.pathsep}{ROOT}",
         "JUPYTER_CONFIG_DIR": str(private / "config"),
         "JUPYTER_DATA_DIR": str(private / "data"),

@@ -1,0 +1,89 @@
+"""Progress of long work, by tqdm: in a notebook, on a console, or from a built notebook to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+BUILT = "EUROSAT_REPORT"  # in the environment of the notebooks that make report executes
+LINE = "{desc}\u00a0: {percentage:.0f}\u202f% |{bar}| {n_fmt}/{total_fmt}\u00a0{unit} · {elapsed}"
+LINE += " · encore {remaining}{postfix}"
+QUIET = 10.0  # seconds between two lines in a log
+IN_FRENCH = (  # the lines of train.py, whose text is part of the keys of kept trainings
+    (r"going on after epoch (\d+) of (\d+)", r"Reprise après l’époque \1 sur \2."),
+    (
+        r"(\S+) refused \((.*)\): training starts again",
+        "\\1 refusé (\\2)\u00a0: l’entraînement recommence.",
+    ),
+)
+
+
+class Bar:
+    """A piece of work in equal steps; made by ``progress``."""
+
+    def __init__(self, bar: Any) -> None:
+        """Take the tqdm bar that shows it."""
+        self._bar = bar
+
+    @property
+    def done(self) -> int:
+        """Steps finished so far."""
+        return self._bar.n
+
+    def advance(self, n: int = 1, note: str | None = None) -> None:
+        """Count ``n`` more steps as done; ``note`` replaces the last one unless ``None``."""
+        if note is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(n)
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str) -> Iterator[Bar]:
+    """Show a piece of work of ``total`` steps with the time left; label and unit are French.
+
+    Example:
+        with progress("Entraînement final", 20, "époques") as bar:
+            for epoch in range(20):
+                ...
+                bar.advance(note=f"val {accuracy:.1%}")
+    """
+    built, console = BUILT in os.environ, sys.__stderr__
+    if built:  # past the notebook's outputs, to the console of make report
+        from tqdm.std import tqdm
+    else:
+        from tqdm.auto import tqdm
+    live = not built or (console is not None and console.isatty())
+    with tqdm(
+        desc=label,
+        total=int(total),
+        unit=unit,
+        bar_format=LINE,
+        file=console if built else None,
+        delay=0.5,  # what was kept needs no bar
+        mininterval=0.1 if live else QUIET,
+        miniters=1,
+        leave=not (built and live),
+    ) as bar:
+        yield Bar(bar)
+
+
+def announce(text: str) -> None:
+    """Say one line where the bars are."""
+    from tqdm.std import tqdm
+
+    for english, french in IN_FRENCH:
+        text = re.sub(english, french, text)
+    tqdm.write(text, file=_stream())
+
+
+def _stream() -> TextIO | None:
+    """Return the place of plain lines: the console, or in a notebook the cell's output."""
+    if BUILT in os.environ:
+        return sys.__stderr__
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return sys.stdout if type(shell).__name__ == "ZMQInteractiveShell" else sys.stderr

@@ -1,0 +1,164 @@
+"""The bound page in a real browser: nothing fetched, nothing broken, usable by everyone."""
+
+import pytest
+from report_sample import TITLE, code, curve, markdown, project, write
+
+from eurosat_lib.report.export import bind_page
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+LOOKS = {"light": {}, "dark": {"color_scheme": "dark"}, "phone": PHONE}
+SMALL = """() => [...document.querySelectorAll("button, summary, nav a, footer a")].filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.width && (box.width < 24 || box.height < 24);
+}).map(e => e.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    root = tmp_path_factory.mktemp("page")
+    filler = "\n\n".join(f"Paragraphe {n}. " + "Un texte assez long. " * 30 for n in range(12))
+    text = f"{filler}\n\nVoir le [tableau](#tab-plus), la [figure](#fig-photos)."
+    more = write(root / "03_more.ipynb", markdown(text), code("f", curve(name="s", detail=True)))
+    page, problems = bind_page([*project(root), more], TITLE, root)
+    assert problems == []
+    (root / "rapport.html").write_text(page, encoding="utf-8")
+    return (root / "rapport.html").as_uri()
+
+
+def press(page, action):
+    page.locator(f"[data-action={action}]").dispatch_event("click")
+
+
+def colour(page):
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_is_fetched_nothing_complains_and_axe_agrees(visit, look):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = visit(**LOOKS[look])
+    for action in ("code", "folds"):
+        press(page, action)
+    assert page.locator("details:not([open])").count() == 0
+    if look == "phone":
+        page.locator(".menu").tap()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(SMALL) == []
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    press(page, "answers")
+    assert axe.Axe().run(page).violations_count == 0
+    assert page.requests == [] and page.errors == []
+    sizes = "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
+    assert page.evaluate(sizes)
+
+
+def test_the_phone_has_the_contents_in_a_panel(visit):
+    expect = pytest.importorskip("playwright.sync_api").expect
+    page = visit(**PHONE)
+    assert not page.locator("#toc").is_visible()
+    page.locator(".menu").tap()
+    page.locator("#toc a", has_text="2) Modèle").tap()
+    assert not page.locator("#toc").is_visible()
+    expect(page.locator(".bar .place")).to_have_text("2) Modèle")  # once it has come to rest
+    top, bar = (page.locator(name).bounding_box() for name in ("#sec-2-modele", ".bar"))
+    assert top["y"] > bar["height"]
+
+
+def test_the_theme_follows_the_system_until_it_is_switched(visit):
+    page = visit(color_scheme="dark")
+    dark = colour(page)
+    page.emulate_media(color_scheme="light")
+    assert colour(page) != dark
+    press(page, "theme")
+    assert colour(page) == dark
+    filters = "i => getComputedStyle(i).filter"
+    assert "invert" in page.locator("#fig-perte img").evaluate(filters)
+    assert "invert" not in page.locator("#fig-photos img").evaluate(filters)
+    page.reload()
+    assert colour(page) == dark
+    page.emulate_media(media="print")
+    assert colour(page) == "rgb(255, 255, 255)"
+    assert page.locator("#fig-perte img").evaluate(filters) == "none"
+    assert page.locator("#D1").is_visible() and not page.locator(".contents").is_visible()
+
+
+def test_the_answers_alone_are_one_page(visit):
+    page = visit()
+    press(page, "answers")
+    shown = page.locator("main .cell > *").locator("visible=true")
+    assert {e.get_attribute("class") for e in shown.all()} == {"question", "answer reply"}
+    assert page.locator("header [data-answer=resume]").is_visible()
+    page.locator("#reponse-D1 a", has_text="figure").click()
+    page.locator("#fig-photos").wait_for(timeout=3000)  # the whole report is back
+    page.goto(f"{page.url.partition('#')[0]}#reponses")
+    assert not page.locator("#fig-photos").is_visible()
+
+
+def test_the_keyboard_reaches_everything(visit):
+    page = visit()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Aller au contenu"
+    page.locator("details.fold summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details.fold").first.evaluate("e => e.open")
+    page.locator(".zoom").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("dialog img").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+    assert page.locator("#tab-large").get_attribute("tabindex") == "0"
+
+
+def test_a_reference_shows_and_opens_what_it_points_to(visit):
+    page = visit()
+    link, card = page.locator("main a[href='#tab-plus']").last, page.locator(".preview")
+    link.hover()
+    card.locator("td", has_text="0,5").first.wait_for(timeout=3000)
+    assert card.inner_text().startswith("Tableau\u00a0S1. Un tableau de 2")
+    assert page.evaluate("document.querySelectorAll('[id=tab-plus]').length") == 1
+    page.keyboard.press("Escape")
+    assert not card.is_visible()
+    for _ in range(2):
+        page.locator("details.fold").first.evaluate("e => { e.open = false }")
+        link.click()
+        page.locator("#tab-plus td").first.wait_for(timeout=3000)
+    page.locator("#reponse-D1 .label a").hover()  # in view already
+    page.wait_for_timeout(400)
+    assert not card.is_visible()
+
+
+def test_the_active_section_is_marked_and_the_way_up_is_there(visit):
+    page = visit(viewport={"width": 1400, "height": 300})
+    for name in ("sec-2-modele", "sec-1-donnees"):
+        page.evaluate("id => document.getElementById(id).scrollIntoView()", name)
+        current = page.locator(f"#toc a[href='#{name}'][aria-current=location]")
+        current.wait_for(timeout=3000, state="attached")
+        assert page.locator("#toc a[aria-current]").count() == 1
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator(".up").click()
+    assert page.evaluate("scrollY") == 0
+
+
+def test_code_is_shown_by_one_button_and_copied(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    silent, button = page.locator(".silent"), page.locator("[data-action=code]")
+    assert silent.count() == 1 and not silent.is_visible()
+    button.click()
+    assert silent.is_visible() and button.text_content() == "Masquer le code"
+    page.locator(".silent .copy").focus()
+    page.keyboard.press("Enter")
+    page.locator(".copy", has_text="Copié").wait_for(timeout=3000)
+    assert page.evaluate("navigator.clipboard.readText()") == "rien = 1"
+    button.click()
+    assert not silent.is_visible()
+
+
+def test_print_is_asked_for_and_without_scripts_the_text_is_there(visit):
+    page = visit()
+    page.evaluate("window.print = () => { window.printed = true; }")
+    press(page, "print")
+    assert page.evaluate("window.printed")
+    page = visit(java_script_enabled=False, **PHONE)
+    assert page.locator("#toc a").first.is_visible() and page.locator("#D1").is_visible()
+    assert not page.locator(".tools").is_visible()

@@ -1,0 +1,257 @@
+"""What people and machines do to a report: each kind of fault, mended or refused in its place."""
+
+import base64
+import errno
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+
+import lxml.html
+import pytest
+from filelock import FileLock, Timeout
+from matplotlib import pyplot as plt
+from nbformat.v4 import new_output
+from PIL import Image
+from report_sample import TITLE, answer_output, code, html_output, markdown, project, write
+from settings import ROOT
+from test_run import executed, make, write_notebook
+from test_run import project as runner
+
+from eurosat_lib.errors import UserError
+from eurosat_lib.files import write_bytes, write_text
+from eurosat_lib.plots import style
+from eurosat_lib.report import commands, run, words
+from eurosat_lib.report.__main__ import main
+from eurosat_lib.report.cells import capture_html
+from eurosat_lib.report.export import RapportPDF, bind_page
+from eurosat_lib.report.pdf import write_pdf
+from eurosat_lib.report.words_data import literal
+
+__all__ = ["executed", "runner"]  # fixtures
+
+
+def picture(form="PNG"):
+    Image.new("RGB", (2, 1)).save(stream := io.BytesIO(), form)
+    return stream.getvalue()
+
+
+def bound(root, *cells, title=TITLE):
+    more = write(root / "reports/notebooks/08_x.ipynb", *cells)
+    page, problems = bind_page([*project(root), more], title, root)
+    return lxml.html.document_fromstring(page), [line for line in problems if "08_x" in line]
+
+
+URL = "http://127.0.0.1:9/x"
+SVG = f"<svg xmlns='http://www.w3.org/2000/svg'><image href='{URL}'/><path/><path/></svg>"
+LIVE = [
+    f"<img src='{URL}' alt='x'>",
+    f"<object data='{URL}'>x</object>",
+    f"<link rel='stylesheet' href='{URL}'>",
+    "<link rel='attachment' href='file:///etc/hostname'>",
+    f"<p style='background:url({URL})'>x</p>",
+    f"<style>@import '{URL}'; p {{ color: red }}</style>",
+    f"<svg><image xlink:href='{URL}'/></svg>",
+    f"<img alt='x' src='data:image/svg+xml;base64,{base64.b64encode(SVG.encode()).decode()}'>",
+    f"<meta http-equiv='refresh' content='0;url={URL}'>",
+    "<script>alert(1)</script>",
+    "<p onclick='alert(1)'>x</p>",
+]
+
+
+def test_what_would_fetch_or_run_is_named_and_left_out(tmp_path):
+    cells = [code("show()", html_output(markup)) for markup in LIVE] + list(map(markdown, LIVE))
+    page, problems = bound(tmp_path, *cells)
+    text = lxml.html.tostring(page, encoding="unicode")
+    assert URL not in text and "alert(1)" not in text and "file:" not in text
+    for number, markup in enumerate(2 * LIVE, 1):
+        place = rf"08_x\.ipynb, cell {number}: (<|image |the image )"
+        assert any(re.match(place, line) for line in problems), markup
+
+
+def test_paper_holds_no_file_and_nbconvert_ends_without_trace(tmp_path):
+    bitmap = "<img alt='x' src='data:image/bmp;base64,Qk0='>"
+    for name, markup in (("x", "".join(LIVE)), ("y", bitmap)):
+        write(tmp_path / f"{name}.ipynb", code("show()", html_output(markup)))
+    assert RapportPDF().from_filename(str(tmp_path / "x.ipynb"))[0].startswith(b"%PDF")
+    with pytest.raises(SystemExit, match="error: the PDF takes embedded pictures only"):
+        RapportPDF().from_filename(str(tmp_path / "y.ipynb"))
+
+
+def test_identity_is_printed_sign_by_sign(tmp_path, runner):
+    author = "A <script>alert(1)</script> #$%&_{}\\ \\textbf{x} ~^ {{ 7 * 6 }} &lt; Z"
+    title = type(TITLE)(author, course=author, author=author)
+    more = "[a](javascript:alert(1)) [b](file:///etc/hostname) [c](https://x.org)"
+    page, problems = bound(tmp_path / "p", markdown(f"{literal(author)}\n\n{more}"), title=title)
+    shown = page.xpath("//h1 | //*[@class='author' or @class='course' or @class='literal']")
+    assert [" ".join(e.text_content().split()) for e in shown] == [author] * 4 and not problems
+    assert page.xpath("//main//a[not(starts-with(@href, '#'))]/@href") == ["https://x.org"]
+    path = runner / "configs/config.yaml"
+    path.write_text(path.read_text().replace('repository: ""', "repository: 'javascript:1'"))
+    with pytest.raises(UserError, match=r"identity\.repository: expected an address"):
+        run.prepare(run.Request())
+
+
+def test_pictures_are_found_beside_the_source_and_the_answer(tmp_path):
+    accent = "écran d’été 2.png"
+    for place in ("notebooks/s.png", "reports/answers/r.png", "figures/f.png"):
+        write_bytes(tmp_path / place, picture())
+    text = f"![a](s.png) ![b](../figures/f.png) ![c](figures/f.png) ![d](attachment:{accent})"
+    cell = markdown(f"{text} ![e](attachment:%C3%A9t%C3%A9.png)")
+    data = {"image/png": base64.b64encode(picture()).decode()}
+    cell["attachments"] = {unicodedata.normalize("NFD", accent): data, "été.png": data}
+    reply = code("answer('S9')", answer_output("S9", "![f](r.png) ![g](rien.png)"))
+    page, problems = bound(tmp_path, cell, reply)
+    embedded = page.xpath("//main//img[starts-with(@src, 'data:image/png')]/@alt")
+    assert embedded == ["a", "b", "c", "d", "e", "f"]
+    assert "image rien.png is not embedded (looked for beside the notebook, in" in problems[-1]
+
+
+def test_formulas_and_rare_pictures_of_outputs_are_shown_others_are_named(tmp_path):
+    def output(**data):
+        return new_output("display_data", {"text/plain": "<IPython.core.display.X object>"} | data)
+
+    gif = {"image/gif": base64.b64encode(picture("GIF")).decode()}
+    bars = [new_output("stream", name="stderr", text=f"\r{n}%|█▋") for n in range(7)]
+    page, problems = bound(
+        tmp_path,
+        code("Math()", output(**{"text/latex": "$\\displaystyle x^2$"})),
+        code("Latex()", output(**{"text/latex": "\\begin{equation}a=b\\end{equation}"})),
+        code("Image()", output(**gif)),
+        code("Javascript()", output(), *bars),
+        code("Javascript()", output(), *bars, tags=["hide"]),
+        markdown("Puis $\\text{de 1,5 à 2,5 points}$."),
+        markdown("### Un [lien](https://x.org) ici"),
+    )
+    formulas = page.xpath("//main//math/@alttext")
+    assert formulas[-3:] == ["\\displaystyle x^2", "a=b", "\\text{de 1,5 à 2,5 points}"]
+    assert page.xpath("//main//mtext")[-1].text.replace("\xa0", " ") == "de 1,5 à 2,5 points"
+    assert page.xpath("//main//img[starts-with(@src, 'data:image/gif')]")
+    assert not page.xpath("//div[@id='toc']//a//a")
+    told = [line for line in problems if "cell 4" in line or "cell 5" in line]
+    assert re.search(r"X object>: .* tag the cell hide$", told[0]) and len(told) == 2
+    assert re.search(r"text on stderr: 0%\|█▋ \(a bar: tqdm\.auto", told[1])
+
+
+def test_a_wide_table_is_printed_whole(tmp_path):
+    cells = "".join(f"<td>colonne_{n}</td>" for n in range(30)) + f"<td>{'a' * 64}</td>"
+    table = f"<table class='dataframe'><tbody><tr>{cells}</tr></tbody></table>"
+    page, _ = bound(tmp_path, code("wide", html_output(table)))
+    write_pdf(lxml.html.tostring(page, encoding="unicode"), tmp_path / "x.pdf")
+    told = subprocess.check_output(["pdftotext", "-bbox", tmp_path / "x.pdf", "-"], text=True)
+    edges = [float(y) for y in re.findall(r'y(?:Min|Max)="(-?[\d.]+)"', told)]
+    assert min(edges) > 30 and max(edges) < 842 - 20
+
+
+def test_a_missing_capture_takes_its_parenthesis_along(tmp_path):
+    fold = html_output(capture_html("x", "Une capture", None))
+    aside = "(capture : [figure](#capture-x))"
+    text = f"La [figure](#fig-photos) {aside}.\n\nLa perte {aside} baisse.\n\n**LR** {aside} ici."
+    page, _ = bound(tmp_path, code("capture(c)", fold), markdown(text))
+    shown = [" ".join(p.text_content().split()) for p in page.xpath("//main/div[last()]/p")]
+    assert shown == ["La figure 1.", "La perte baisse.", "LR ici."]
+
+
+def test_a_faulty_answer_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(words, "answers_folder", lambda: tmp_path)
+    for fault in ("{% include '/etc/hostname' %}", "{{ 1 / 0 }}", "{{ 'a' + 1 }}"):
+        (tmp_path / "S0.md").write_text(fault)
+        with pytest.raises(UserError, match=r"reports/answers/S0\.md"):
+            words.fill("S0", {})
+
+
+def test_a_figure_is_saved_in_the_projects_style():
+    fig = style.styled(lambda: style.one_axes(2)[0])()
+    fig.axes[0].set_title("$x^2$")
+    before = style.save(fig, "svg", metadata={"Date": None})
+    with plt.rc_context({"savefig.transparent": True, "mathtext.fontset": "cm"}):
+        assert style.save(fig, "svg", metadata={"Date": None}) == before
+
+
+def test_profiles_and_habits_do_not_reach_a_kernel(runner, monkeypatch):
+    startup = runner / "ipython/profile_default/startup/00.py"
+    write_text(startup, "habit = 1")
+    write_text(runner / "own.rc", "lines.linewidth: 9")
+    monkeypatch.setenv("IPYTHONDIR", str(runner / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(startup))
+    monkeypatch.setenv("MATPLOTLIBRC", str(runner / "own.rc"))
+    cell = "import matplotlib\nprint('habit' in globals(), matplotlib.rcParams['lines.linewidth'])"
+    write_notebook(runner / "notebooks/01_a.ipynb", cell)
+    (target,) = make(only="01_a")
+    (output,) = [o for cell in json.loads(target.read_text())["cells"] for o in cell["outputs"]]
+    assert "".join(output["text"]) == "False 1.5\n"
+
+
+def test_an_edited_copy_is_kept_aside_and_never_bound(runner, executed):
+    make()
+    target = runner / "reports/notebooks/01_a.ipynb"
+    tree = json.loads(target.read_text())
+    tree["cells"][1]["source"] = "mes mots"
+    target.write_text(json.dumps(tree))
+    (runner / "reports/notebooks/.01_a.9.ipynb").touch()
+    (runner / "reports/.report-x").mkdir()
+    executed.clear()
+    make()
+    assert executed == ["01_a"] and "mes mots" not in target.read_text()
+    assert "mes mots" in target.with_name("edited-01_a.ipynb").read_text()
+    assert not list((runner / "reports").rglob(".*x")) + list(target.parent.glob(".*"))
+
+
+def test_what_changes_while_a_report_is_made_is_not_bound(runner, executed, monkeypatch):
+    inner = run.execute
+
+    def meddle(source, *rest):
+        if source.stem == "02_b":
+            write_notebook(runner / "notebooks/01_a.ipynb", "1 + 2")
+        return inner(source, *rest)
+
+    monkeypatch.setattr(run, "execute", meddle)
+    with pytest.raises(UserError, match="01_a: this notebook, its parameters or its results were"):
+        make()
+    assert not (runner / "reports/rapport.html").exists()
+
+
+def test_a_finished_run_is_kept_and_the_lock_covers_the_report(runner, executed, monkeypatch):
+    def bind(config, executed, *files):
+        with pytest.raises(Timeout):
+            FileLock(config.paths.reports / ".build.lock").acquire(blocking=False)
+        return [path.touch() for path in files]
+
+    monkeypatch.setattr(run, "_write_report", bind)
+    make(name="done")
+    (runner / "artifacts/done/MODEL_CARD.md").touch()
+    before = (runner / "artifacts/done/params.yaml").read_text()
+    with pytest.raises(UserError, match="done: a finished run; FROZEN=1 binds it"):
+        make(name="done", params="-p lr 0.5")
+    assert (runner / "artifacts/done/params.yaml").read_text() == before
+    monkeypatch.setenv("FROZEN", "1")
+    make(name="done")
+
+
+@pytest.mark.parametrize("moment", [0.04, 0.08, 0.15, 0.3])
+def test_an_interrupt_from_the_start_on_has_no_trace_of_ours(runner, moment):
+    command = [sys.executable, "-m", "eurosat_lib.report", "build"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(moment)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=30)[1]
+    assert process.returncode in (130, -signal.SIGINT, 1)
+    assert "eurosat_lib" not in error or "Traceback" not in error, error
+
+
+@pytest.mark.parametrize("place", [None, "reports/x"])
+def test_a_full_disk_is_one_line(runner, monkeypatch, capsys, place):
+    def fail(request):
+        raise OSError(errno.ENOSPC, "No space left on device", place)
+
+    monkeypatch.setattr(commands.os, "dup2", lambda *_: None)
+    monkeypatch.setattr(commands, "build", fail)
+    assert main(["build"]) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(rf"error: {place or '.*'}: No space .*; free some space, .*\n", error)

@@ -1,0 +1,377 @@
+"""Builds, on two small notebooks of their own; the seven real ones have their own test."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from settings import ROOT
+
+from eurosat_lib.errors import UserError
+from eurosat_lib.report import run
+from eurosat_lib.report.__main__ import main
+from eurosat_lib.report.request import Request, parse_options
+from eurosat_lib.report.run import build, prepare
+
+PARAMETERS = """\
+config_path: str = "configs/config.yaml"  # the configuration
+profile: str = "auto"
+data: str = None
+name: str = ""
+seed: int = None
+lr: float = None
+"""
+MORE = PARAMETERS + "max_epochs: int = None  # passes\nlr_seeds: list = None\n"
+
+
+def write_notebook(path, *code, parameters=PARAMETERS):
+    cells = [
+        {
+            "id": f"cell-{i}",
+            "cell_type": "code",
+            "metadata": {} if i else {"tags": ["parameters"]},
+            "execution_count": None,
+            "outputs": [],
+            "source": source,
+        }
+        for i, source in enumerate([parameters, *code])
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    tree = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(tree))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with two notebooks on drawn images; binding writes the notebooks' names."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    (tmp_path / "reports" / "answers").mkdir(parents=True)
+    (tmp_path / "reports" / "answers" / "M1.md").write_text("Réponse")
+    (tmp_path / "notebooks").mkdir()
+    write_notebook(tmp_path / "notebooks/01_a.ipynb", "1 + 1")
+    write_notebook(tmp_path / "notebooks/02_b.ipynb", "2 + 2", parameters=MORE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA", "synthetic")
+    monkeypatch.setattr(run, "_write_report", write_report)
+    return tmp_path
+
+
+def write_report(config, executed, *files):
+    for path in files:
+        path.write_text("\n".join(path.stem for path in executed))
+    return 1
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """Names of executed notebooks, by a double of papermill that copies and asks for results."""
+    names = []
+    asked = {"01_a": {"explore"}, "02_b": {"train", "chosen_lr"}}
+
+    def copy(source, output, values, root):
+        names.append(source.stem)
+        tree = json.loads(source.read_text())
+        tree["metadata"]["papermill"] = {}
+        output.write_text(json.dumps(tree))
+        return set(asked[source.stem])
+
+    monkeypatch.setattr(run, "execute", copy)
+    return names
+
+
+def make(**fields):
+    return build(Request(data="synthetic", **fields))
+
+
+def result(project, stage, **values):
+    path = project / "artifacts/results" / f"{stage}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"provenance": {}, "result": {}} | values))
+
+
+# --- parameters ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ("-p max_epochs 15 -p lr 3e-4", {"max_epochs": 15, "lr": 3e-4}),
+        ("-p lr 1e-3 -y 'lr: 0.5'", {"lr": 1e-3}),  # -p wins over -y wherever it stands
+        ("-y 'lr_seeds: [0, 1]' -p name 2024", {"lr_seeds": [0, 1], "name": "2024"}),
+        ("-p lr_seeds [3,4] -p max_epochs None", {"lr_seeds": [3, 4]}),
+        ("-f more.yaml -p max_epochs 2", {"max_epochs": 2, "lr_seeds": [7]}),
+        ("--parameters profile full", {"profile": "full"}),
+        ("-b bHI6IDAuNQ==", {"lr": 0.5}),
+    ],
+)
+def test_options_are_papermills(project, params, expected):
+    (project / "more.yaml").write_text("max_epochs: 9\nlr_seeds: [7]\n")
+    _, step = prepare(Request(params=params, profile=None)).steps
+    usual = {"profile": "quick", "data": "auto", "name": "", "seed": 42}
+    assert step.values == usual | expected
+
+
+def test_every_notebook_is_given_name_profile_data_and_seed(project):
+    plan = prepare(Request(params="-p lr 0.5 -p max_epochs 3 -p seed 7", name="trial"))
+    common = {"name": "trial", "profile": "quick", "data": "auto", "seed": 7, "lr": 0.5}
+    assert [step.values for step in plan.steps] == [common, common | {"max_epochs": 3}]
+    assert plan.targets[0] == project / "reports/trial/notebooks/01_a.ipynb"
+    assert (plan.config.train.lr, plan.config.train.max_epochs) == (0.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("-p max_epoch 3", "unknown parameter max_epoch (did you mean max_epochs?)"),
+        ("-p max_epochs ten", "max_epochs: input should be a valid integer, got 'ten'"),
+        ("-y 'max_epochs: true'", "input should be a valid integer, got True"),
+        ("-y 'lr_seeds: [0, a]'", "input should be a valid integer, got 'a'"),
+        ("-p max_epochs 0", "greater than or equal to 1, got 0"),
+        ("-p profile quik", "profile 'quik' is unknown (did you mean quick?)"),
+        ("-p lr", "-p/--parameters: expected 2 arguments"),
+        ("-x lr 3", "unrecognized arguments: -x lr 3"),
+        ("-p name 'a", "No closing quotation"),
+        ("-f nowhere.yaml", "nowhere.yaml"),
+        ("-y 'lr_seeds:[0]'", "expected name: value"),
+        ("-p name answers", "folder or file of every run"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_any_kernel(project, executed, capsys, params, message):
+    assert main(["build", f"--params={params}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+    assert executed == []
+
+
+def test_a_notebook_alone_takes_its_own_parameters(project):
+    with pytest.raises(UserError, match="01_a: unknown parameter max_epochs"):
+        prepare(Request(params="-p max_epochs 3", only="01_a"))
+    with pytest.raises(UserError, match=r"02_c: no such notebook \(did you mean 02_b\?\)"):
+        prepare(Request(only="02_c"))
+
+
+@pytest.mark.parametrize(
+    ("line", "request_", "refused"),
+    [
+        ("lr = 3e-4", {}, "01_a: its parameters cell says lr = 0.0003"),
+        ("lr: float = 3e-4", {"params": "-p lr 1e-3"}, ""),  # the run's own wins
+        ("name = 'other'", {}, "says name = 'other'"),
+        ("name = 'other'", {"name": "mine"}, ""),
+        ("profile = 'full'", {}, "says profile = 'full'"),
+        ("profile = 'quick'", {}, ""),  # the run's too
+        ("seed = 42", {}, ""),
+        ("seed = 7", {}, "says seed = 7"),
+        ("lr = 1 / 1000", {}, "a line is not name: type = literal"),
+        ("rate = 3", {}, "no configuration key for parameter rate"),
+    ],
+)
+def test_a_value_saved_in_a_notebook_is_the_runs_or_refused(project, line, request_, refused):
+    path = project / "notebooks/01_a.ipynb"
+    write_notebook(path, parameters=f"{PARAMETERS}{line}\n")
+    if refused:
+        with pytest.raises(UserError, match=refused.replace("(", r"\(")):
+            prepare(Request(**request_))
+    else:
+        prepare(Request(**request_))
+
+
+def test_stored_parameters_can_be_given_back(project, executed):
+    def stored(name):
+        return yaml.safe_load((project / "artifacts" / name / "params.yaml").read_text())
+
+    make(params="-p lr 0.5 -y 'lr_seeds: [0, 1]' -p seed 7", name="trial")
+    executed.clear()
+    make(params="-f artifacts/trial/params.yaml", name="trial")
+    assert executed == []  # the same run, up to date
+    assert stored("trial") == {"lr": 0.5, "lr_seeds": [0, 1], "seed": 7}
+    make(params="-p lr 0.25", name="trial", only="01_a")
+    assert stored("trial") == {"lr": 0.25, "lr_seeds": [0, 1]}  # 01_a takes no lr_seeds
+
+
+def test_values_of_a_set_win_over_parameters(project):
+    plan = prepare(Request(params="-p lr 0.5 -p max_epochs 3", values={"lr": "3e-4"}))
+    assert (plan.config.train.lr, plan.config.train.max_epochs) == (3e-4, 3)
+    assert parse_options("") == {}
+
+
+# --- what is out of date ------------------------------------------------------------------------
+
+
+def test_a_second_build_does_nothing(project, executed, capsys):
+    files = make()
+    assert [path.name for path in files] == ["rapport.html", "rapport.pdf"]
+    before = files[0].stat().st_mtime_ns
+    capsys.readouterr()
+    assert make() == files
+    assert executed == ["01_a", "02_b"]
+    assert capsys.readouterr().out.count("up to date") == 3
+    assert files[0].stat().st_mtime_ns == before
+
+
+def test_a_changed_answer_binds_and_runs_nothing(project, executed):
+    html, _ = make()
+    html.write_text("old")
+    (project / "reports/answers/M1.md").write_text("Autre réponse")
+    make()
+    assert executed == ["01_a", "02_b"] and html.read_text() != "old"
+
+
+@pytest.mark.parametrize(
+    ("change", "rerun"),
+    [
+        ({"params": "-p max_epochs 3"}, ["02_b"]),
+        ({"params": "-p lr 0.5"}, ["01_a", "02_b"]),
+        ({"profile": "full"}, ["01_a", "02_b"]),
+        ({"profile": "quick", "params": "-p seed 42"}, []),  # said, but nothing new
+        ({"only": "01_a"}, ["01_a"]),  # asked for by name
+    ],
+)
+def test_a_changed_parameter_reruns_who_reads_it(project, executed, change, rerun):
+    make()
+    executed.clear()
+    make(**change)
+    assert executed == rerun
+
+
+def test_changed_sources_rerun(project, executed, monkeypatch):
+    make()
+    executed.clear()
+    write_notebook(project / "notebooks/01_a.ipynb", "1 + 1  # better said")
+    make()
+    assert executed == ["01_a"]
+    monkeypatch.setattr(run, "_library_digest", lambda: "other sources")
+    make()
+    assert executed == ["01_a", "01_a", "02_b"]
+
+
+def test_results_changed_by_somebody_else_rerun_who_asked_for_them(project, executed):
+    result(project, "explore", result={"n": 1})
+    result(project, "train", result={"loss": 0.5}, config={"lr": 1})
+    make()
+    executed.clear()
+    result(project, "train", result={"loss": 0.5}, config={"lr": 2})  # asked for otherwise
+    result(project, "bench", result={"t": 2})  # nobody's
+    make()
+    assert executed == []
+    result(project, "train", result={"loss": 0.4})
+    make()
+    assert executed == ["02_b"]
+    result(project, "chosen_lr", result={"lr": 1e-3})  # « Utiliser ce LR », for the first time
+    make()
+    assert executed == ["02_b"] * 2
+    result(project, "explore", result={"n": 2})  # of a notebook before
+    make()
+    assert executed == ["02_b"] * 2 + ["01_a", "02_b"]
+
+
+def test_a_missing_file_is_bound_again_and_a_bad_report_replaces_neither(
+    project, executed, monkeypatch
+):
+    html, pdf = make()
+    pdf.unlink()
+    make()
+    assert pdf.exists() and executed == ["01_a", "02_b"]
+
+    def fail(config, executed, html, pdf):
+        html.write_text("new")
+        raise UserError("no PDF today")
+
+    monkeypatch.setattr(run, "_write_report", fail)
+    before = html.read_bytes(), pdf.read_bytes()
+    (project / "reports/answers/M1.md").write_text("Autre réponse")
+    with pytest.raises(UserError):
+        make()
+    assert (html.read_bytes(), pdf.read_bytes()) == before
+    assert not list((project / "reports").glob(".report-*"))
+
+
+def test_a_build_with_nothing_to_do_is_quick_and_loads_nothing_heavy(project, executed):
+    make()
+    code = (
+        "import sys; from eurosat_lib.report.__main__ import main; main(['build']);"
+        "heavy = {'torch', 'papermill', 'nbconvert', 'nbformat', 'matplotlib', 'pandas'};"
+        "sys.exit(' '.join(heavy & set(sys.modules)) or None)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command, started = [sys.executable, "-c", code], time.monotonic()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout.count("up to date") == 3, done.stderr
+    assert done.returncode == 0, f"loaded: {done.stderr}"
+    assert time.monotonic() - started < 5
+
+
+# --- execution ----------------------------------------------------------------------------------
+
+WORK = """\
+import os, sys
+from eurosat_lib.progress import BUILT, announce
+announce("chargement")
+open(os.environ[BUILT], "a").write("grid_search\\n")  # as stages do
+print([sys.executable, os.getcwd(), max_epochs, name])
+"""
+
+
+def test_a_notebook_runs_here_with_parameters_and_speaks_to_the_console(project, capfd):
+    write_notebook(project / "notebooks/02_b.ipynb", WORK, parameters=MORE)
+    (target,) = make(only="02_b", name="trial", params="-p max_epochs 3")
+    tree = json.loads(target.read_text())
+    (output,) = [o for cell in tree["cells"] for o in cell["outputs"]]
+    expected = [sys.executable, str(project), 3, "trial"]
+    assert "".join(output["text"]) == f"{expected}\n"
+    assert tree["metadata"]["papermill"]["input_path"] == "notebooks/02_b.ipynb"
+    assert tree["metadata"]["eurosat"]["results"] == {"grid_search": ""}
+    console = capfd.readouterr()
+    assert console.err == "chargement\n"
+    assert "[1/1] 02_b\n      done in " in console.out
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_failed_cell_is_one_line_and_the_good_copy_is_kept(project, capsys):
+    (good,) = make(only="01_a")
+    before = good.read_bytes()
+    write_notebook(project / "notebooks/01_a.ipynb", "x = 1", "def f(n):\n    return n / 0\nf(x)")
+    assert main(["build"]) == 1
+    first, *notes = capsys.readouterr().err.splitlines()
+    assert first == "error: 01_a, cell 3: ZeroDivisionError: division by zero"
+    assert notes[-1] == "  kept for inspection: reports/notebooks/01_a.failed.ipynb"
+    assert good.read_bytes() == before
+    assert {p.name for p in good.parent.iterdir()} == {"01_a.ipynb", "01_a.failed.ipynb"}
+    code = "from eurosat_lib.errors import UserError\nraise UserError('data: no such folder')"
+    write_notebook(project / "notebooks/01_a.ipynb", code)
+    assert main(["build", "--only", "01_a"]) == 2
+    assert capsys.readouterr().err == "error: 01_a, cell 2: data: no such folder\n"
+
+
+def test_a_dead_kernel_is_named(project, capsys):
+    write_notebook(project / "notebooks/01_a.ipynb", "import os", "os.kill(os.getpid(), 9)")
+    assert main(["build", "--only", "01_a"]) == 1
+    assert "01_a: the kernel died" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_leaves_no_kernel_and_no_file(project, number):
+    code = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))"
+    write_notebook(project / "notebooks/01_a.ipynb", f"{code}\ntime.sleep(60)")
+    command = [sys.executable, "-m", "eurosat_lib.report", "build", "--only", "01_a"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    pid = project / "pid"
+    for _ in range(300):
+        if pid.exists() and pid.read_text():
+            break
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error.splitlines()[-1].startswith("interrupted: ") and "Traceback" not in error
+    assert not Path(f"/proc/{pid.read_text()}").exists()
+    assert list((project / "reports/notebooks").iterdir()) == []

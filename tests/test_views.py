@@ -1,0 +1,174 @@
+"""What the views compute, and where they are one line of text; their moves are in browser/."""
+
+import io
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from handmade import GRID, LR_FINDER
+from PIL import Image
+
+from eurosat_lib import choices, live, protocol, stages, trainings, views
+from eurosat_lib.config import override
+from eurosat_lib.evaluation import Predictions
+from eurosat_lib.lr_finder import smooth, suggest
+from eurosat_lib.progress import BUILT
+
+VIEWS = ("augmentation", "browse", "confusion", "layers", "own_image", "sweep", "threshold")
+VIEWS += ("trials",)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Collect the HTML that is displayed."""
+    found = []
+    monkeypatch.delenv(BUILT, raising=False)
+    monkeypatch.setattr(views, "display", lambda what: found.append(getattr(what, "data", what)))
+    return found
+
+
+@pytest.fixture
+def trained(on_blobs, monkeypatch):
+    """A run with a checkpoint, tested."""
+    monkeypatch.setattr(views, "load_dataset", protocol.load_dataset)
+    protocol.train(on_blobs)
+    return on_blobs, protocol.evaluate(on_blobs)
+
+
+def said(logits, labels):
+    """Predictions of two classes, the same on validation."""
+    arrays = np.array(labels), np.array(logits, float)
+    names = np.array([f"test_{k}.jpg" for k in range(len(labels))])
+    return Predictions(names, *arrays, names, *arrays)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_while_a_report_is_built_and_without_ipywidgets_a_view_is_a_line(
+    name, monkeypatch, capsys
+):
+    monkeypatch.setenv(BUILT, "1")
+    assert getattr(views, name)(None) is None
+    monkeypatch.delenv(BUILT)
+    monkeypatch.setattr(views, "find_spec", lambda name: None)
+    assert getattr(views, name)(None) is None
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second and "JupyterLab" in first
+
+
+def test_a_missing_checkpoint_is_one_french_line(on_blobs, shown, capsys):
+    assert views.own_image(on_blobs) is None
+    assert "best.ckpt manque, exécuter d’abord" in capsys.readouterr().out
+
+
+def test_a_cell_opens_its_images_by_confidence_and_the_worst_errors_by_loss():
+    found = said([[3, 0], [1, 0], [2, 0], [0, 1], [4, 0]], [0, 0, 0, 0, 1])
+    assert views.behind(found, (0, 0)).tolist() == [0, 2, 1]
+    assert views.behind(found, (0, 0), sign=1).tolist() == [1, 2, 0]
+    assert views.behind(found, (1, 0)).tolist() == [4] and not len(views.behind(found, (1, 1)))
+    assert views.behind(found, None).tolist() == [4, 3]
+
+
+def test_the_images_of_a_cell_are_named_and_counted(blobs):
+    found = said([[3, 0]] * 30 + [[0, 1]], [0] * 31)
+    html = views.opened_cell(blobs, found, (0, 1))
+    assert html.count("<img") == 1 and "test_<wbr>30.jpg" in html and "26,9" in html
+    assert "30\N{NO-BREAK SPACE}images, 24 montrées" in views.opened_cell(blobs, found, (0, 0))
+    assert "0\N{NO-BREAK SPACE}image" in views.opened_cell(blobs, found, (1, 1))
+
+
+def test_a_threshold_counts_what_it_keeps():
+    found = said([[9, 0], [9, 0], [0, 0.1]], [0, 1, 0])
+    text = views.answered(found.logits, found.labels, 0.9)
+    assert "2\N{NO-BREAK SPACE}images sur 3" in text and "se trompe sur 1, soit <b>50,0" in text
+    assert "aucune image" in views.answered(found.logits, found.labels, 1.0)
+
+
+def test_a_sweep_read_as_the_finder_does_gives_its_choice():
+    one = LR_FINDER.sweeps[0]
+    read = views.read_again(LR_FINDER, LR_FINDER.smoothing)
+    curve = smooth(np.array(one.loss), LR_FINDER.smoothing)
+    assert read.sweeps[0].smoothed == pytest.approx(curve)
+    rates, fault = suggest(np.array(one.lr), curve, one.stopped == "end")
+    assert (read.sweeps[0].suggestions, read.sweeps[0].fault) == (rates, fault)
+    alone = views.read_again(LR_FINDER, LR_FINDER.smoothing, "valley").sweeps[0].suggestions
+    assert alone == {k: v for k, v in rates.items() if k == "valley"}
+
+
+def test_the_rate_in_use_is_that_of_the_grid_until_it_is_withdrawn(on_blobs, shown):
+    config = override(on_blobs, {"grid.lr": None})
+    stages.publish(config, LR_FINDER, {})
+    box = views.sweep(config, LR_FINDER)
+    use, undo = box.children[1].children
+    before = choices.grid_points(config)
+    assert undo.disabled and not use.disabled
+    use.click()
+    assert (
+        choices.grid_points(config)[1] == "chosen_lr"
+        and "choix à la main" in box.children[2].value
+    )
+    assert choices.chosen_lr(config).rule == "median"
+    undo.click()
+    assert choices.grid_points(config) == before
+
+
+def test_pairs_of_the_test_stay_closed():
+    tile = lambda split, index: SimpleNamespace(split=split, index=index, label=index)  # noqa: E731
+    found = [("train", 1, "validation", 2), ("train", 1, "test", 3), ("validation", 4, "train", 5)]
+    overlaps = SimpleNamespace(
+        pairs=[SimpleNamespace(first=tile(*p[:2]), second=tile(*p[2:])) for p in found]
+    )
+    assert views.pairs(overlaps, "train", [1, 2]) == [[("train", 1), ("validation", 2)]]
+    assert len(views.pairs(overlaps, "validation", range(9))) == 2
+
+
+def test_pictures_are_browsed_augmented_and_taken_apart(trained, shown):
+    config, evaluation = trained
+    box = views.browse(config)
+    assert shown[-2].count("<img") == 24 and shown[-1].kwargs_widgets[0].max == 4
+    box.children[1].value = "Forest"
+    assert shown[-2].count("<img") == 10
+    box.children[2].value = "saturées"
+    assert "<img" not in shown[-2] and "Aucune image" in shown[-2]
+    moved = views.augmentation(config)
+    assert shown[-1].count("<img") == 12 and "rien à changer" in shown[-1]
+    moved.children[-2].value = 0.95
+    assert "saturation: 0.95." in shown[-1]
+    views.layers(config)
+    assert "Sortie 4 × 16 × 16" in shown[-1] and shown[-1].count("<img") == 5
+    views.trials(config, GRID)
+    assert GRID.best.name in shown[-1] or "<img" in shown[-1]
+    assert views.threshold(config, evaluation) and "Validation" in shown[-1]
+    assert views.confusion(config, evaluation).children[1].children[12].cell == (0, 0)
+
+
+def test_a_picture_of_8_bits_is_examined_and_another_refused(trained, shown):
+    box = views.own_image(trained[0])
+    assert "ce que reçoit le réseau" in shown[-1] and "16 × 16 pixels" in shown[-1]
+    about = {"type": "", "size": 0, "last_modified": datetime.now()}
+    for mode in ("RGB", "L", "RGBA", "P", "I;16", "F"):
+        file = io.BytesIO()
+        Image.new(mode, (300, 120)).save(file, "TIFF")
+        box.children[0].value = ({"name": f"{mode}.tif", "content": file.getvalue(), **about},)
+        refused = "8 bits" in shown[-1]
+        assert f"{mode}.tif" in shown[-1] and refused == (mode in ("I;16", "F"))
+
+
+def test_a_training_alone_is_watched_epoch_by_epoch(on_blobs, monkeypatch):
+    heard = []
+    monkeypatch.setattr(trainings, "_watchers", [])
+    trainings.watch(lambda folder: lambda last: heard.append((folder.parent.name, last)))
+    protocol.train(on_blobs)
+    protocol.grid_search(on_blobs)
+    assert heard == [("train", False), ("train", True)]
+
+
+def test_the_live_curve_is_drawn_from_the_events(on_blobs, monkeypatch):
+    shown = []
+    handle = SimpleNamespace(update=lambda what: shown.append(what.data))
+    monkeypatch.setattr(live, "display", lambda what, display_id: handle)
+    monkeypatch.setattr(trainings, "_watchers", [live._start])
+    protocol.train(on_blobs)
+    assert "exactitude" in shown[-1] and "<img" in shown[-1]
+    live._start(Path("nowhere"))(True)  # a picture that fails stops nothing
