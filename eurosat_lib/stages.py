@@ -141,6 +141,7 @@ def _published(
 ) -> Callable[[Config], R]:
     @wraps(find)
     def run(config: Config) -> R:
+        """Find the result, and publish it to the run."""
         note_use(kind)
         check_name(config)
         if not when(config):

@@ -55,6 +55,7 @@ def view(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(make)
     def show(*results: Any) -> Any:
+        """Show the view, or one line where that cannot be."""
         if os.environ.get(BUILT) or find_spec("ipywidgets") is None:
             return print(typeset(ELSEWHERE))
         import ipywidgets
@@ -116,6 +117,7 @@ def browse(w: Any, config: Config) -> Any:
     measured = {k: pool.submit(measure, getattr(dataset, k).images) for k in shown}  # seconds
 
     def show(split: str, classe: str, constat: str) -> Any:
+        """Show a page of images of one split, class and finding."""
         labels = [k for k, name in enumerate(dataset.classes) if classe in (ALL, name)]
         if constat == OVERLAPPING:
             found = pairs(overlaps, split, labels)
@@ -167,6 +169,7 @@ def augmentation(w: Any, config: Config) -> Any:
         controls[name] = slider(w, steps, getattr(usual, name), lambda share: pct(share, 0))
 
     def show(image: int, tirage: int, **values: float) -> str:
+        """Show draws of the augmentation so set."""
         chosen = Augmentation(**vars(usual) | values)
         original = train.images[image * len(train) // 100]
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
@@ -198,6 +201,7 @@ def layers(w: Any, config: Config) -> Any:
     kinds = [isinstance(one, torch.nn.Conv2d | torch.nn.ReLU) for one in flat.values()]
 
     def show(couche: int, image: int) -> str:
+        """Show what a layer answers to one image."""
         row = image * len(part) // 100
         batch = torch.tensor(part.images[[row]], device=found.runtime.device)
         until = torch.nn.Sequential(*list(flat.values())[: couche + 1])
@@ -224,6 +228,7 @@ def sweep(w: Any, config: Config, result: LRFinder) -> Any:
     chosen: dict[str, Any] = {}
 
     def show(lissage: float, règle: str) -> str:
+        """Read the sweep again, with this smoothing and rule."""
         read = read_again(result, lissage, règle)
         chosen.update(lr=read.choice, rule=règle, smoothing=float(lissage))
         use.disabled = read.choice is None or config.grid.lr is not None
@@ -231,6 +236,7 @@ def sweep(w: Any, config: Config, result: LRFinder) -> Any:
         return line(f"LR lu ainsi : <b>{lr}</b>.") + sweep_chart(read)
 
     def tell(_: Any = None) -> None:
+        """Say what notebook 05 will build its grid on."""
         points, origin = choices.grid_points(config)
         rates = french.liste(map(power, sorted({point.lr for point in points})))
         state.value = line(f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]}).")
@@ -264,6 +270,7 @@ def trials(w: Any, config: Config, grid: GridSearch) -> Any:
     points = {f"{pct(point.score)}   {point.name}": point for point in grid.ranking}
 
     def show(essai: str) -> str:
+        """Show the curves of one trial beside the best."""
         point, shown = points[essai], {}
         for one in (grid.best, point):
             rows = [record.model_dump() for record in one.fits[0].epochs]
@@ -289,6 +296,7 @@ def confusion(w: Any, config: Config, evaluation: Evaluation) -> Any:
         shown.value = opened_cell(dataset, found, cell, order.value)
 
     def open_(button: Any) -> None:
+        """Open a cell of the matrix."""
         opened[0].layout.border = ""
         opened[0], button.layout.border = button, f"3px solid {style.ORANGE}"
         draw()
@@ -351,6 +359,7 @@ def threshold(w: Any, config: Config, evaluation: Evaluation) -> Any:
     found = scoring.kept_predictions(config, evaluation)
 
     def show(confiance: float) -> str:
+        """Say what is answered above this confidence."""
         chosen = answered(found.val_logits, found.val_labels, confiance)
         beside = answered(found.logits, found.labels, confiance)
         return line(f"Validation : {chosen}") + line(f"Test, pour comparer : {beside}")
@@ -376,6 +385,7 @@ def own_image(w: Any, config: Config) -> Any:
     part, found = load_dataset(config).validation, network(config)
 
     def show(fichier: Sequence[dict], exemple: int) -> str:
+        """Show what the network says of a picture."""
         if not fichier:
             row = exemple * len(part) // 100
             return opinion(found, part.images[row].transpose(1, 2, 0), part.names[row])

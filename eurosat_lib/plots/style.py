@@ -65,6 +65,7 @@ def styled(plot: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(plot)
     def draw(*args: P.args, **kwargs: P.kwargs) -> T:
+        """Draw in the style of the project."""
         with matplotlib.style.context(STYLE, after_reset=True):
             if fig := plot(*args, **kwargs):
                 fig.draw_without_rendering()  # makes the ticks while the style holds

@@ -166,7 +166,11 @@ def reproduce(root: Path, name: str, only: Sequence[str] = ()) -> bool:
         say(f"learning rate chosen by hand in notebook 04: {before.chosen_lr['lr']:g}")
     for stage, config in configs.items():
         STAGES[stage](config)
-    after = Run(paths)
+    return _compared(before, Run(paths), wanted)
+
+
+def _compared(before: Run, after: Run, wanted: Sequence[str]) -> bool:
+    """Say and keep, stage by stage, whether the values came out the same."""
     results = [
         (before.results[stage]["result"], after.results[stage]["result"]) for stage in wanted
     ]
@@ -176,7 +180,7 @@ def reproduce(root: Path, name: str, only: Sequence[str] = ()) -> bool:
     reasons = list(dict.fromkeys(_reasons(before, after, wanted)))
     say("\n".join([*lines, *_headline(before, after), *_conclusion(same, reasons)]))
     tree = {"same": same, "stages": dict(zip(wanted, lines, strict=True)), "conditions": reasons}
-    write_json(paths.artifacts / VERDICT, tree)
+    write_json(after.paths.artifacts / VERDICT, tree)
     return same
 
 
