@@ -3,7 +3,6 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.SUFFIXES:
 .NOTPARALLEL:
 
 PROFILE ?= auto#      auto (full with CUDA, else quick), quick, standard or full
@@ -25,19 +24,16 @@ CONDA := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX))
 VENV := $(or $(VIRTUAL_ENV),$(CONDA),.venv)
 PY := $(VENV)/bin/python
 # The Windows Subsystem for Linux calls the machine NAME in every environment: not a run.
-ifneq ($(WSL_DISTRO_NAME),)
-ifeq ($(origin NAME),environment)
+ifeq ($(if $(WSL_DISTRO_NAME),$(origin NAME)),environment)
 NAME :=
 endif
-endif
-# In the environment's folder: changes with the project's place and with what is to be installed.
 STAMP := $(VENV)/.eurosat-report-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d ' ' -f 1)
 export PROFILE DATA NAME PARAMS STAGES SWEEP RECIPE A B PYTHON FROZEN ENGINE ARGS VENV STAMP PY
 
 REPORT := "$$PY" -m eurosat_lib.report
 REQUEST := --profile "$$PROFILE" --data "$$DATA" --name "$$NAME" --params="$$PARAMS"
 NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
-.PHONY: help setup ready report sweep compare reproduce results train test lint lab tensorboard captures clean $(NOTEBOOKS)
+.PHONY: help setup ready tools report sweep compare index reproduce results train test lint lab tensorboard captures clean $(NOTEBOOKS)
 
 help: # this help
 	@echo "Targets:"
@@ -55,6 +51,8 @@ sweep: ready # one named report per parameter set of SWEEP; those up to date are
 	@$(REPORT) sweep $(REQUEST) -- "$$SWEEP"
 compare: ready # the runs A and B beside each other, in reports/comparaisons
 	@$(REPORT) compare -- "$$A" "$$B"
+index: ready # list all runs in reports/index.html
+	@$(REPORT) index
 reproduce: ready # compute the run NAME again from what it stored, say whether the numbers are the same
 	@$(REPORT) reproduce --name "$$NAME" --stages "$$STAGES"
 results: ready # write the model card of the run NAME and the headline of the README
@@ -62,9 +60,9 @@ results: ready # write the model card of the run NAME and the headline of the RE
 train: ready # train and test the recipe RECIPE, or without one train the final configuration
 	@"$$PY" -m eurosat_lib $(if $(RECIPE),train_recipe --recipe "$$RECIPE",train) \
 		--profile "$$PROFILE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} $$ARGS
-test: ready # run the tests
+test: tools # run the tests
 	@"$$PY" -m pytest $$ARGS
-lint: ready # check style and layers of imports
+lint: tools # check style and layers of imports
 	@"$$PY" -m ruff check .
 	@"$$PY" -m ruff format --check .
 	@"$$PY" -c 'from importlinter.cli import lint_imports_command as lint; lint()'
@@ -73,8 +71,8 @@ lab: ready # open JupyterLab on its landing page: the steps, what is kept, all r
 		--config=.ci/lab.py --ServerApp.root_dir="$$PWD" $(if $(filter 0,$(shell id -u)),--allow-root) $$ARGS
 tensorboard: ready # open TensorBoard at runs/
 	@"$$PY" -m tensorboard.main --host localhost --logdir "runs/$$NAME"
-captures: ready # photograph TensorBoard for the report (needs a Chromium browser)
-	@"$$PY" -m eurosat_lib.captures --name "$$NAME"
+captures: tools # photograph TensorBoard for the report (needs a Chromium browser)
+	@$(REPORT) captures --name "$$NAME"
 clean: # remove the built report and tool caches; results in artifacts/ and runs/ stay
 	@case "$$NAME" in answers|template|comparaisons|*/*|.*) echo "error: NAME=$$NAME is no run" >&2; exit 2;; esac
 	@[ ! -f "artifacts/$$NAME/MODEL_CARD.md" ] || { echo "error: git holds the report of $$NAME" >&2; exit 2; }
@@ -83,6 +81,8 @@ clean: # remove the built report and tool caches; results in artifacts/ and runs
 	@rm -rf .pytest_cache .ruff_cache .import_linter_cache; find eurosat_lib tests -name __pycache__ -prune -exec rm -rf {} +
 	@echo "cleaned; kept: artifacts/ and runs/ (results), $$VENV"
 
-# Installs once: nothing to do while the stamp is there.
+# Installs once: nothing to do while the stamp is there. Only tests and lint need the developers' tools.
 ready:
 	@[ -f "$$STAMP" ] && [ -x "$$PY" ] || bash .ci/setup
+tools:
+	@[ -f "$$STAMP-dev" ] && [ -x "$$PY" ] || EXTRA='[dev]' bash .ci/setup

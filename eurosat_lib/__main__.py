@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
+try:
+    import os
+    import signal
+    import sys
+except KeyboardInterrupt:  # within the first 0.1 s
+    raise SystemExit(130) from None
 
 STOPPED = "interrupted; the same command goes on from here"
 
@@ -23,7 +26,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from eurosat_lib.config import PARAMETERS, load_config, parse_literal, parse_override
-from eurosat_lib.errors import UserError, did_you_mean, of_system
+from eurosat_lib.errors import UserError, did_you_mean, hear_signals, of_system, stop_code
 from eurosat_lib.progress import announce
 from eurosat_lib.protocol import ON_DEMAND, STAGE_NAMES
 from eurosat_lib.schema import Config
@@ -40,16 +43,18 @@ SECTIONS = {
     "evaluate": "evaluate",
 }
 RECIPE = {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"}
-COMMON = ("config", "profile", "name", "data", "seed", "set")
-PARTS = ("train_spatial", "evaluate_spatial")  # compare_splits runs them where there are lists
+COMMON = {  # flags of every stage
+    "config": "YAML file, by default configs/config.yaml",
+    "profile": "auto, quick, standard or full",
+    "name": "results under artifacts/NAME and runs/NAME",
+    "data": "auto, synthetic, timm/eurosat-rgb or a folder",
+    "seed": "of weights, order and augmentation",
+    "set": "KEY=VALUE, a value of the file; may be repeated",
+}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line and exit code 2; flags are written in full."""
-
-    def __init__(self, **options: Any) -> None:
-        """Refuse abbreviated flags."""
-        super().__init__(allow_abbrev=False, **options)
+    """A parser whose errors are one line and exit code 2."""
 
     def error(self, message: str) -> NoReturn:
         """Raise the error, without the usage.
@@ -78,35 +83,63 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="stage", metavar="STAGE", parser_class=Parser)
     for stage in (*STAGE_NAMES, "compute"):
         text = "all stages, in order" if stage == "compute" else stage.replace("_", " ")
-        command = commands.add_parser(stage, help=text, description=f"Run {text}.")
-        command.add_argument("--config", default="configs/config.yaml", help="YAML file")
-        command.add_argument("--profile", default="auto", help="auto, quick, standard or full")
-        command.add_argument("--name", help="results under artifacts/NAME and runs/NAME")
-        command.add_argument("--data", help="auto, synthetic, timm/eurosat-rgb or a folder")
-        command.add_argument("--seed", help="of weights, order and augmentation")
-        command.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the file"
-        )
-        for flag, key in flags(stage).items():
-            command.add_argument(f"--{flag}", help=key)
+        about = {"help": text, "description": f"Run {text}.", "allow_abbrev": False}
+        command = commands.add_parser(stage, **about)
+        for flag, what in (*COMMON.items(), *flags(stage).items()):
+            command.add_argument(
+                f"--{flag}", help=what, action="append" if flag == "set" else None
+            )
+        command.set_defaults(config="configs/config.yaml", profile="auto", set=[])
     return parser
 
 
+def run(arguments: list[str]) -> None:
+    """Run the stages that the words of a command line ask for, print their facts as JSON.
+
+    Raises:
+        UserError: the input is wrong.
+    """
+    stage = arguments[0] if arguments else ""
+    if not stage:
+        raise UserError("which stage? python -m eurosat_lib --help lists them")
+    if stage not in (*STAGE_NAMES, "compute", "-h", "--help"):
+        raise UserError(f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}")
+    options, unknown = make_parser().parse_known_args(arguments)
+    if unknown:
+        flag = unknown[0].split("=")[0]
+        known = [f"--{name}" for name in (*COMMON, *flags(stage))]
+        raise UserError(f"{stage}: unknown option {flag}{did_you_mean(flag, known)}")
+    config = load_config(options.config, options.profile, _overrides(options))
+    for name in STAGE_NAMES if stage == "compute" else (stage,):
+        if stage == "compute" and name in ("evaluate_spatial", *ON_DEMAND):
+            continue  # compare_splits evaluates where there are lists
+        found = STAGES[name](config)
+        facts = found.facts() if found else None
+        print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)
+    announce(f"results: {config.paths.artifacts}")
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    texts = {"paths.name": options.name, "data.source": options.data}
+    typed = [(key, getattr(options, flag)) for flag, key in flags(options.stage).items()]
+    typed += [("seed", options.seed)]  # several flags may be of one key
+    values = {key: text for key, text in texts.items() if text is not None}
+    values |= {key: parse_literal(text) for key, text in typed if text is not None}
+    return values | dict(parse_override(text) for text in options.set)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one stage, print its facts as JSON; return the exit code."""
+    """Run a command line; return the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["work"]:
+        words = [*words[1:], "--set", "compute.engine=work"] if words[1:] else []
     try:
-        arguments = sys.argv[1:] if arguments is None else arguments
-        engine = ["--set", "compute.engine=work"] if arguments[:1] == ["work"] else []
-        arguments = [*arguments[1:], *engine] if engine else arguments
-        _check_stage(arguments)
-        options, unknown = make_parser().parse_known_args(arguments)
-        _check_flags(options.stage, unknown)
-        run(options)
+        run(words)
     except (UserError, OSError, MemoryError) as error:
         own = error if isinstance(error, UserError) else of_system(error)
         return _end(f"error: {' '.join(str(own).splitlines())}", 2)
-    except KeyboardInterrupt:
-        return _end(STOPPED, 130)
+    except KeyboardInterrupt as stop:
+        return _end(STOPPED, stop_code(stop))
     return 0
 
 
@@ -120,49 +153,6 @@ def _end(line: str, code: int) -> int:
     return code
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run the stages that the options ask for.
-
-    Raises:
-        UserError: the input is wrong.
-    """
-    config = load_config(options.config, options.profile, _overrides(options))
-    names = (options.stage,)
-    if options.stage == "compute":
-        names = tuple(name for name in STAGE_NAMES if name not in (*PARTS, *ON_DEMAND))
-    for name in names:
-        found = STAGES[name](config)
-        facts = found.facts() if found else None
-        print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)
-    announce(f"results: {config.paths.artifacts}")
-
-
-def _check_stage(arguments: list[str]) -> None:
-    if not arguments:
-        raise UserError("which stage? python -m eurosat_lib --help lists them")
-    stage = arguments[0]
-    if stage not in (*STAGE_NAMES, "compute", "-h", "--help"):
-        raise UserError(f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}")
-
-
-def _check_flags(stage: str, unknown: list[str]) -> None:
-    if unknown:
-        flag = unknown[0].split("=")[0]
-        known = [f"--{name}" for name in (*COMMON, *flags(stage))]
-        raise UserError(f"{stage}: unknown option {flag}{did_you_mean(flag, known)}")
-
-
-def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    texts = {"paths.name": options.name, "data.source": options.data}
-    typed = [(key, getattr(options, flag)) for flag, key in flags(options.stage).items()]
-    typed += [("seed", options.seed)]
-    values = {key: parse_literal(text) for key, text in typed if text is not None}
-    values |= {key: text for key, text in texts.items() if text is not None}
-    return values | dict(parse_override(text) for text in options.set)
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
-            signal.signal(number, signal.default_int_handler)
+    hear_signals()
     sys.exit(main())

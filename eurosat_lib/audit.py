@@ -1,161 +1,46 @@
-"""The images themselves, all of them: counts, faults, exact copies, extremes, colours by class."""
+"""The images themselves, all of them: counts, faults, copies, colours, and shared ground.
+
+Two tiles cut from one scene may share some of their pixels. A hash of the whole image only sees
+shifts of a few pixels: here key points that look the same in two tiles propose a shift, and the
+correlation of the shared rectangle decides.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.fft import dctn
+from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.stats import chi2_contingency
-from scipy.stats.contingency import association
 
 from eurosat_lib.data import SPLITS, EuroSAT
+from eurosat_lib.sources import PUBLISHED, STANDARD
 from eurosat_lib.stages import Record
 
-# MD5 of the file names of each split, joined by newlines: the lists that google-research
-# (remote_sensing_representations) published and torchgeo uses.
-PUBLISHED = {
-    "train": "908f142e73d6acdf3f482c5e80d851b1",
-    "validation": "95de90f2aa998f70a3b2416bfe0687b4",
-    "test": "7ae5ab94471417b6e315763121e67c5f",
-}
-SOURCE = ("kind", "location", "revision")  # of an audit's fields
-SHOWN = 6  # tiles of each extreme, for the gallery
 BLOCK = 1024  # images looked at together: 12 MB of pixels
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: what JPEG calls luminance
 NODATA = 8  # of 255: at most this in the three channels; JPEG smears a zero by a few levels
-CLIPPED = 255  # the value at which the sensor's range was cut
 SATURATED = 0.01  # share of the values at 255 above which an image is called saturated
 FAINT = 3.0  # of 255: standard deviation of the most contrasted channel of a faint image
+FLAGS = ("black", "nodata", "flat", "saturated", "faint")  # see measure
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: what JPEG calls luminance
 
-
-class Tile(Record):
-    """One image: where it is, and what it is said to show."""
-
-    split: str  # "train", "validation" or "test"
-    index: int  # position in its split
-    name: str
-    label: int
-
-
-def list_tiles(dataset: EuroSAT) -> list[Tile]:
-    """Name all images: those of train, then of validation, then of test."""
-    splits = {name: getattr(dataset, name) for name in SPLITS}
-    return [
-        Tile(split=name, index=index, name=split.names[index], label=label)
-        for name, split in splits.items()
-        for index, label in enumerate(split.labels.tolist())
-    ]
-
-
-def luminance(images: np.ndarray) -> np.ndarray:
-    """Weigh the channels of uint8 (N, 3, H, W) into one: float32 (N, H, W), in [0, 255]."""
-    grey = images[:, 0] * np.float32(LUMA[0])
-    grey += images[:, 1] * np.float32(LUMA[1])
-    grey += images[:, 2] * np.float32(LUMA[2])
-    return grey
-
-
-def blocks(images: np.ndarray) -> list[np.ndarray]:
-    """Cut images into views of at most ``BLOCK``."""
-    return [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
-
-
-def measure(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Say what the pixels of images, uint8 (N, 3, H, W), are; levels are 0-255.
-
-    Returns:
-        ``mean``, ``sd``: float64 (N, 3), of each channel. ``clipped``: float64 (N,), share of
-        values at 255. bool (N,): ``black``, no pixel has data; ``nodata``, one pixel or more has
-        none; ``flat``, a single colour; ``saturated``, more than ``SATURATED`` of the values at
-        255; ``faint``, no channel varies by ``FAINT``.
-    """
-    return _joined(list(map(_measure, blocks(images))))
-
-
-def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _measure(images: np.ndarray) -> dict[str, np.ndarray]:
-    pixels = images.reshape(len(images), images.shape[1], -1)  # (n, 3, H * W)
-    values = pixels.astype(np.float32)
-    mean = pixels.mean(2)
-    squares = np.einsum("ncp,ncp->nc", values, values, dtype=np.float64) / pixels.shape[2]
-    sd = np.sqrt(np.maximum(squares - mean**2, 0))
-    empty = pixels.max(1) <= NODATA  # (n, H * W): pixels without data
-    clipped = (pixels == CLIPPED).mean((1, 2))
-    return {
-        "mean": mean,
-        "sd": sd,
-        "clipped": clipped,
-        "black": empty.all(1),
-        "nodata": empty.any(1),
-        "flat": (pixels.max(2) == pixels.min(2)).all(1),
-        "saturated": clipped > SATURATED,
-        "faint": sd.max(1) < FAINT,
-    }
-
-
-class Colours(Record):
-    """Moments of the [0, 1] values of one set of images, per channel."""
-
-    mean: tuple[float, ...]
-    sd: tuple[float, ...]  # over all pixels of all images
-
-
-def _pooled(mean: np.ndarray, sd: np.ndarray) -> Colours:
-    """Return the moments over all pixels of images of equal size; 0 without images."""
-    if not len(mean):
-        return Colours(mean=(0.0,) * mean.shape[1], sd=(0.0,) * mean.shape[1])
-    center = mean.mean(0)
-    spread = np.sqrt((sd**2 + (mean - center) ** 2).mean(0))  # law of total variance
-    return Colours(mean=tuple((center / 255).tolist()), sd=tuple((spread / 255).tolist()))
-
-
-def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
-    """Return the share of the variance of mean colours (N, 3) that labels (N,) explain, in [0, 1].
-
-    The correlation ratio (eta squared) of a one-way analysis of variance: between-class sum of
-    squares over the total (Fisher 1925); 0 where nothing varies.
-    """
-    center, groups = mean.mean(0), [mean[labels == label] for label in np.unique(labels)]
-    between = sum(len(group) * (group.mean(0) - center) ** 2 for group in groups)
-    total = ((mean - center) ** 2).sum(0)
-    return tuple(np.divide(between, total, out=np.zeros_like(total), where=total > 0).tolist())
-
-
-class Balance(Record):
-    """A chi-square test of independence between split and class."""
-
-    statistic: float
-    degrees: int  # of freedom
-    p_value: float  # of a larger statistic, were the splits drawn without regard to the class
-    cramers_v: float  # size of the effect, 0 (same shares) to 1
-
-
-def balance(counts: Sequence[Sequence[int]]) -> Balance | None:
-    """Test whether the shares of the classes differ between splits (rows of the counts).
-
-    Classes without images are left out; ``None`` where fewer than two remain.
-    """
-    table = np.array(counts)
-    table = table[:, table.sum(0) > 0]
-    if table.shape[1] < 2:
-        return None
-    statistic, p_value, degrees, _ = chi2_contingency(table, correction=False)
-    v = float(association(table, method="cramer"))
-    return Balance(statistic=statistic, degrees=degrees, p_value=p_value, cramers_v=v)
-
-
-class Extreme(Record):
-    """A tile at one end of the whole set, and its value there."""
-
-    tile: Tile
-    value: float  # mean (0-255), standard deviation (0-255), share of values at 255
+RADIUS = 3  # bits of 63 by which the surroundings of two points may differ: one less than chunks
+SMALLEST = 0.1  # share of the tile that two tiles must have in common
+SAME = 0.9  # correlation of the shared rectangle from which it shows the same ground
+MOST = 20_000  # proposed shifts looked at closely, at most
+BACKGROUND = 9  # pixels: what is wider belongs to the background
+PER_TILE = 6  # strongest points kept
+HALF = 8  # pixels: the surroundings are 2 HALF x 2 HALF
+APART = 7  # pixels: side of the square in which a point is the strongest
+STRONG = 4.0  # of 255: difference of the two blurs below which a point is noise
+CHUNK_BITS = 16  # of a 64-bit hash: four chunks
+COMMON = 400  # points that share a chunk beyond which it tells nothing
+LOWEST = 8  # frequencies of a hash kept along each axis
+SHIFT = ["first", "second", "down", "right"]  # two tiles, and how far the second lies from there
 
 
 class Audit(Record):
@@ -165,11 +50,10 @@ class Audit(Record):
     source_kind: str  # "hub", "folder" or "synthetic"
     source_location: str
     source_revision: str | None
-    fingerprint: str  # sha256 of pixels, labels and names
     published_lists: bool  # the three splits are those of google-research, in that order
     classes: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]  # split -> images per class, in the order of classes
-    balance: Balance | None  # of the classes over the splits
+    balance: dict[str, float] | None  # p-value of a chi-square test of split against class
     image_shape: tuple[int, ...]  # of every image: decoding refuses another size or mode
     duplicates: int  # images whose pixels already occurred
     duplicates_across: int  # groups of equal images that span two splits
@@ -178,12 +62,9 @@ class Audit(Record):
     flat: int
     saturated: int
     faint: int
-    saturated_by_class: tuple[int, ...]
     faint_by_class: tuple[int, ...]
-    extremes: dict[str, tuple[Extreme, ...]]  # "faint", "light", "clipped"; never of the test
     channel_mean: tuple[float, ...]  # train, of [0, 1] values
     channel_sd: tuple[float, ...]
-    colours: tuple[Colours, ...]  # train, class by class
     explained: tuple[float, ...]  # of the variance of train images' mean colour, by the class
 
     @property
@@ -195,61 +76,90 @@ class Audit(Record):
         """Return the fields and what follows from them."""
         train, total = self.counts["train"], sum(self.sizes.values())
         largest, smallest = max(train), min(train)
-        return self.model_dump(mode="json", exclude={"extremes"}) | {
+        order = np.argsort(self.faint_by_class, kind="stable")[::-1]  # nine faint images in ten
+        reached = np.cumsum(np.array(self.faint_by_class)[order])
+        needed = int(np.searchsorted(reached, 0.9 * self.faint)) + 1 if self.faint else 0
+        return self.model_dump(mode="json") | {
             **{f"n_{split}": size for split, size in self.sizes.items()},
             "total": total,
             "shares": {split: size / total for split, size in self.sizes.items()},
-            "num_classes": len(self.classes),
             "largest_class": self.classes[train.index(largest)],
             "largest_count": largest,
             "smallest_class": self.classes[train.index(smallest)],
             "smallest_count": smallest,
             "imbalance": largest / smallest,
             "synthetic": self.source_kind == "synthetic",
-            "saturated_class": self.classes[int(np.argmax(self.saturated_by_class))],
-            "faint_classes": self._faint_classes(),
+            "faint_classes": [self.classes[i] for i in order[:needed]],
         }
-
-    def _faint_classes(self) -> list[str]:
-        """Name the classes that together hold nine faint images in ten, most first."""
-        order = np.argsort(self.faint_by_class, kind="stable")[::-1]
-        reached = np.cumsum(np.array(self.faint_by_class)[order])
-        needed = int(np.searchsorted(reached, 0.9 * self.faint)) + 1 if self.faint else 0
-        return [self.classes[i] for i in order[:needed]]
 
 
 def explore_dataset(dataset: EuroSAT) -> Audit:
     """Count classes and faults over all images; limits of the configuration do not apply."""
-    splits = {name: getattr(dataset, name) for name in SPLITS}
-    measures = {name: measure(split.images) for name, split in splits.items()}
-    train, found = measures["train"], _joined(list(measures.values()))
-    by_class = partial(np.bincount, minlength=len(dataset.classes))
-    counts = {name: by_class(split.labels).tolist() for name, split in splits.items()}
-    every = np.concatenate([split.labels for split in splits.values()])
-    members = [dataset.train.labels == label for label in range(len(dataset.classes))]
-    pooled = _pooled(train["mean"], train["sd"])
+    splits, count = [getattr(dataset, name) for name in SPLITS], len(dataset.classes)
+    measures = [measure(split.images) for split in splits]
+    found = {flag: np.concatenate([m[flag] for m in measures]) for flag in FLAGS}
+    labels = np.concatenate([split.labels for split in splits])
+    counts = np.stack([np.bincount(split.labels, minlength=count) for split in splits])
+    held = counts[:, counts.any(0)]  # of the classes that have images
+    test = chi2_contingency(held, correction=False) if held.shape[1] > 1 else None
+    lists = [hashlib.sha256("\n".join(split.names).encode()).hexdigest() for split in splits]
+    mean, sd = measures[0]["mean"], measures[0]["sd"]
+    center = mean.mean(0)
+    spread = np.sqrt((sd**2 + (mean - center) ** 2).mean(0))  # law of total variance
     return Audit(
-        **{f"source_{part}": getattr(dataset.source, part) for part in SOURCE},
-        fingerprint=dataset.fingerprint,
-        published_lists=all(_md5(splits[name].names) == PUBLISHED[name] for name in SPLITS),
+        source_kind=dataset.source.kind,
+        source_location=dataset.source.location,
+        source_revision=dataset.source.revision,
+        published_lists=lists == [PUBLISHED[name] for name in STANDARD],
         classes=dataset.classes,
-        counts=counts,
-        balance=balance(list(counts.values())),
+        counts=dict(zip(SPLITS, counts.tolist(), strict=True)),
+        balance={"p_value": float(test.pvalue)} if test else None,
         image_shape=dataset.train.images.shape[1:],
         **_copies(dataset),
-        **{name: int(rows.sum()) for name, rows in found.items() if rows.dtype == bool},
-        saturated_by_class=by_class(every[found["saturated"]]).tolist(),
-        faint_by_class=by_class(every[found["faint"]]).tolist(),
-        extremes=_extremes(dataset, found),
-        channel_mean=pooled.mean,
-        channel_sd=pooled.sd,
-        colours=tuple(_pooled(train["mean"][rows], train["sd"][rows]) for rows in members),
-        explained=explained(train["mean"], dataset.train.labels),
+        **{flag: int(rows.sum()) for flag, rows in found.items()},
+        faint_by_class=np.bincount(labels[found["faint"]], minlength=count).tolist(),
+        channel_mean=(center / 255).tolist(),
+        channel_sd=(spread / 255).tolist(),
+        explained=explained(mean, dataset.train.labels),
     )
 
 
-def _md5(names: Sequence[str]) -> str:
-    return hashlib.md5("\n".join(names).encode(), usedforsecurity=False).hexdigest()
+def measure(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Say what the pixels of images, uint8 (N, 3, H, W), are; levels are 0-255.
+
+    Returns:
+        ``mean``, ``sd``: float64 (N, 3), of each channel. bool (N,): ``black``, no pixel has data;
+        ``nodata``, one pixel or more has none; ``flat``, a single colour; ``saturated``, more than
+        ``SATURATED`` of the values at 255; ``faint``, no channel varies by ``FAINT``.
+    """
+    parts = []
+    for block in _blocks(images):
+        pixels = block.reshape(len(block), block.shape[1], -1)  # (n, 3, H * W)
+        values = pixels.astype(np.float32)
+        mean = pixels.mean(2)
+        squares = np.einsum("ncp,ncp->nc", values, values, dtype=np.float64) / pixels.shape[2]
+        sd = np.sqrt(np.maximum(squares - mean**2, 0))
+        empty = pixels.max(1) <= NODATA  # (n, H * W): pixels without data
+        found = {"mean": mean, "sd": sd, "black": empty.all(1), "nodata": empty.any(1)}
+        found["flat"] = (pixels.max(2) == pixels.min(2)).all(1)
+        found["saturated"] = (pixels == 255).mean((1, 2)) > SATURATED
+        parts.append(found | {"faint": sd.max(1) < FAINT})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _blocks(images: np.ndarray) -> list[np.ndarray]:
+    return [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+
+
+def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
+    """Return the share of the variance of mean colours (N, 3) that labels (N,) explain, in [0, 1].
+
+    The correlation ratio, eta squared (Fisher 1925); 0 where nothing varies.
+    """
+    center, groups = mean.mean(0), [mean[labels == label] for label in np.unique(labels)]
+    between = sum(len(group) * (group.mean(0) - center) ** 2 for group in groups)
+    total = ((mean - center) ** 2).sum(0)
+    return tuple(np.divide(between, total, out=np.zeros_like(total), where=total > 0).tolist())
 
 
 def _copies(dataset: EuroSAT) -> dict[str, int]:
@@ -264,13 +174,168 @@ def _copies(dataset: EuroSAT) -> dict[str, int]:
     return {"duplicates": int(again.sum()), "duplicates_across": int(across.sum())}
 
 
-def _extremes(dataset: EuroSAT, found: dict[str, np.ndarray]) -> dict[str, tuple[Extreme, ...]]:
-    """Take the ends of three scales, among train and validation: the test is not looked at."""
-    tiles, sd, mean = list_tiles(dataset), found["sd"], found["mean"]
-    scales = {"faint": sd.max(1), "light": -mean.mean(1), "clipped": -found["clipped"]}
-    seen = len(tiles) - len(dataset.test)
-    ends = {k: np.argsort(scale[:seen], kind="stable")[:SHOWN] for k, scale in scales.items()}
-    return {
-        kind: tuple(Extreme(tile=tiles[p], value=abs(float(scales[kind][p]))) for p in rows)
-        for kind, rows in ends.items()
-    }
+class Tile(Record):
+    """One image: where it is, and what it is said to show."""
+
+    split: str  # "train", "validation" or "test"
+    index: int  # position in its split
+    name: str
+    label: int
+
+
+class Overlap(Record):
+    """Two tiles, laid over each other."""
+
+    first: Tile
+    second: Tile
+    down: int  # pixels by which the second tile lies below the first
+    right: int  # pixels by which it lies to the right
+    share: float  # of a tile's area, in common
+    correlation: float  # of the fine structure of the shared rectangle
+
+
+class Overlaps(Record):
+    """Tiles that share ground with another tile."""
+
+    stage: ClassVar[str] = "find_overlaps"
+    capped: bool  # more shifts were proposed than looked at: counts are minimums
+    pairs: tuple[Overlap, ...]  # of correlation ``SAME`` or more, largest share first
+
+    def facts(self) -> dict[str, Any]:
+        """Return counts, and what is at stake for the test."""
+        across = [p for p in self.pairs if p.first.split != p.second.split]
+        tiles = [tile for pair in across for tile in (pair.first, pair.second)]
+        return {
+            "capped": self.capped,
+            "found": len(self.pairs),
+            "across": len(across),
+            "test_images": len({tile.index for tile in tiles if tile.split == "test"}),
+            "relabelled": sum(p.first.label != p.second.label for p in self.pairs),
+        }
+
+    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+        """Return a row per pair, for whoever wants to leave these tiles out."""
+        rows = []
+        for p in self.pairs:
+            names = {"first": p.first.name, "first_split": p.first.split}
+            names |= {"second": p.second.name, "second_split": p.second.split}
+            numbers = p.model_dump(exclude={"first", "second"})
+            rows.append(names | {key: round(value, 4) for key, value in numbers.items()})
+        return {"overlaps.csv": rows}
+
+
+def find_overlaps(dataset: EuroSAT) -> Overlaps:
+    """Search all three splits for tiles that share ground, as they lie: not turned."""
+    tiles = [
+        Tile(split=name, index=index, name=split.names[index], label=label)
+        for name, split in ((name, getattr(dataset, name)) for name in SPLITS)
+        for index, label in enumerate(split.labels.tolist())
+    ]
+    tile, place, strength, hashes = _find_keypoints(dataset)
+    pairs = match_keypoints(tile, hashes)
+    shifts = place[pairs[:, 0]] - place[pairs[:, 1]]
+    proposed = pd.DataFrame(np.c_[tile[pairs], shifts], columns=SHIFT)
+    proposed = proposed.assign(strength=strength[pairs].min(1)).groupby(SHIFT).max().reset_index()
+    kept = proposed.nlargest(MOST, "strength").sort_index()[SHIFT]
+    fine = {}
+    for position in np.unique(kept[["first", "second"]]):
+        one = tiles[position]
+        (grey,) = _luminance(getattr(dataset, one.split).images[[one.index]])
+        fine[position] = grey - uniform_filter(grey, BACKGROUND)
+    found = [shared(fine[a], fine[b], down, right) for a, b, down, right in kept.to_numpy()]
+    kept[["correlation", "share"]] = np.reshape(found, (-1, 2))
+    kept = kept[kept["share"] >= SMALLEST].sort_values("correlation", ascending=False)
+    kept = kept.drop_duplicates(["first", "second"]).query(f"correlation >= {SAME}")
+    kept = kept.sort_values(["share", "correlation"], ascending=False).to_dict("records")
+    pairs = [row | {end: tiles[row[end]] for end in ("first", "second")} for row in kept]
+    return Overlaps(capped=len(proposed) > MOST, pairs=pairs)
+
+
+def _find_keypoints(dataset: EuroSAT) -> tuple[np.ndarray, ...]:
+    """Find the points of all images: see :func:`_keypoints`."""
+    parts = [part for name in SPLITS for part in _blocks(getattr(dataset, name).images)]
+    starts = np.cumsum([0, *map(len, parts)])
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(_keypoints, parts, starts.tolist()))
+    return tuple(map(np.concatenate, zip(*found, strict=True)))
+
+
+def _keypoints(images: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
+    """Find the strongest points of some images: extrema of the difference of two blurs.
+
+    Their surroundings are hashed to the signs of the 63 lowest frequencies of a cosine transform,
+    the mean brightness left out: after pHash (Zauner 2010), with 0 as the threshold.
+
+    Returns:
+        For n points: int64 (n,) position of the image, counted from ``start``; int64 (n, 2) row
+        and column; float32 (n,) difference of the blurs, 0-255; uint64 (n,) hash.
+    """
+    grey = _luminance(images)
+    strength = np.abs(uniform_filter(grey, (0, 3, 3)) - uniform_filter(grey, (0, 7, 7)))
+    peak = np.where(strength == maximum_filter(strength, (1, APART, APART)), strength, 0)
+    inside = np.zeros_like(peak)
+    middle = np.s_[:, HALF : 1 - HALF, HALF : 1 - HALF]  # the surroundings lie within the image
+    inside[middle] = peak[middle]
+    flat = inside.reshape(len(grey), -1)
+    best = np.argpartition(-flat, PER_TILE, axis=1)[:, :PER_TILE]
+    values = np.take_along_axis(flat, best, axis=1)
+    tile, column = np.nonzero(values >= STRONG)
+    rows, columns = np.divmod(best[tile, column], grey.shape[2])
+    windows = np.lib.stride_tricks.sliding_window_view(grey, (2 * HALF, 2 * HALF), axis=(1, 2))
+    spectra = dctn(windows[tile, rows - HALF, columns - HALF], axes=(1, 2), norm="ortho")
+    bits = spectra[:, :LOWEST, :LOWEST].reshape(len(tile), -1)[:, 1:] > 0
+    hashes = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
+    return start + tile, np.stack([rows, columns], axis=1), values[tile, column], hashes
+
+
+def _luminance(images: np.ndarray) -> np.ndarray:
+    """Weigh the channels of uint8 (N, 3, H, W) into one: float32 (N, H, W), in [0, 255]."""
+    grey = images[:, 0] * np.float32(LUMA[0])
+    grey += images[:, 1] * np.float32(LUMA[1])
+    grey += images[:, 2] * np.float32(LUMA[2])
+    return grey
+
+
+def match_keypoints(tile: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """List pairs of points of two images whose hashes differ in ``RADIUS`` bits or less.
+
+    A pair within 3 bits shares one of the four chunks of its hash (Norouzi, Punjani & Fleet,
+    « Fast search in Hamming space with multi-index hashing », CVPR 2012): only points that share
+    one are compared.
+
+    Args:
+        tile: int64 (n,), the image of each point, in order.
+        hashes: uint64 (n,).
+
+    Returns:
+        int64 (m, 2), positions of points, the earlier image first.
+    """
+    found = []
+    for low in range(0, 64, CHUNK_BITS):
+        chunk = hashes >> np.uint64(low) & np.uint64(2**CHUNK_BITS - 1)
+        points = pd.DataFrame({"chunk": chunk, "point": np.arange(len(hashes))})
+        points = points[points.groupby("chunk")["point"].transform("size") <= COMMON]
+        first, second = points.merge(points, on="chunk")[["point_x", "point_y"]].to_numpy().T
+        close = np.bitwise_count(hashes[first] ^ hashes[second]) <= RADIUS
+        close &= tile[first] < tile[second]
+        found.append(np.stack([first[close], second[close]], axis=1))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def shared(first: np.ndarray, second: np.ndarray, down: int, right: int) -> tuple[float, float]:
+    """Correlate the rectangle that two tiles, float (H, W), share.
+
+    The second lies ``down`` pixels below the first and ``right`` to its right, or, where they are
+    negative, above and to its left.
+
+    Returns:
+        Pearson's correlation in [-1, 1] (0 where nothing varies), and the share of the area.
+    """
+    height, width = first.shape
+    a = first[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
+    b = second[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+    if a.size == 0:
+        return 0.0, 0.0
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return (float((a * b).sum()) / norm if norm else 0.0), a.size / first.size

@@ -21,7 +21,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.files import PICTURES
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime, get_device
-from eurosat_lib.train import predict
+from eurosat_lib.train import Hyperparameters, predict
 from eurosat_lib.transforms import Preprocessing
 
 
@@ -37,69 +37,59 @@ class Classifier:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", precision: str = "fp32") -> Classifier:
-        """Read a checkpoint of this project, ``weights_only``.
-
-        Args:
-            path: of the file.
-            device: ``auto`` (CUDA if there is one), ``cpu`` or ``cuda``.
-            precision: ``fp32``, or ``bf16`` where the device is quick at it.
+        """Read a checkpoint of this project, ``weights_only``, onto a device.
 
         Raises:
             UserError: the file is missing, damaged, or no checkpoint of this project.
         """
-        content = load_checkpoint(Path(path))
+        content, runtime = load_checkpoint(Path(path)), Runtime(get_device(device), precision)
+        return cls.of(path, content, runtime)
+
+    @classmethod
+    def of(cls, path: str | Path, content: dict, runtime: Runtime, batch: int = 64) -> Classifier:
+        """Build the network that the content of a checkpoint describes; UserError if it cannot."""
         try:
-            task, hyper = content["task"], content["hyperparameters"]
-            blocks, dilation = hyper["blocks_per_stage"], hyper["dilation_stage3"]
+            task, own = content["task"], Hyperparameters(**content["hyperparameters"])
+            shape = (own.blocks_per_stage, own.dilation_stage3)
             classes = tuple(task["classes"])
-            model = DilatedCNN(tuple(task["model.channels"]), blocks, dilation, len(classes))
+            model = DilatedCNN(tuple(task["model.channels"]), *shape, len(classes))
             model.load_state_dict(content["model"])
-            mean, std = (tuple(task[f"preprocess.{name}"]) for name in ("mean", "std"))
-            preprocessing = Preprocessing(task["data.image_size"], mean, std)
+            values = (tuple(task[f"preprocess.{name}"]) for name in ("mean", "std"))
+            preprocessing = Preprocessing(task["data.image_size"], *values)
         except Exception as error:  # whatever a damaged field leads to
             reason = " ".join(str(error).split())[:120]
             raise UserError(f"{path}: not a whole checkpoint: {reason}") from None
-        runtime = Runtime(get_device(device), precision)
-        return cls(runtime.place(model).eval(), preprocessing, classes, runtime)
+        return cls(runtime.place(model).eval(), preprocessing, classes, runtime, batch)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return float32 (N, K), the scores before the softmax of uint8 (N, 3, H, W), RGB.
+        """Return the scores before the softmax, (N, K), of RGB images, uint8 (N, 3, H, W)."""
 
-        Images of another size than the network's are resized.
-        """
-        return predict(self.model, self._batches(images), self.runtime)[0].numpy()
+        def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for start in range(0, len(images), self.batch):
+                part = torch.from_numpy(images[start : start + self.batch].copy())
+                batch = self.preprocessing(part.to(self.runtime.device))
+                unknown = torch.full((len(part),), -1)  # no labels
+                yield batch.contiguous(memory_format=torch.channels_last), unknown
+
+        return predict(self.model, batches(), self.runtime)[0].numpy()
 
     def classify(self, image: str | Path | Image.Image | np.ndarray) -> dict[str, float]:
         """Return the probability of each class, the most probable first.
 
-        Args:
-            image: a picture or its file, or an array (H, W, 3), RGB, uint8 in 0-255 or float in
-                [0, 1]: 640 m of ground, as Sentinel-2 sees it. Another place gets an answer as
-                well, and a worthless one.
+        Of a picture or its file, or an array (H, W, 3), RGB, uint8 in 0-255 or float in [0, 1]:
+        640 m of ground, as Sentinel-2 sees it; another image gets a worthless answer.
 
         Raises:
             UserError: the file is missing or no picture, or these are no 8-bit RGB values.
         """
         image = read_picture(image) if isinstance(image, str | Path) else _pixels(image)
         scores = torch.from_numpy(self.logits(image.transpose(2, 0, 1)[None]))
-        shares = scores[0].double().softmax(0).tolist()
-        pairs = zip(self.classes, shares, strict=True)
-        return dict(sorted(pairs, key=lambda pair: -pair[1]))
-
-    def _batches(self, images: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for start in range(0, len(images), self.batch):
-            part = torch.from_numpy(images[start : start + self.batch].copy())
-            batch = self.preprocessing(part.to(self.runtime.device))
-            unknown = torch.full((len(part),), -1)  # no labels
-            yield batch.contiguous(memory_format=torch.channels_last), unknown
+        shares, order = scores[0].double().softmax(0).sort(descending=True, stable=True)
+        return {self.classes[k]: share for k, share in zip(order, shares.tolist(), strict=True)}
 
 
 def read_picture(path: str | Path | BinaryIO) -> np.ndarray:
-    """Decode a picture, by its path or opened: uint8 (H, W, 3), RGB.
-
-    Raises:
-        UserError: it is missing or no picture, or has more than 8 bits per channel.
-    """
+    """Decode a picture of 8 bits per channel, by its path or opened: uint8 (H, W, 3), RGB."""
     try:
         with Image.open(path, formats=PICTURES) as picture:
             return _pixels(picture)
@@ -110,11 +100,7 @@ def read_picture(path: str | Path | BinaryIO) -> np.ndarray:
 
 
 def _pixels(image: Image.Image | np.ndarray) -> np.ndarray:
-    """Return uint8 (H, W, 3); greys and transparency of a picture become RGB.
-
-    Raises:
-        UserError: 16 bits or floats outside [0, 1], or an array without three channels.
-    """
+    """Return uint8 (H, W, 3); greys and transparency of a picture become RGB."""
     if isinstance(image, Image.Image):
         # Pillow cuts 16 bits per channel down to 8 without a word: only the coding names them.
         deep = any(";16" in str(tile) for tile in getattr(image, "tile", ()))

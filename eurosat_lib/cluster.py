@@ -31,25 +31,17 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 
 @dataclass(frozen=True)
 class Job:
-    """One training to perform, picklable.
+    """One training to perform, picklable."""
 
-    Attributes:
-        name: for messages.
-        config: with all hyperparameters, device, precision and threads given.
-        run_folder: of its TensorBoard events.
-        images: that it will have seen at its end.
-        signature: what a worker must agree on: code, images, device, precision.
-    """
-
-    name: str
-    config: Config
-    run_folder: Path
-    images: int
-    signature: Mapping[str, str]
+    name: str  # for messages
+    config: Config  # with all hyperparameters, device, precision and threads given
+    run_folder: Path  # of its TensorBoard events
+    images: int  # that it will have seen at its end
+    signature: Mapping[str, str]  # what a worker must agree on: code, images, device, precision
 
 
-# Performs a training, telling the images seen; returns what is kept of it.
-Perform = Callable[[Config, Path, Callable[[int], None]], Kept]
+Perform = Callable[[Config, Path, Callable[[int], None]], Kept]  # tells the images seen
+Sign = Callable[[Config], Mapping[str, str]]
 
 
 def settle(config: Config) -> dict[str, Any]:
@@ -59,25 +51,25 @@ def settle(config: Config) -> dict[str, Any]:
         UserError: Ray is missing, or no cluster answers.
     """
     ray, own = _connect(config), config.compute
-    probe = ray.remote(_resolve).options(**_needs(ray, config, "auto"))
-    threads = own.threads or own.cpus_per_worker
-    return ray.get(probe.remote(override(config, {"compute.threads": threads})))
+    threads = {"compute.threads": own.threads or own.cpus_per_worker}
+    probe = ray.remote(_resolve).options(**_needs(ray, config))
+    return threads | ray.get(probe.remote(override(config, threads)))
 
 
-def _resolve(config: Config) -> dict[str, Any]:
-    """Resolve device and precision where a worker runs."""
+def _resolve(config: Config) -> dict[str, str]:
     here = Runtime.of(config)
-    return {
-        "compute.device": here.device.type,
-        "compute.precision": here.precision,
-        "compute.threads": config.compute.threads,
-    }
+    return {"compute.device": here.device.type, "compute.precision": here.precision}
 
 
-def warm(
-    jobs: Sequence[Job], perform: Perform, sign: Callable[[Config], Mapping[str, str]], bar: Bar
-) -> None:
-    """Perform trainings on the workers until every one is kept.
+def _needs(ray: ModuleType, config: Config) -> dict[str, Any]:
+    """Return what a training asks of Ray: a share of a GPU where there is one, and it may."""
+    own, gpus = config.compute, ray.cluster_resources().get("GPU", 0)
+    share = own.gpu_share if gpus and own.device in ("auto", "cuda") else 0
+    return {"num_cpus": own.cpus_per_worker, "num_gpus": share, "max_retries": 0}
+
+
+def warm(jobs: Sequence[Job], perform: Perform, sign: Sign, bar: Bar) -> None:
+    """Perform trainings on the workers until every one is kept; what a death cut goes on.
 
     Args:
         jobs: trainings that are not kept yet.
@@ -88,46 +80,24 @@ def warm(
     Raises:
         UserError: a worker has other code or images, or dies at one training again and again.
     """
-    config = jobs[0].config
+    config, own, before = jobs[0].config, jobs[0].config.compute, bar.done
     ray = _connect(config)
     ledger = ray.remote(_Ledger).options(num_cpus=0).remote()
-    worker = ray.remote(_work).options(**_needs(ray, config, config.compute.device))
-
-    def start(job: Job) -> Any:
-        """Send a job to a worker; its death is ours to tell."""
-        return worker.remote(job, perform, sign, ledger)
-
-    _follow(ray, jobs, start, ledger, bar)
-
-
-def _needs(ray: ModuleType, config: Config, device: str) -> dict[str, Any]:
-    """Return what a training asks of Ray; ``auto`` takes a share of a GPU where there is one."""
-    own = config.compute
-    gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
-    share = own.gpu_share if gpu else 0
-    return {"num_cpus": own.cpus_per_worker, "num_gpus": share, "max_retries": 0}
-
-
-def _follow(
-    ray: ModuleType, jobs: Sequence[Job], start: Callable[[Job], Any], ledger: Any, bar: Bar
-) -> None:
-    """Keep the workers busy, show what they do, and try again what a death interrupted."""
-    own, before = jobs[0].config.compute, bar.done
+    worker = ray.remote(_work).options(**_needs(ray, config))
     waiting, running, lost = deque((job, 1) for job in jobs), {}, []
     try:
         while waiting or running:
             while waiting and len(running) < (own.workers or len(jobs)):
                 job, attempt = waiting.popleft()
-                running[start(job)] = (job, attempt)
+                running[worker.remote(job, perform, sign, ledger)] = (job, attempt)
             done, _ = ray.wait(list(running), num_returns=1, timeout=PAUSE)
             for task in done:
                 job, attempt = running.pop(task)
-                if _collect(ray, task, job, attempt):
-                    continue
-                (waiting if attempt <= own.retries else lost).append((job, attempt + 1))
-            left = len(waiting) + len(running)
-            seen = sum(min(ray.get(ledger.read.remote()).get(j.name, 0), j.images) for j in jobs)
-            note = f"{len(jobs) - left} of {len(jobs)} done, {len(running)} at work"
+                if not _collect(ray, task, job, attempt):
+                    (waiting if attempt <= own.retries else lost).append((job, attempt + 1))
+            done, told = len(jobs) - len(waiting) - len(running), ray.get(ledger.read.remote())
+            seen = sum(min(told.get(job.name, 0), job.images) for job in jobs)
+            note = f"{done} sur {len(jobs)}, {len(running)} en cours"
             bar.advance(before + seen - bar.done, note)
     except BaseException:
         for task in running:
@@ -143,6 +113,7 @@ def _follow(
 
 def _collect(ray: ModuleType, task: Any, job: Job, attempt: int) -> bool:
     """Take what a worker brings; False when it died."""
+    attempts = job.config.compute.retries + 1
     try:
         files = ray.get(task)
     except ray.exceptions.RayTaskError as error:
@@ -150,35 +121,37 @@ def _collect(ray: ModuleType, task: Any, job: Job, attempt: int) -> bool:
             raise error.cause from None
         raise
     except ray.exceptions.RayError as error:
-        after = min(attempt + 1, job.config.compute.retries + 1)
-        state = f"attempt {after} of {job.config.compute.retries + 1}"
+        state = f"attempt {min(attempt + 1, attempts)} of {attempts}"
         announce(f"{job.name}: its worker died ({type(error).__name__}); {state}")
         return False
-    for name, content in files.items():
+    for name, content in sorted(files.items(), key=lambda file: file[0].endswith("result.json")):
         write_bytes(job.config.paths.stages / name, content)
     return True
 
 
-def _work(
-    job: Job, perform: Perform, sign: Callable[[Config], Mapping[str, str]], ledger: Any
-) -> dict[str, bytes]:
+def _work(job: Job, perform: Perform, sign: Sign, ledger: Any) -> dict[str, bytes]:
     """Train in a worker process; returns the files to keep where the disk is not shared."""
-    config, told = job.config, time.monotonic()
-    seen = 0
+    config, run_folder = job.config, job.run_folder
     if not config.compute.shared:
         root = Path(tempfile.gettempdir(), f"eurosat-worker-{os.getuid()}")
         config = override(config, {"paths.root": str(root)})
-    _agree(job, sign(config))
+        run_folder = config.paths.runs / job.name
+    here = sign(config)
+    for what, wanted in job.signature.items():  # else the driver would not find it again
+        if here[what] != wanted:
+            raise UserError(
+                f"worker {os.uname().nodename}: other {what} ({here[what][:12]} there, "
+                f"{wanted[:12]} here); bring both to the same state"
+            )
+    seen, told = 0, time.monotonic()
 
     def tell(images: int) -> None:
-        """Note the images seen, twice a second at most."""
         nonlocal seen, told
         seen += images
         if time.monotonic() - told > PAUSE:
             told = time.monotonic()
             ledger.note.remote(job.name, seen)
 
-    run_folder = job.run_folder if config.compute.shared else config.paths.runs / job.name
     folder = perform(config, run_folder, tell).folder
     ledger.note.remote(job.name, job.images)
     if config.compute.shared:
@@ -187,18 +160,8 @@ def _work(
     return {f"{folder.name}/{path.name}": path.read_bytes() for path in kept}
 
 
-def _agree(job: Job, here: Mapping[str, str]) -> None:
-    """Refuse to train what the driver would not find again."""
-    for what, wanted in job.signature.items():
-        if here[what] != wanted:
-            raise UserError(
-                f"worker {os.uname().nodename}: other {what} ({here[what][:12]} there, "
-                f"{wanted[:12]} here); bring both to the same state"
-            )
-
-
 class _Ledger:
-    """An actor that keeps how many images each training has seen."""
+    """An actor: how many images each training has seen."""
 
     def __init__(self) -> None:
         self.images: dict[str, int] = {}
@@ -212,7 +175,7 @@ class _Ledger:
 
 def _connect(config: Config) -> ModuleType:
     """Start Ray on this machine, or join the named cluster; once per process."""
-    own = config.compute
+    own, where = config.compute, config.compute.address or "this machine"
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     if own.address:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -222,25 +185,16 @@ def _connect(config: Config) -> ModuleType:
         raise UserError("compute.engine: ray needs pip install -e '.[ray]'") from None
     if ray.is_initialized():
         return ray
-    if own.address:
-        _knock(own.address)
-    here = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECTS}
-    here |= {"_node_ip_address": "127.0.0.1"}  # nobody else is to reach it
-    if own.workers:
-        here["num_cpus"] = own.workers * own.cpus_per_worker
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    place: dict[str, Any] = {"address": own.address}
+    if not own.address:
+        place = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECTS}
+        place["_node_ip_address"] = "127.0.0.1"  # nobody else is to reach it
+        place["num_cpus"] = own.workers and own.workers * own.cpus_per_worker
     try:
-        ray.init(**quiet, **({"address": own.address} if own.address else here))
+        if own.address:  # where nothing listens Ray would wait for minutes
+            host, _, port = own.address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(log_to_driver=False, logging_level="ERROR", **place)
     except Exception as error:  # Ray raises bare ones too
-        where = own.address or "this machine"
         raise UserError(f"compute.address: no Ray cluster at {where} ({error})") from None
     return ray
-
-
-def _knock(address: str) -> None:
-    """Refuse an address where nothing listens: Ray would wait for minutes."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, ValueError) as error:
-        raise UserError(f"compute.address: no Ray cluster at {address} ({error})") from None

@@ -1,4 +1,6 @@
-"""The one configuration: read from YAML, a profile and overrides; what is wrong is explained.
+"""The one configuration: read from YAML, a profile and overrides.
+
+What is wrong in it is a ``UserError`` that names the first wrong key or value, and its place.
 
 Order, the last wins: ``configs/config.yaml``, ``configs/profiles/<profile>.yaml``, overrides
 (``--set a.b=c`` on the command line, parameters in a notebook). A recipe is other values of the
@@ -8,10 +10,10 @@ same sections.
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +42,6 @@ PARAMETERS: dict[str, str] = {
     "lr_seeds": "lr_finder.seeds",
     "grid_lr": "grid.lr",
     "grid_epochs": "grid.epochs",
-    "grid_seeds": "grid.seeds",
     "refined_epochs": "refined_grid.epochs",
     "lr": "train.lr",
     "weight_decay": "train.weight_decay",
@@ -69,48 +70,29 @@ class Recipe(Section):
     steps: tuple[Step, ...]
 
     def after(
-        self, config: Config, count: int, changes: Mapping[str, Any] | None = None
+        self, config: Config, count: int | None = None, changes: Mapping[str, Any] | None = None
     ) -> Config:
-        """Return a configuration after the first ``count`` steps, then ``changes``.
-
-        Raises:
-            UserError: a key is unknown, or a value has the wrong type or range.
-        """
+        """Return a configuration after the first ``count`` steps, or all, then ``changes``."""
         for layer in (self.base, *(step.set for step in self.steps[:count]), changes or {}):
             config = override(config, layer, f"recipes/{self.name}.yaml")
         return config
 
-    def of(self, config: Config) -> Config:
-        """Return a configuration with the whole recipe."""
-        return self.after(config, len(self.steps))
-
 
 def load_recipe(config: Config, name: str) -> Recipe:
-    """Read ``configs/recipes/<name>.yaml``.
-
-    Raises:
-        UserError: there is no such recipe, or it holds an unknown key or a wrong value.
-    """
-    folder = Path(config.paths.root) / "configs" / "recipes"
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
-    if name not in known:
-        listed = ", ".join(known) or "none"
-        raise UserError(f"recipe {name!r} is unknown{did_you_mean(name, known)}; there: {listed}")
-    tree = read_yaml(folder / f"{name}.yaml")
-    recipe = validate(tree | {"name": name}, f"recipes/{name}.yaml", Recipe)
-    recipe.of(config)  # each step is right
+    """Read ``configs/recipes/<name>.yaml``, and check each of its steps."""
+    path = _one_of(Path(config.paths.root, "configs", "recipes"), "recipe", name)
+    recipe = validate(read_yaml(path) | {"name": name}, f"recipes/{name}.yaml", Recipe)
+    recipe.after(config)
     return recipe
 
 
-def find_config(path: str | Path = "configs/config.yaml") -> Path:
-    """Find the configuration from here or from a parent folder (notebooks run one level down)."""
-    path = Path(path).expanduser()
-    here = Path.cwd()
-    candidates = [path] if path.is_absolute() else [d / path for d in (here, *here.parents)]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate.resolve()
-    raise UserError(f"{path}: no such configuration file, from {here} upwards")
+def _one_of(folder: Path, kind: str, name: str, *more: str) -> Path:
+    """Find a YAML file of a folder by its name; ``more`` names what else could be meant."""
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        listed = ", ".join([*more, *known]) or "none"
+        raise UserError(f"{kind} {name!r} is unknown{did_you_mean(name, known)}; there: {listed}")
+    return folder / f"{name}.yaml"
 
 
 def load_config(
@@ -122,25 +104,22 @@ def load_config(
 
     The project's root is the nearest folder above that holds ``configs/``. Profiles are beside
     the file; ``auto`` is ``full`` with CUDA, else ``quick``. A file without such a folder, stored
-    with a result, is taken as it is.
-
-    Raises:
-        UserError: unknown key or profile, wrong type, value out of range.
+    with a result, is taken as it is. A relative path is looked for here and in the folders above,
+    for notebooks run one level down.
     """
-    path = find_config(path)
-    tree = read_yaml(path)
-    if not isinstance(tree.get("paths", {}), dict):
-        raise UserError(f"{path}: paths: expected a section")
+    here = Path.cwd()
+    files = [folder / os.path.expanduser(path) for folder in (here, *here.parents)]
+    if not any(file.is_file() for file in files):
+        raise UserError(f"{path}: no such configuration file, from {here} upwards")
+    path = next(file.resolve() for file in files if file.is_file())
     above = (folder for folder in path.parents if (folder / "configs/config.yaml").is_file())
-    root = next(above, path.parent.parent)
-    tree["paths"] = {"root": str(root)} | tree.get("paths", {})
-    where = f"{path.parent.name}/{path.name}"
+    root, where = next(above, path.parent.parent), f"{path.parent.name}/{path.name}"
+    tree = merge({"paths": {"root": str(root)}}, read_yaml(path))
     if (path.parent / "profiles").is_dir():  # a stored config.yaml is whole without one
-        overlay = _profile_path(path, profile)
-        tree, where = (
-            merge(tree, read_yaml(overlay)),
-            f"{where} + {overlay.parent.name}/{overlay.name}",
-        )
+        if profile == "auto":
+            profile = "full" if cuda_is_available() else "quick"
+        layer = _one_of(path.parent / "profiles", "profile", profile, "auto")
+        tree, where = merge(tree, read_yaml(layer)), f"{where} + profiles/{layer.name}"
     engine = {"compute.engine": os.environ["ENGINE"]} if os.environ.get("ENGINE") else {}
     return validate(merge(tree, nest(engine | dict(overrides or {}))), where)
 
@@ -148,17 +127,12 @@ def load_config(
 def configure(values: Mapping[str, Any]) -> Config:
     """Build the configuration of a notebook: ``configure(globals())``.
 
-    Args:
-        values: ``config_path``, ``profile`` and the names of :data:`PARAMETERS` are taken, unless
-            ``None``; other names are left alone.
-
-    Raises:
-        UserError: a value has the wrong type or range.
+    ``config_path``, ``profile`` and the names of :data:`PARAMETERS` are taken, unless ``None``;
+    other names are left alone.
     """
+    given = {key: values[name] for name, key in PARAMETERS.items() if values.get(name) is not None}
     path = values.get("config_path") or "configs/config.yaml"
-    given = {key: values.get(name) for name, key in PARAMETERS.items()}
-    overrides = {key: value for key, value in given.items() if value is not None}
-    return load_config(path, values.get("profile") or "auto", overrides)
+    return load_config(path, values.get("profile") or "auto", given)
 
 
 def override(config: Config, values: Mapping[str, Any], where: str = "override") -> Config:
@@ -209,19 +183,6 @@ def save_config_snapshot(config: Config, directory: str | Path) -> Path:
     return target
 
 
-def _profile_path(config_path: Path, profile: str) -> Path:
-    if profile == "auto":
-        profile = "full" if cuda_is_available() else "quick"
-    folder = config_path.parent / "profiles"
-    known = sorted(p.stem for p in folder.glob("*.yaml"))
-    if profile not in known:
-        hint = did_you_mean(profile, known)
-        raise UserError(
-            f"profile {profile!r} is unknown{hint}; there are auto, {', '.join(known)}"
-        )
-    return folder / f"{profile}.yaml"
-
-
 class _Loader(yaml.SafeLoader):
     """YAML without aliases, which can stand for more than memory holds, and with unique keys."""
 
@@ -240,11 +201,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds sections.
-
-    Raises:
-        UserError: it is too large, not UTF-8, not YAML, or not a mapping.
-    """
+    """Read a YAML file that holds sections, of moderate size, in UTF-8."""
     try:
         content = path.read_bytes()
         if len(content) > LARGEST:
@@ -262,11 +219,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn dotted keys into nested sections.
-
-    Raises:
-        UserError: one key is a section of another (``train`` and ``train.lr``).
-    """
+    """Turn dotted keys into nested sections; ``train`` beside ``train.lr`` is refused."""
     tree: dict[str, Any] = {}
     for dotted, value in flat.items():
         *parents, leaf = dotted.split(".")
@@ -279,7 +232,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def merge(base: dict[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     """Lay sections over others, key by key."""
     merged = dict(base)
     for key, value in layer.items():
@@ -289,41 +242,31 @@ def merge(base: dict[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validate(tree: Mapping[str, Any], where: str, model: type[M] = Config) -> M:
-    """Build the configuration, or another model of strict values.
-
-    Raises:
-        UserError: names the first wrong value, and where it stands.
-    """
+    """Build the configuration, or another model of strict values; ``where`` they stand."""
     try:
         # By way of JSON, so that a YAML list may fill a tuple while numbers stay strict.
         return model.model_validate_json(json.dumps(tree, default=str))
-    except RecursionError:
-        raise UserError(f"{where}: nested too deeply") from None
+    except (TypeError, RecursionError):
+        raise UserError(f"{where}: nested too deeply, or a key that is no text") from None
     except ValidationError as error:
         raise UserError(f"{where}: {_explain(error, model)}") from None
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Write the first fault in one line, in Pydantic's own words."""
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"] if not str(part).startswith("function")]
-    key, value = ".".join(path), first["input"]
+    if not first["loc"]:  # of the whole text: JSON that is none
+        return "a value that is no text in UTF-8"
+    *sections, last = (part for part in map(str, first["loc"]) if not part.startswith("function"))
+    key, value, said = ".".join([*sections, last]), first["input"], first["msg"]
     if first["type"] == "missing":
         return f"{key} is missing"
     if first["type"] == "extra_forbidden":
-        return f"unknown key {key}{did_you_mean(path[-1], _fields(model, path[:-1]))}"
-    if first["type"] == "model_type":
-        return f"{key}: expected a section, got {value!r}"
-    text = f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}"
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            number = repr(float(value))
-            number = number if "." in number or "e" not in number else number.replace("e", ".0e")
-            text += f"; YAML reads {value} as text, write {number}"
-    return text
-
-
-def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """List the keys of a section; none where the path leads through something else."""
-    for part in path:
-        model = model.model_fields[part].annotation if part in model.model_fields else object
-    return list(getattr(model, "model_fields", []))
+        for section in sections:
+            field = getattr(model, "model_fields", {}).get(section)
+            model = field.annotation if field else object
+        return f"unknown key {key}{did_you_mean(last, getattr(model, 'model_fields', []))}"
+    got = "" if isinstance(value, dict) else f", got {value!r}"
+    if first["type"] == "float_type" and re.fullmatch(r"[-+]?\d+e[-+]?\d+", str(value), re.I):
+        got += "; YAML takes 1e-3 for text, write 1.0e-3"
+    return f"{key}: {said[0].lower()}{said[1:]}{got}"

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,16 +17,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from eurosat_lib import sources
 from eurosat_lib.config import Config, override
 from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.files import PICTURES, locked, replacing, write_json
 from eurosat_lib.progress import announce, progress
-from eurosat_lib.sources import HUB, Origin, Row, Source, digest
+from eurosat_lib.sources import NO_GEOGRAPHY, Row, Source, describe_source, digest, read_rows
 from eurosat_lib.synthetic import CLASSES, SIDE, SPLITS
 
-FORMAT = 4  # of the cache: another number leaves older entries aside
-NO_GEOGRAPHY = "the built-in synthetic images are drawn and have no geography"
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # the cache; or not there
 
 
@@ -77,17 +73,7 @@ def load_dataset(config: Config) -> EuroSAT:
     Raises:
         UserError: the source or cut cannot be had, or an image is not sound.
     """
-    return _load(_origin(config))
-
-
-def describe_source(config: Config) -> Source:
-    """Tell which source ``load_dataset`` takes; only an ``auto`` that asks the Hub loads it."""
-    return _origin(config).source
-
-
-def signature(config: Config) -> str:
-    """Return a text that changes when the source does: its files, drawing code, cut."""
-    return _origin(config).signature
+    return _load(describe_source(config))
 
 
 def on_spatial(config: Config) -> Config:
@@ -110,133 +96,71 @@ def spatial_absence(config: Config) -> Absence | None:
     return None
 
 
-def _origin(config: Config) -> Origin:
-    """Lay the configured cut over the configured source."""
-    name, base = config.data.split, _base(config)
-    if name == "standard":
-        return base
-    if base.source.synthetic:
-        raise UserError(f"data.split = {name}: {NO_GEOGRAPHY}; take data.split=standard")
-    if name == "spatial":
-        return base.cut(name, sources.SPATIAL)
-    folder = _folder(config, "data.split", name, ("standard", "spatial"))
-    return base.cut(str(folder), sources.find_lists(folder, sources.files_below(folder)))
-
-
-def _base(config: Config) -> Origin:
-    """Find the configured source, in its own splits."""
-    name, named = config.data.source, os.environ.get("EUROSAT_DATA")
-    if name == "auto" and named:
-        return sources.folder_origin(_folder(config, "EUROSAT_DATA", named))
-    if name == HUB or (name == "auto" and _hub_is_there(sources.access())):
-        return sources.hub_origin()
-    if name in ("auto", "synthetic"):
-        return sources.drawn_origin(config.data.synthetic_images)
-    return sources.folder_origin(_folder(config, "data.source", name, ("auto", "synthetic", HUB)))
-
-
-@cache  # once per process, so that ``auto`` never changes the images half way …
-def _hub_is_there(access: tuple) -> bool:  # … unless the way to the Hub has been mended
-    try:
-        _load(sources.hub_origin())
-    except sources.HubUnavailable as error:
-        announce(
-            "ATTENTION : images SYNTHÉTIQUES de démonstration, et non EuroSAT ; elles ne disent "
-            f"rien des images satellites. EUROSAT_DATA n’est pas donné ; {error}"
-        )
-        return False
-    return True
-
-
-def _folder(config: Config, variable: str, name: str, known: tuple[str, ...] = ()) -> Path:
-    """Find a named folder: relative to the project, so that notebooks find it too, or to here."""
-    for parent in (config.paths.root, Path.cwd()):
-        folder = Path(os.path.abspath(parent / Path(name).expanduser()))
-        if folder.is_dir():
-            return folder
-    raise UserError(f"{variable} = {name}: no such folder{did_you_mean(name, known)}")
-
-
-def _load(origin: Origin) -> EuroSAT:
+def _load(source: Source) -> EuroSAT:
     """Map the decoded images of a source; where they are not in the cache, make them first."""
-    chosen = Path(os.environ.get("EUROSAT_CACHE") or "~/.cache/eurosat_lib").expanduser()
-    place, key = digest(origin.place)[:16], digest(str(FORMAT), origin.signature)[:16]
-    file = chosen.absolute() / "decoded" / f"{place}-{key}.npy"
+    file = source.decoded
+    place = file.name.partition("-")[0]
     with suppress(*DAMAGED):
-        return _map(file, origin.source)
+        return _map(file, source)
     try:
         with locked(file.with_name(f"{place}.lock")):
             with suppress(*DAMAGED):  # another process has made it
-                return _map(file, origin.source)
-            splits = sources.rows_by_split(origin)
+                return _map(file, source)
+            rows = read_rows(source)
             for older in file.parent.glob(f"*{place}-*"):
                 older.unlink()
-            _make(file, splits, origin)
-        return _map(file, origin.source)
+            _make(file, rows, source)
+        return _map(file, source)
     except OSError as error:
         raise UserError(
-            f"{origin.place}: {one_line(error)}; decoded images are kept in {file.parent} "
+            f"{source.place}: {one_line(error)}; decoded images are kept in {file.parent} "
             "(330 MB; EUROSAT_CACHE names another folder)"
         ) from error
 
 
-def _make(file: Path, splits: dict[str, list[Row]], origin: Origin) -> None:
+def _make(file: Path, rows: list[Row], source: Source) -> None:
     """Decode all images into one array, and what belongs to them into JSON beside it."""
-    place = origin.place
-    for split, own in splits.items():
-        if not own:
+    place = source.place
+    names = {split: [row.name for row in rows if row.split == split] for split in SPLITS}
+    for split in SPLITS:
+        if not names[split]:
             raise UserError(f"{place}: {split}: no images")
-    rows = [
-        (f"{place}: {split}, row {i}", *row)
-        for split in splits
-        for i, row in enumerate(splits[split])
-    ]
     images, labels = np.empty((len(rows), 3, SIDE, SIDE), np.uint8), np.empty(len(rows), "<i8")
+    total, end = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode()), 0
     with progress("Décodage des images", len(rows), "images") as bar:
-        for i, row in enumerate(rows):
-            images[i], labels[i] = _decode(*row)
-            bar.advance()
-    if not origin.source.synthetic:
-        _check_classes(place, splits)
-    total = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode())
-    names, end = {}, 0
-    for split, own in splits.items():
-        names[split] = [name for name, _, _ in own]
-        start, end = end, end + len(own)
-        total.update("\n".join([f"\n{split} {len(own)}", *names[split], ""]).encode())
-        total.update(labels[start:end])
-        total.update(images[start:end])
+        for split, own in names.items():
+            start, end = end, end + len(own)
+            for i in range(start, end):
+                images[i], labels[i] = _decode(rows[i], f"{place}: {split}, row {i - start}")
+                bar.advance()
+            total.update("\n".join([f"\n{split} {len(own)}", *own, ""]).encode())
+            total.update(labels[start:end])
+            total.update(images[start:end])
+    if not source.synthetic:
+        _check_classes(place, rows)
     with replacing(file) as part, open(part, "wb") as stream:
         np.save(stream, images)
     kept = {"names": names, "labels": labels.tolist(), "fingerprint": total.hexdigest()}
     write_json(file.with_suffix(".json"), kept | {"seal": _seal(kept, file)})
 
 
-def _seal(kept: dict, file: Path) -> str:
-    """Return a text that changes when an entry of the cache is written to."""
-    own = {name: kept[name] for name in ("names", "labels", "fingerprint")}
-    state = os.stat(file)
-    return digest(json.dumps(own), f"{state.st_size} {state.st_mtime_ns}")
-
-
-def _check_classes(place: str, splits: dict[str, list[Row]]) -> None:
+def _check_classes(place: str, rows: list[Row]) -> None:
     """Refuse training images without one of the classes; elsewhere, say it."""
-    for split, rows in splits.items():
-        absent = ", ".join(sorted(set(CLASSES) - {label for _, label, _ in rows}))
+    for split in SPLITS:
+        held = {row.label for row in rows if row.split == split}
+        absent = ", ".join(sorted({*CLASSES} - held))
         if absent and split == "train":
             raise UserError(f"{place}: train: no image of {absent}; nothing can be learnt of it")
         if absent:
             announce(f"{place} : {split} : aucune image de {absent}, moyennes sans ces classes")
 
 
-def _decode(
-    where: str, name: str, label: str, content: bytes | str | np.ndarray
-) -> tuple[np.ndarray, int]:
+def _decode(row: Row, where: str) -> tuple[np.ndarray, int]:
     """Decode and check one image: uint8 (3, 64, 64), and its label."""
+    content, label, said = row.content, row.label, row.name.partition("_")[0]
     try:
         if label not in CLASSES:
             raise ValueError(f"unknown class {label!r} as label{did_you_mean(label, CLASSES)}")
-        said = name.partition("_")[0]
         if said in CLASSES and said != label:
             raise ValueError(f"its name says {said}, its label {label}")
         if isinstance(content, np.ndarray):
@@ -247,7 +171,13 @@ def _decode(
                 raise ValueError(f"{image.size} pixels, {image.mode}; 64 x 64 and RGB are wanted")
             return np.asarray(image).transpose(2, 0, 1), CLASSES.index(label)
     except Exception as error:  # Pillow raises whatever it meets
-        raise UserError(f"{where}, {name}: {one_line(error)}") from None
+        raise UserError(f"{where}, {row.name}: {one_line(error)}") from None
+
+
+def _seal(kept: dict, file: Path) -> str:
+    """Hash what changes when an entry of the cache is written to."""
+    own = [kept[name] for name in ("names", "labels", "fingerprint")]
+    return digest(json.dumps([own, file.stat().st_size, file.stat().st_mtime_ns]))
 
 
 @lru_cache(maxsize=4)  # standard and spatial of two sources

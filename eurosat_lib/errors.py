@@ -1,38 +1,45 @@
-"""The one exception that stands for wrong user input."""
+"""Wrong user input in one line, stops by a signal, and what the system refuses."""
 
 from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import signal
+from collections.abc import Iterable
+from typing import NoReturn
+
+TODO = {  # what the system refuses -> what to do
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "make room there; the same command goes on from here",
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "give the rights to read and write there"
+    ),
+    **dict.fromkeys(
+        (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENOENT),
+        "move away what stands in this place",
+    ),
+}
 
 
 class UserError(Exception):
-    """The input is wrong: one line that says what, where, and what to do (exit code 2).
-
-    Attributes:
-        french: the same for the reader of a notebook; empty if the raiser does not say it.
-    """
-
-    def __init__(self, text: str = "", french: str = "") -> None:
-        """Take the line for the console, and perhaps one for notebooks."""
-        super().__init__(text)
-        self.french = french
+    """The input is wrong: one line that says what, where, and what to do (exit code 2)."""
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows instead of a trace-back: the cause is not in the code."""
-        return [self.french or "À corriger avant de continuer.", f"Détail : {self}"]
+        return ["À corriger avant de continuer.", f"Détail : {self}"]
 
 
-@contextmanager
-def explained(french: str) -> Iterator[None]:
-    """Say in French what a ``UserError`` from within means, unless it does so itself."""
-    try:
-        yield
-    except UserError as error:
-        error.french = error.french or french
-        raise
+class Interrupted(KeyboardInterrupt):
+    """A computation was stopped by hand; called again, it goes on from what was finished."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows instead of a trace-back: nothing is wrong with the code."""
+        return [
+            "Calcul arrêté. Ce qui était terminé est gardé : exécuter de nouveau cette cellule "
+            "reprend là où il en était."
+        ]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -48,28 +55,25 @@ def one_line(error: BaseException) -> str:
 
 def of_system(error: OSError | MemoryError) -> UserError:
     """Say in one line what the system refuses, of which file, and what to do."""
-    number, place = getattr(error, "errno", None), getattr(error, "filename", None)
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if isinstance(error, MemoryError):
-        todo = "memory ran out: close other programs, or take a smaller batch_size"
-    elif number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        todo = "make room there; the same command goes on from here"
-    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        todo = "give the rights to read and write there"
-    elif number in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENOENT):
-        todo = "move away what stands in this place"
-    else:
-        todo = "mend it, and give the same command again"
-    text = f"{place or 'memory or output'}: {reason}; {todo}"
-    return UserError(text, "Un fichier ne peut être lu ou écrit, ou la mémoire manque.")
+        return UserError("memory ran out: close other programs, or take a smaller batch_size")
+    reason = error.strerror or str(error) or type(error).__name__
+    todo = TODO.get(error.errno, "mend it, and give the same command again")
+    return UserError(f"{error.filename or 'memory or output'}: {reason}; {todo}")
 
 
-class Interrupted(KeyboardInterrupt):
-    """A computation was stopped by hand; called again, it goes on from what was finished."""
+def hear_signals() -> None:
+    """Make SIGTERM and SIGHUP stop a command as Ctrl-C does, unless they are ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, signal.default_int_handler if number == 2 else _stop)
 
-    def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows instead of a trace-back: nothing is wrong with the code."""
-        return [
-            "Calcul arrêté. Ce qui était terminé est gardé : exécuter de nouveau cette cellule "
-            "reprend là où il en était."
-        ]
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt(number)
+
+
+def stop_code(stop: KeyboardInterrupt) -> int:
+    """Return the exit code of a command that a signal stopped: 128 + the signal's number."""
+    number = next((one for one in stop.args if isinstance(one, int)), signal.SIGINT)
+    return 128 + int(number)

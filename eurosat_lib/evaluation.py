@@ -1,8 +1,7 @@
-"""Scores of a checkpoint: the test split is opened once for each, and all images count."""
+"""Scores of a checkpoint, its predictions, its calibration; the test is opened once for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from itertools import permutations
 from pathlib import Path
@@ -10,25 +9,32 @@ from typing import Any, ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from sklearn.metrics import brier_score_loss
 
 from eurosat_lib.checkpoint import check_task, describe_task, load_checkpoint
+from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import replacing
 from eurosat_lib.loaders import make_loader, subset
-from eurosat_lib.model import DilatedCNN, count_parameters
+from eurosat_lib.model import count_parameters
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.stages import Record
-from eurosat_lib.stats import Bounds, ClassScore, class_scores, newcombe, wilson
+from eurosat_lib.stats import Bounds, ClassScore, class_scores, mean_interval, newcombe, wilson
 from eurosat_lib.train import Hyperparameters, predict
 from eurosat_lib.transforms import SymmetricAverage
 
 FILE = "predictions.npz"  # in the folder of the stage
-DIGITS = 6  # of a probability in the CSV file
 # What NumPy raises for a file that is missing, empty, cut short or overwritten.
 DAMAGE = (OSError, EOFError, ValueError, KeyError, BadZipFile, NotImplementedError)
+BINS = 15  # of confidence, of equal width, as in Guo et al. 2017, arXiv:1706.04599
+TEMPERATURES = (0.05, 20.0)  # tried
+WORST, CASE = 12, ["name", "truth", "prediction", "confidence"]  # errors shown, what of each
+TINY = 1e-300  # probability below which its logarithm is cut
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,6 @@ class Predictions:
     names: np.ndarray  # str (N,), files of the test images
     labels: np.ndarray  # int64 (N,), true classes
     logits: np.ndarray  # float32 (N, K)
-    val_names: np.ndarray  # str (M,)
     val_labels: np.ndarray  # int64 (M,)
     val_logits: np.ndarray  # float32 (M, K)
 
@@ -51,11 +56,6 @@ class Predictions:
     def predicted(self) -> np.ndarray:
         """Predicted classes of the test images, int64 (N,)."""
         return self.logits.argmax(1)
-
-    @property
-    def right(self) -> np.ndarray:
-        """Whether the network is right, for each test image, bool (N,)."""
-        return self.predicted == self.labels
 
     @property
     def right_on_validation(self) -> np.ndarray:
@@ -83,19 +83,21 @@ class Predictions:
                 f"{folder / FILE}: missing or damaged ({kind}); delete its folder, evaluate again"
             ) from None
 
-    def rows(self, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-        """Give one row per test image, for ``predictions.csv``."""
-        columns = (self.names, self.labels, self.predicted, self.probabilities.round(DIGITS))
-        for name, truth, guess, shares in zip(*(c.tolist() for c in columns), strict=True):
-            yield {
-                "name": name,
-                "truth": classes[truth],
-                "prediction": classes[guess],
-                "correct": int(truth == guess),
-                "confidence": shares[guess],
-                "probability_of_truth": shares[truth],
-                **{f"p_{c}": share for c, share in zip(classes, shares, strict=True)},
+    def table(self, classes: tuple[str, ...]) -> pd.DataFrame:
+        """Lay out the columns of ``predictions.csv``, one row per test image."""
+        shares, each = self.probabilities, np.arange(len(self.labels))
+        table = pd.DataFrame(
+            {
+                "name": self.names,
+                "truth": np.array(classes)[self.labels],
+                "prediction": np.array(classes)[self.predicted],
+                "correct": (self.predicted == self.labels).astype(int),
+                "confidence": shares[each, self.predicted],
+                "probability_of_truth": shares[each, self.labels],
             }
+        )
+        table[[f"p_{name}" for name in classes]] = shares
+        return table
 
 
 class Evaluation(Record):
@@ -163,12 +165,10 @@ class Evaluation(Record):
             "gap": self.accuracy - self.val_accuracy,
             "gap_low": gap_low,
             "gap_high": gap_high,
-            "errors": self.n - self.correct,
             "worst_class": worst.name,
             "worst_f1": worst.f1,
             "best_class": best.name,
             "best_f1": best.f1,
-            "confusions": self.confusions()[:5],
         }
 
     def json_files(self) -> dict[str, Any]:
@@ -187,6 +187,39 @@ class SpatialEvaluation(Evaluation):
     file: ClassVar[str] = "metrics_spatial.json"
 
 
+class Reliability(Record):
+    """Calibration of one set of probabilities."""
+
+    nll: float  # nats, mean over images
+    brier: float  # mean over images of the squared distance to the one-hot label, in [0, 2]
+    ece: float  # expected calibration error, in [0, 1]
+    excess: float  # mean confidence - accuracy
+    excess_interval: Bounds
+    # For each bin that has images: its place, from 0, images, right answers, mean confidence.
+    bins: tuple[dict[str, Any], ...]
+
+
+class Errors(Record):
+    """The errors of one checkpoint on the test split, from its kept predictions."""
+
+    stage: ClassVar[str] = "analyse_errors"
+    level: float
+    temperature: float  # fitted on validation
+    before: Reliability
+    after: Reliability  # probabilities at that temperature
+    worst: tuple[dict[str, Any], ...]  # the surest first
+
+    def facts(self) -> dict:
+        """Return what the text says of the calibration."""
+        return {
+            "ece_before": self.before.ece,
+            "ece_after": self.after.ece,
+            "excess_before": self.before.excess,
+            "excess_interval_before": self.before.excess_interval,
+            "temperature": self.temperature,
+        }
+
+
 def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
     """Mean log loss, in nats, of logits (N, K) divided by a temperature."""
     scores = log_softmax(logits.astype(np.float64) / temperature, axis=1)
@@ -194,27 +227,24 @@ def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> flo
 
 
 def evaluate_checkpoint(
-    config: Config, dataset: EuroSAT, path: Path, digest: str, folder: Path | None = None
+    config: Config, dataset: EuroSAT, path: Path, digest: str, folder: Path
 ) -> Evaluation:
     """Score a checkpoint on all test images, and on validation for the comparison.
 
     The folder keeps the predictions of each image; the digest is the SHA-256 of the file.
-
-    Raises:
-        UserError: the checkpoint is missing, damaged, or made for another configuration.
     """
-    model, content, runtime = open_checkpoint(config, dataset, path)
-    seen, arrays = SymmetricAverage(model) if config.evaluate.views > 1 else model, []
+    network, content = open_checkpoint(config, dataset, path)
+    model, arrays = network.model, []
+    seen = SymmetricAverage(model) if config.evaluate.views > 1 else model
     for split, limit in (
         (dataset.test, config.data.test_limit),
         (dataset.validation, config.data.validation_limit),
     ):
-        logits, labels = predict(seen, make_loader(config, split, limit), runtime)
-        names = [split.names[i] for i in subset(len(split.labels), limit)]
-        arrays += [np.array(names), labels.numpy(), logits.numpy()]
-    found, level = Predictions(*arrays), config.evaluate.confidence
-    if folder:
-        found.save(folder)
+        logits, labels = predict(seen, make_loader(config, split, limit), network.runtime)
+        arrays += [labels.numpy(), logits.numpy()]
+    names = np.array(dataset.test.names)[subset(len(dataset.test), config.data.test_limit)]
+    found, level = Predictions(names, *arrays), config.evaluate.confidence
+    found.save(folder)
     return Evaluation(
         checkpoint=path.name,
         checkpoint_sha256=digest,
@@ -222,38 +252,32 @@ def evaluate_checkpoint(
         parameters=count_parameters(model),
         classes=dataset.classes,
         n=len(found.labels),
-        correct=int(found.right.sum()),
+        correct=int((found.predicted == found.labels).sum()),
         n_validation=len(found.val_labels),
         correct_validation=int(found.right_on_validation.sum()),
         loss=nll(found.logits, found.labels),
         loss_validation=nll(found.val_logits, found.val_labels),
         confidence_level=level,
         **class_scores(found.labels, found.predicted, dataset.classes, level),
-        stored=folder.name if folder else "",
+        stored=folder.name,
     )
 
 
 def right_on_validation(config: Config, dataset: EuroSAT, path: Path) -> np.ndarray:
-    """Tell which validation images a checkpoint gets right, bool (M,); test stays closed.
-
-    Raises:
-        UserError: the checkpoint is missing, damaged, or made for another configuration.
-    """
-    model, _, runtime = open_checkpoint(config, dataset, path)
+    """Tell which validation images a checkpoint gets right, bool (M,); test stays closed."""
+    network, _ = open_checkpoint(config, dataset, path)
     loader = make_loader(config, dataset.validation, config.data.validation_limit)
-    logits, labels = predict(model, loader, runtime)
+    logits, labels = predict(network.model, loader, network.runtime)
     return (logits.argmax(1) == labels).numpy()
 
 
-def open_checkpoint(
-    config: Config, dataset: EuroSAT, path: Path
-) -> tuple[DilatedCNN, dict, Runtime]:
-    """Load a checkpoint that fits the configuration and the data, its network on the device.
+def open_checkpoint(config: Config, dataset: EuroSAT, path: Path) -> tuple[Classifier, dict]:
+    """Load a checkpoint that fits the configuration and the data: its network, its content.
 
     Raises:
         UserError: the checkpoint is missing, damaged, or made for another configuration.
     """
-    content, runtime = load_checkpoint(path), Runtime.of(config)
+    content = load_checkpoint(path)
     check_task(path, content, describe_task(config, dataset.classes))
     missing = {"model", "hyperparameters", "data_fingerprint", "epoch", "seed"} - set(content)
     if missing:
@@ -261,12 +285,55 @@ def open_checkpoint(
     there, here = str(content["data_fingerprint"])[:12], dataset.fingerprint[:12]
     if there != here:
         raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
-    try:
-        point = Hyperparameters(**content["hyperparameters"])
-        shape = (config.model.channels, point.blocks_per_stage, point.dilation_stage3)
-        model = DilatedCNN(*shape)
-        model.load_state_dict(content["model"])
-    except Exception as error:  # whatever a damaged field leads to
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{path}: its weights do not fit the network it names: {reason}") from None
-    return runtime.place(model).eval(), content, runtime
+    return Classifier.of(path, content, Runtime.of(config), config.data.batch_size), content
+
+
+def analyse(found: Predictions, own: Evaluation) -> Errors:
+    """Analyse the kept predictions of an evaluation; no image is looked at again."""
+    temperature, level = fit_temperature(found.val_logits, found.val_labels), own.confidence_level
+    plain = found.probabilities
+    scaled = softmax(found.logits.astype(np.float64) / temperature, axis=1)
+    wrong = found.table(own.classes).query("correct == 0")
+    worst = wrong.sort_values("confidence", ascending=False, kind="stable")[CASE].head(WORST)
+    return Errors(
+        level=level,
+        temperature=temperature,
+        before=reliability(plain, found.labels, level),
+        after=reliability(scaled, found.labels, level),
+        worst=worst.to_dict("records"),
+    )
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray, level: float) -> Reliability:
+    """Measure the calibration of the most probable class of probabilities (N, K).
+
+    The expected calibration error is the gap of confidence and accuracy per bin, weighed by its
+    images; a bin is (low, high].
+    """
+    confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
+    excess, classes = confidence - correct, range(probabilities.shape[1])
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    images, right = (np.bincount(one, minlength=BINS) for one in (place, place[correct]))
+    means = np.bincount(place, confidence, BINS) / np.maximum(images, 1)
+    bins = pd.DataFrame({"n": images, "correct": right, "confidence": means})
+    return Reliability(
+        nll=float(-np.log(of_truth.clip(TINY)).mean()),
+        brier=float(brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False)),
+        ece=float(np.abs(excess @ np.eye(BINS)[place]).sum() / len(labels)),
+        excess=float(excess.mean()),
+        excess_interval=mean_interval(excess, level),
+        bins=bins[bins["n"] > 0].rename_axis("place").reset_index().to_dict("records"),
+    )
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Find the temperature of least log loss (Guo et al. 2017): above 1, it lowers confidence.
+
+    The logits (N, K) are those of images that trained nothing.
+    """
+    bounds = np.log(TEMPERATURES)
+    found = minimize_scalar(
+        lambda log_t: nll(logits, labels, np.exp(log_t)), bounds=bounds, method="bounded"
+    )
+    return float(np.exp(found.x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import filecmp
 import io
 import json
 import os
@@ -48,18 +49,16 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes; a file that already holds them is left alone."""
+    if not (path.is_file() and path.read_bytes() == content):
+        with replacing(path) as partial:
+            partial.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write text; a file that already says so is left alone."""
-    if path.is_file() and path.read_bytes() == text.encode():
-        return
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes, at once or not at all."""
-    with replacing(path) as partial:
-        partial.write_bytes(content)
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -70,8 +69,7 @@ def write_json(path: Path, tree: Any) -> None:
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of equal keys; without rows the file goes."""
     if not rows:
-        path.unlink(missing_ok=True)
-        return
+        return path.unlink(missing_ok=True)
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -97,25 +95,17 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, unless the target is the same in size and date."""
-    if target.is_file():
-        old, new = target.stat(), source.stat()
-        if (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
-            return
-    with replacing(target) as partial:
-        shutil.copy2(source, partial)
+    """Copy a file, unless the target is the same."""
+    if not (target.is_file() and filecmp.cmp(source, target)):
+        with replacing(target) as partial:
+            shutil.copy2(source, partial)
 
 
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold a lock file; another process waits, and says so. A killed process lets go of it.
+    """Hold a lock file; a killed process lets go of it.
 
-    Args:
-        path: of the lock file, on a file system that has locks.
-        wait: False gives up at once when another process holds it.
-
-    Yields:
-        Whether the lock is held.
+    While another process holds it, wait and say so; without ``wait`` yield ``False`` at once.
 
     Raises:
         UserError: the file system has no locks.
@@ -144,12 +134,23 @@ def is_frozen() -> bool:
     return os.environ.get("FROZEN", "") not in ("", "0")
 
 
+def check_open(artifacts: Path) -> None:
+    """Refuse to compute a finished run again (``make results``): git holds what it published.
+
+    Raises:
+        UserError: the run has a model card, and is not taken as it is.
+    """
+    card = artifacts / "MODEL_CARD.md"
+    if card.is_file() and not is_frozen():
+        raise UserError(
+            f"{artifacts.name}: a finished run; FROZEN=1 takes it as it is, another NAME computes "
+            f"beside it (without {os.path.relpath(card)} it would be computed anew)"
+        )
+
+
 @cache
 def revision(root: Path) -> str:
-    """Return the short commit of a project, ``1c135ce0ab`` or ``1c135ce0ab-dirty``.
-
-    An empty string where ``root`` is not the top of a git repository with a commit.
-    """
+    """Return the short commit of a project, ``1c135ce0ab-dirty``; empty where it has none."""
     if not (root / ".git").exists():
         return ""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"]

@@ -8,7 +8,6 @@ from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 from scipy.stats import linregress, t
 
 from eurosat_lib.stages import Record
@@ -16,7 +15,6 @@ from eurosat_lib.stats import FEWEST, mean_interval, newcombe, wilson
 from eurosat_lib.tracking import Run, training_series
 from eurosat_lib.train import Fit, Hyperparameters
 
-TAIL = 5  # last epochs over which the stability is measured
 FEWEST_EPOCHS = 5  # that have a trend
 MEANS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")  # of an epoch
 Rows = list[dict[str, Any]]
@@ -58,19 +56,6 @@ class Candidate(SeedFits):
         """Standard deviation of the scores; ``None`` of one."""
         return statistics.stdev(self.scores) if len(self.fits) > 1 else None
 
-    @property
-    def length(self) -> tuple[int, int]:
-        """Epochs and images of its trainings: what two scores must share to compare."""
-        return max(len(fit.epochs) for fit in self.fits), self.fits[0].train_images
-
-
-def candidates(fits: Iterable[Fit]) -> list[Candidate]:
-    """Group trainings by their point, in order of appearance."""
-    groups: dict[Hyperparameters, list[Fit]] = {}
-    for fit in fits:
-        groups.setdefault(fit.hyperparameters, []).append(fit)
-    return [Candidate(hyperparameters=p, fits=tuple(group)) for p, group in groups.items()]
-
 
 def csv_rows(fits: Iterable[Fit]) -> Rows:
     """Flatten trials to one row each, for ``grid_search_results.csv``."""
@@ -91,11 +76,6 @@ def csv_rows(fits: Iterable[Fit]) -> Rows:
     ]
 
 
-def run_name(fit: Fit, seeds: int) -> str:
-    """Return the name of a training below ``runs/``: its point's, with the seed among several."""
-    return fit.hyperparameters.name + (f"_seed{fit.seed}" if seeds > 1 else "")
-
-
 def fit_run(fit: Fit) -> Run:
     """Return the TensorBoard run of a training, with its hyperparameters and metrics."""
     best = fit.best.val_accuracy if fit.epochs else 0.0
@@ -107,42 +87,33 @@ def fit_run(fit: Fit) -> Run:
     )
 
 
-def slope(values: list[float]) -> dict[str, float]:
-    """Fit a line through values at equal distances (least squares).
-
-    Returns:
-        ``slope`` per step, and ``low`` and ``high``, its 95 % interval (Student).
-    """
-    line = linregress(range(len(values)), values)
-    width = t.ppf(0.975, len(values) - 2) * line.stderr
-    ends = {"slope": line.slope, "low": line.slope - width, "high": line.slope + width}
-    return {name: float(value) for name, value in ends.items()}
-
-
 class Training(Record):
     """The final training and where its hyperparameters come from."""
 
     stage: ClassVar[str] = "train"
-    history: ClassVar[str] = "history.csv"
     fit: Fit
     origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
-    planned_epochs: int
     batch_size: int
-    max_steps: int | None = None
 
-    @property
     def trend(self) -> dict[str, Any] | None:
-        """Slope per epoch over the last half; ``None`` if that is fewer than five epochs.
+        """Fit lines to the last half of the epochs; ``None`` if that is fewer than five.
 
-        Epochs of one training are not independent: the interval is too narrow rather than wide.
+        Epochs of one training are not independent: the intervals are too narrow rather than wide.
+
+        Returns:
+            the number of ``epochs``, and for ``val_accuracy`` and ``train_loss`` the least-squares
+            ``slope`` per epoch with ``low`` and ``high``, its 95 % interval (Student).
         """
         half = self.fit.epochs[len(self.fit.epochs) // 2 :]
         if len(half) < FEWEST_EPOCHS:
             return None
-        series = {
-            name: [getattr(r, name) for r in half] for name in ("val_accuracy", "train_loss")
-        }
-        return {"epochs": len(half)} | {name: slope(values) for name, values in series.items()}
+        found: dict[str, Any] = {"epochs": len(half)}
+        for name in ("val_accuracy", "train_loss"):
+            line = linregress(range(len(half)), [getattr(record, name) for record in half])
+            width = float(t.ppf(0.975, len(half) - 2) * line.stderr)
+            slope = float(line.slope)
+            found[name] = {"slope": slope, "low": slope - width, "high": slope + width}
+        return found
 
     def facts(self) -> dict[str, Any]:
         """Return the configuration, first, best and last epochs, and the stability.
@@ -154,7 +125,6 @@ class Training(Record):
         places = {"first": seen[0], "best": fit.best, "last": seen[-1]}
         values, lowest = [r.val_accuracy for r in seen], min(seen, key=lambda r: r.val_loss)
         low, high = wilson(round(values[-1] * fit.validation_images), fit.validation_images, 0.95)
-        tail = values[-TAIL:]
         return {
             **fit.hyperparameters.model_dump(),
             **fit.model_dump(exclude={"hyperparameters", "epochs"}),
@@ -168,29 +138,18 @@ class Training(Record):
             "lowest_val_loss": lowest.val_loss,
             "lowest_val_loss_epoch": lowest.epoch,
             "gap": seen[-1].train_accuracy - values[-1],
-            "tail": len(tail),
-            "tail_mean": statistics.fmean(tail),
-            "tail_sd": statistics.stdev(tail) if len(tail) > 1 else 0.0,
             "largest_drop": max([0.0, *(before - after for before, after in pairwise(values))]),
-            "trend": self.trend,
+            "trend": self.trend(),
             "seconds": fit.seconds,
         }
 
     def csv_files(self) -> dict[str, Rows]:
         """Publish a row per epoch."""
-        return {self.history: [record.model_dump() for record in self.fit.epochs]}
+        return {"history.csv": [record.model_dump() for record in self.fit.epochs]}
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish the curves."""
         return {self.fit.hyperparameters.name: fit_run(self.fit)}
-
-
-class SpatialTraining(Training):
-    """The final training, done again on the spatial split."""
-
-    stage: ClassVar[str] = "train_spatial"
-    history: ClassVar[str] = "history_spatial.csv"
-    origin: dict[str, str] = Field(default_factory=dict)  # the same as that training's
 
 
 class AblationRow(SeedFits):
@@ -240,19 +199,6 @@ class Ablation(Record):
         return gains
 
     def facts(self) -> dict[str, Any]:
-        """Return the mean score of each row, and its gain over the row before."""
-        rows = [
-            {"name": row.name, "mean": row.mean, "scores": row.scores}
-            | {"gain": gain and gain[0], "interval": gain and gain[1:]}
-            for row, gain in zip(self.rows, self.gains, strict=True)
-        ]
+        """Return what was trained; the scores are in the table."""
         own = self.model_dump(include={"name", "epochs", "train_images"})
-        return own | {"seeds": [fit.seed for fit in self.rows[0].fits], "rows": rows}
-
-    def tensorboard_runs(self) -> dict[str, Run]:
-        """Publish the curves of every row and seed."""
-        return {
-            f"{self.name}_{count}_seed{fit.seed}": fit_run(fit)
-            for count, row in enumerate(self.rows)
-            for fit in row.fits
-        }
+        return own | {"seeds": [fit.seed for fit in self.rows[0].fits]}

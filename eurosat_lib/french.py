@@ -19,12 +19,6 @@ SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 SPLITS = {"train": "entraînement", "validation": "validation", "test": "test"}
 SHORT = {"lr": "LR", "weight_decay": "WD", "dilation_stage3": "D", "blocks_per_stage": "B"}
-FACTORS = {
-    "lr": "pas d’apprentissage (LR)",
-    "weight_decay": "weight decay",
-    "dilation_stage3": "dilatation de l’étage 3",
-    "blocks_per_stage": "blocs par étage",
-}
 ORIGINS = {
     "config": "configuration",
     "lr_finder": "LR finder",
@@ -35,29 +29,19 @@ ORIGINS = {
     "fallback": "valeur de repli",
 }
 RULES = {"steepest": "plus forte pente", "valley": "vallée", "minimum/10": "minimum / 10"}
-MEASURES = {
-    "speed": "vitesse (époque 1)",
-    "score": "score",
-    "gap": "écart train − val",
-    "spread": "oscillation finale",
-}
 FAULTS = {  # of a sweep of the learning rate
     "short": "trop peu de pas avant la divergence",
     "flat": "la perte ne descend pas assez",
     "start": "une lecture tombe au début du balayage",
     "end": "la perte descend encore au dernier pas",
 }
-CORRUPTION_NAMES = {"blur": "flou", "noise": "bruit", "jpeg": "JPEG", "haze": "brume"}
-PARTS = ("convolution", "BatchNorm", "ReLU")  # of a block, in order
 
 
 def nombre(value: Any, digits: int | None = None) -> str:
-    """Write a number: ``16200`` → ``16 200``, ``2.3449`` with 3 digits → ``2,345``.
+    """Write a finite number: ``16200`` → ``16 200``, ``2.3449`` with 3 digits → ``2,345``.
 
-    Without digits an integer stays whole and a float keeps six significant ones.
-
-    Raises:
-        UserError: the value is missing, not a number or not finite.
+    Without digits an integer stays whole and a float keeps six significant ones. A missing value,
+    or one that is no number, is a UserError.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise UserError(f"a number is wanted, got {value!r}")
@@ -79,28 +63,14 @@ def pct(value: Any, digits: int = 1) -> str:
     return f"{nombre(100 * value, digits)}{THIN}%"
 
 
-def split_exponent(value: float, digits: int = 1) -> tuple[str, int]:
-    """Return the French mantissa, without closing zeros, and the power of ten of a number."""
-    mantissa, exponent = f"{value:.{digits}e}".split("e")
-    return nombre(float(mantissa)), int(exponent)
-
-
 def power(value: float, digits: int = 2) -> str:
     """Write a small or large number in powers of ten: ``5e-4`` → ``5 × 10⁻⁴``."""
-    mantissa, exponent = split_exponent(value, digits)
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    mantissa, exponent = nombre(float(mantissa)), int(exponent)
     if exponent == 0:
         return mantissa
     ten = "10" + str(exponent).translate(SUPERSCRIPT)
     return ten if mantissa == "1" else f"{mantissa}{THIN}×{THIN}{ten}"
-
-
-def sci(value: float, digits: int = 1) -> str:
-    r"""Write a number as a formula in powers of ten: ``3e-4`` → ``$3 \times 10^{-4}$``."""
-    mantissa, exponent = split_exponent(value, digits)
-    mantissa = mantissa.replace(MINUS, "-").replace(",", "{,}")
-    if exponent == 0:
-        return f"${mantissa}$" if value else "0"
-    return f"$10^{{{exponent}}}$" if mantissa == "1" else rf"${mantissa} \times 10^{{{exponent}}}$"
 
 
 def duree(seconds: float) -> str:
@@ -117,10 +87,7 @@ def duree(seconds: float) -> str:
 
 
 def signe(value: float, digits: int = 1, unite: str = "points") -> str:
-    """Write a difference with its sign, of two fractions in points: ``0.012`` → ``+1,2 point``.
-
-    With another unit, or an empty one, it is a plain difference.
-    """
+    """Write a difference with its sign: in points of two fractions, else in a unit or none."""
     number = value * (100 if unite == "points" else 1)
     text = nombre(number, digits)
     if text.strip("0,") and number > 0:
@@ -197,21 +164,3 @@ def typeset(text: str) -> str:
 def code(value: Any) -> str:
     """Write a value as inline code, as Python prints it: ``(3, 64, 64)``."""
     return f"`` {value} ``" if "`" in str(value) else f"`{value}`"
-
-
-def taille(octets: int) -> str:
-    """Write the size of a file, given in bytes: ``2500`` → ``2,5 ko``."""
-    unit, value = ("ko", octets / 1e3) if octets < 1e6 else ("Mo", octets / 1e6)
-    return f"{nombre(value, 1)}{FIXED}{unit}"
-
-
-def layer_place(name: str) -> tuple[str, str]:
-    """Split a module's name into its place and its part of the block.
-
-    ``stages.0.3`` → ``("étage 1, bloc 2", "convolution")``; a name may go on with ``.weight``.
-    """
-    pieces = name.split(".")
-    if pieces[0] != "stages":
-        return ("tête", {"pool": "moyenne globale", "head": "linéaire"}.get(pieces[0], name))
-    stage, slot = int(pieces[1]) + 1, int(pieces[2])
-    return f"étage {stage}, bloc {slot // 3 + 1}", PARTS[slot % 3]

@@ -65,27 +65,9 @@ class LRFinder(Record):
         """Median of all suggestions, to two digits; ``None`` if a curve supports none."""
         return round_digits(statistics.median(self.suggestions)) if self.reliable else None
 
-    def _over_seeds(self, summary: Callable[[list[float]], Any]) -> dict[str, Any]:
-        """Sum up the suggestions of each rule; empty if a curve supports none."""
-        rules = self.sweeps[0].suggestions if self.reliable else ()
-        return {rule: summary([one.suggestions[rule] for one in self.sweeps]) for rule in rules}
-
-    @property
-    def by_rule(self) -> dict[str, float]:
-        """Median over seeds of each rule's suggestion; empty if a curve supports none."""
-        return self._over_seeds(statistics.median)
-
-    @property
-    def spread(self) -> dict[str, tuple[float, float]]:
-        """Lowest and highest suggestion of each rule over the seeds."""
-        return self._over_seeds(lambda found: (min(found), max(found)))
-
     @property
     def window(self) -> tuple[float, float] | None:
-        """Range in which the loss falls, to two digits: from 5 % below its start to its minimum.
-
-        Read on the median over the seeds of the smoothed losses.
-        """
+        """Range in which the seeds' median loss falls: 5 % below its start, to its minimum."""
         if not self.reliable:
             return None
         steps = min(len(sweep.smoothed) for sweep in self.sweeps)
@@ -98,15 +80,14 @@ class LRFinder(Record):
         """Return the choice and what it rests on; the curves stay out."""
         low, high = self.window or (None, None)
         return self.model_dump(exclude={"sweeps", "smoothing"}) | {
-            **{name: getattr(self, name) for name in ("choice", "reliable", "by_rule")},
-            "faults": {s.seed: s.fault for s in self.sweeps if not s.suggestions},
-            "spread": max((high / low for low, high in self.spread.values()), default=None),
+            "choice": self.choice,
+            "reliable": self.reliable,
+            "faults": {sweep.seed: sweep.fault for sweep in self.sweeps if sweep.fault},
             "window_low": low,
             "window_high": high,
             "lowest": min(self.suggestions, default=None),
             "highest": max(self.suggestions, default=None),
             "n_seeds": len(self.sweeps),
-            "seeds": [sweep.seed for sweep in self.sweeps],
         }
 
     def csv_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -120,13 +101,12 @@ class LRFinder(Record):
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish a run per sweep."""
-        curves = {
-            s.seed: {"lr": s.lr, "loss": s.loss, "smoothed": s.smoothed} for s in self.sweeps
-        }
-        return {
-            f"seed{seed}": Run({f"lr_finder/{k}": list(enumerate(c, 1)) for k, c in own.items()})
-            for seed, own in curves.items()
-        }
+        runs = {}
+        for sweep in self.sweeps:
+            curves = {"lr": sweep.lr, "loss": sweep.loss, "smoothed": sweep.smoothed}
+            series = {f"lr_finder/{k}": list(enumerate(c, 1)) for k, c in curves.items()}
+            runs[f"seed{sweep.seed}"] = Run(series)
+        return runs
 
 
 class FinalSweep(LRFinder):
@@ -138,14 +118,11 @@ class FinalSweep(LRFinder):
 
 
 def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
-    """Sweep the learning rate once per seed, on the training path of the final network.
-
-    Nothing outside changes, the random generators included.
-    """
+    """Sweep the learning rate once per seed; the random generators are left as they were."""
     settings = config.lr_finder
     total = len(settings.seeds) * settings.iterations
     with progress("Balayage du LR", total=total, unit="pas") as bar:
-        sweeps = tuple(_sweep(config, dataset, seed, bar.advance) for seed in settings.seeds)
+        sweeps = [_sweep(config, dataset, seed, bar.advance) for seed in settings.seeds]
     return LRFinder(
         sweeps=sweeps,
         batch_size=config.data.batch_size,
@@ -154,10 +131,7 @@ def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
 
 
 def _sweep(config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], None]) -> Sweep:
-    """Train a fresh network while the learning rate grows geometrically at each step.
-
-    Stops where the smoothed loss passes ``stop_factor`` times its best, or is not finite.
-    """
+    """Train a fresh network, the learning rate growing at each step, until the loss diverges."""
     settings, runtime = config.lr_finder, Runtime.of(config)
     rates = np.geomspace(settings.min_lr, settings.max_lr, settings.iterations)
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
@@ -180,9 +154,9 @@ def _sweep(config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], No
         if smoothed[-1] > settings.stop_factor * smoothed.min():
             stopped = "diverged"
             break
-    done, ended = rates[: len(losses)], stopped == "end"
-    curves = {"lr": done.tolist(), "loss": losses, "smoothed": smoothed.tolist()}
-    suggestions, fault = suggest(done, smoothed, ended)
+    lr = rates[: len(losses)]
+    suggestions, fault = suggest(lr, smoothed, stopped == "end")
+    curves = {"lr": lr.tolist(), "loss": losses, "smoothed": smoothed.tolist()}
     return Sweep(seed=seed, stopped=stopped, suggestions=suggestions, fault=fault, **curves)
 
 
@@ -202,12 +176,7 @@ def round_digits(value: float) -> float:
 def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
     """Exponential moving average, corrected for its start as Adam's moments are.
 
-    Args:
-        losses: float64 (n,).
-        factor: weight of the past, in [0, 1).
-
-    Returns:
-        float64 (n,); the first value is the first loss.
+    ``losses`` float64 (n,), ``factor`` the weight of the past in [0, 1); returns float64 (n,).
     """
     steps = np.arange(1, len(losses) + 1)
     return lfilter([1 - factor], [1, -factor], losses) / (1 - factor**steps)
@@ -230,9 +199,9 @@ def suggest(
         ended: the sweep went to its last rate, instead of stopping at a divergence.
 
     Returns:
-        rule -> learning rate, and no fault; or no rate, and a fault. ``short``: fewer than three
-        points. ``flat``: the loss never falls by 5 % below its median over the first tenth of the
-        sweep. ``start``, ``end``: its minimum, or what a rule reads, is at that edge of the sweep.
+        rule -> learning rate, or none and a fault. ``short``: fewer than three points. ``flat``:
+        the loss never falls by 5 % below its median over the first tenth of the sweep. ``start``,
+        ``end``: its minimum, or what a rule reads, is at that edge of the sweep.
     """
     if len(smoothed) > 4 * SKIP_END:
         lr, smoothed = lr[:-SKIP_END], smoothed[:-SKIP_END]
@@ -256,7 +225,6 @@ def suggest(
 
 
 def _plateau(smoothed: np.ndarray) -> int:
-    """Count the points at the start whose average is still that of few batches."""
     return max(2, round(START * len(smoothed)))
 
 

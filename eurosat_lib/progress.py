@@ -7,19 +7,17 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 BUILT = "EUROSAT_REPORT"  # in the environment of the notebooks that make report executes
 LINE = "{desc}\u00a0: {percentage:.0f}\u202f% |{bar}| {n_fmt}/{total_fmt}\u00a0{unit} · {elapsed}"
 LINE += " · encore {remaining}{postfix}"
 QUIET = 10.0  # seconds between two lines in a log
-IN_FRENCH = (  # the lines of train.py, whose text is part of the keys of kept trainings
-    (r"going on after epoch (\d+) of (\d+)", r"Reprise après l’époque \1 sur \2."),
-    (
-        r"(\S+) refused \((.*)\): training starts again",
-        "\\1 refusé (\\2)\u00a0: l’entraînement recommence.",
-    ),
-)
+IN_FRENCH = {  # the lines of train.py, whose text is part of the keys of kept trainings
+    r"going on after epoch (\d+) of (\d+)": r"Reprise après l’époque \1 sur \2.",
+    r"(\S+) refused \((.*)\): training starts again": "\\1 refusé (\\2)\u00a0: l’entraînement "
+    "recommence.",
+}
 
 
 class Bar:
@@ -43,14 +41,7 @@ class Bar:
 
 @contextmanager
 def progress(label: str, total: int, unit: str) -> Iterator[Bar]:
-    """Show a piece of work of ``total`` steps with the time left; label and unit are French.
-
-    Example:
-        with progress("Entraînement final", 20, "époques") as bar:
-            for epoch in range(20):
-                ...
-                bar.advance(note=f"val {accuracy:.1%}")
-    """
+    """Show a piece of work of ``total`` steps with the time left; label and unit are French."""
     built, console = BUILT in os.environ, sys.__stderr__
     if built:  # past the notebook's outputs, to the console of make report
         from tqdm.std import tqdm
@@ -72,18 +63,11 @@ def progress(label: str, total: int, unit: str) -> Iterator[Bar]:
 
 
 def announce(text: str) -> None:
-    """Say one line where the bars are."""
+    """Say one line where the bars are: on the console, or in a notebook in the cell's output."""
     from tqdm.std import tqdm
 
-    for english, french in IN_FRENCH:
+    for english, french in IN_FRENCH.items():
         text = re.sub(english, french, text)
-    tqdm.write(text, file=_stream())
-
-
-def _stream() -> TextIO | None:
-    """Return the place of plain lines: the console, or in a notebook the cell's output."""
-    if BUILT in os.environ:
-        return sys.__stderr__
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return sys.stdout if type(shell).__name__ == "ZMQInteractiveShell" else sys.stderr
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    place = sys.stdout if type(shell).__name__ == "ZMQInteractiveShell" else sys.stderr
+    tqdm.write(text, file=sys.__stderr__ if BUILT in os.environ else place)

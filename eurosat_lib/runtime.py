@@ -23,6 +23,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 THREADS = torch.get_num_threads()  # PyTorch's own choice, when no configuration has changed it
 CPUINFO = Path("/proc/cpuinfo")
+ANY_CPU = platform.processor() or platform.machine()  # where there is no such file
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # numbers of these settings in glibc's malloc.h
 
 
@@ -68,8 +69,11 @@ class Runtime:
         """Resolve ``compute.*`` and set the number of CPU threads."""
         torch.set_num_threads(config.compute.threads or THREADS)
         device = get_device(config.compute.device)
-        if device.type == "cuda":
-            _make_cuda_repeatable()
+        if device.type == "cuda":  # the same bits each time, and float32 that is float32
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.conv.fp32_precision = "ieee"
+            torch.backends.cuda.matmul.fp32_precision = "ieee"
         elif device.type == "cpu":
             keep_freed_memory()
         precision = config.compute.precision
@@ -97,22 +101,12 @@ class Runtime:
         return model.to(self.device, memory_format=torch.channels_last)
 
 
-def _make_cuda_repeatable() -> None:
-    """Choose kernels that give the same bits each time, and float32 that is float32."""
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
-
-
 def keep_freed_memory(keep: bool = True) -> bool:
     """Let the C library keep what tensors free, to be used again by the next step.
 
     By default glibc gives blocks above 32 MiB back to the system at once, and the kernel clears
-    each page anew at the next step: a tenth to a quarter of a training step on a CPU.
-
-    False goes back to the values that glibc's own adaptation ends at. Returns whether the C
-    library knows the setting (glibc does); without it all goes on as before.
+    each page anew: a tenth to a quarter of a training step on a CPU. False goes back to that.
+    Returns whether the C library knows the setting.
     """
     sizes = (2**30, 2**31 - 1) if keep else (2**25, 2**26)  # bytes
     try:
@@ -136,7 +130,7 @@ def describe_device(runtime: Runtime) -> str:
     """Name the device as a reader would, for instance ``CPU AMD EPYC, 2 threads``."""
     if runtime.device.type == "cuda":
         return torch.cuda.get_device_name(runtime.device)
-    name = _cpuinfo().get("model name") or platform.processor() or platform.machine()
+    name = _cpuinfo().get("model name") or ANY_CPU
     if runtime.device.type == "mps":
         return f"{name} GPU (MPS)"
     threads = torch.get_num_threads()
@@ -151,7 +145,7 @@ def processor() -> str:
     parts = {"vendor_id": "", "cpu family": "family ", "model": "model ", "stepping": "stepping "}
     known = _cpuinfo()
     words = [f"{label}{known[name]}" for name, label in parts.items() if known.get(name)]
-    return " ".join(words) or platform.processor() or platform.machine()
+    return " ".join(words) or ANY_CPU
 
 
 def describe_environment() -> dict[str, str]:

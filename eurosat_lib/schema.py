@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+Several = Annotated[int, Field(ge=2)]
 LearningRate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]  # per step
 Blocks = Annotated[int, Field(ge=1, le=6)]
 Dilation = Annotated[int, Field(ge=1, le=8)]
 ImageSize = Annotated[int, Field(ge=16, le=256)]  # pixels, side of the square
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+# Folders beside those of named runs; a file's name is refused by its suffix, a stage's by stages.
+RESERVED = {"results", "captures", "answers", "template", "notebooks", "comparaisons"}
+FILES = re.compile(r"\.(ckpt|csv|json|yaml|md|html|pdf|ipynb|npz|npy|lock)$", re.IGNORECASE)
 
 
 def _distinct(values: tuple) -> tuple:
@@ -26,14 +33,8 @@ def _distinct(values: tuple) -> tuple:
     return values
 
 
-Distinct = AfterValidator(_distinct)
-Seeds = Annotated[tuple[Seed, ...], Distinct]
-SomeSeeds = Annotated[Seeds, Field(min_length=1)]
-SomeFactors = Annotated[tuple[Positive, ...], Field(min_length=1), Distinct]
-
-# Folders beside those of named runs; a file's name is refused by its suffix, a stage's by stages.
-RESERVED = {"results", "captures", "answers", "template", "notebooks", "comparaisons"}
-FILES = re.compile(r"\.(ckpt|csv|json|yaml|md|html|pdf|ipynb|npz|npy|lock)$", re.IGNORECASE)
+Distinct = Annotated[tuple[T, ...], AfterValidator(_distinct)]  # none, one or more, each once
+Some = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Section(BaseModel):
@@ -94,14 +95,14 @@ class Model(Section):
 class InitialLoss(Section):
     """Check of the untrained network."""
 
-    n_seeds: Annotated[int, Field(ge=2)]
+    n_seeds: Several
 
 
 class Overfit(Section):
     """Check that a handful of images can be learnt by heart."""
 
     size: Count  # images
-    epochs: Count
+    epochs: Epochs
     lr: LearningRate
     weight_decay: NonNegative
     target_loss: Positive  # nats
@@ -122,7 +123,7 @@ class LRFinder(Section):
     min_lr: LearningRate
     max_lr: LearningRate
     iterations: Annotated[int, Field(ge=10)]
-    seeds: SomeSeeds
+    seeds: Some[Seed]
     smoothing: BelowOne
     stop_factor: Annotated[float, Field(gt=1)]
     weight_decay: NonNegative
@@ -137,30 +138,29 @@ class LRFinder(Section):
 class Grid(Section):
     """Full factorial search over four hyperparameters."""
 
-    lr: Annotated[tuple[LearningRate, ...], Field(min_length=1), Distinct] | None
-    lr_factors: SomeFactors
-    weight_decay: Annotated[tuple[NonNegative, ...], Field(min_length=1), Distinct]
-    dilation_stage3: Annotated[tuple[Dilation, ...], Field(min_length=1), Distinct]
-    blocks_per_stage: Annotated[tuple[Blocks, ...], Field(min_length=1), Distinct]
-    seeds: Count  # trainings per point
-    epochs: Count
+    lr: Some[LearningRate] | None
+    lr_factors: Some[Positive]
+    weight_decay: Some[NonNegative]
+    dilation_stage3: Some[Dilation]
+    blocks_per_stage: Some[Blocks]
+    epochs: Epochs
     train_limit: Count | None
 
 
 class RefinedGrid(Section):
     """Finer search of learning rate and weight decay around the grid's best point."""
 
-    lr_factors: SomeFactors
-    weight_decay_factors: SomeFactors
-    epochs: Count
+    lr_factors: Some[Positive]
+    weight_decay_factors: Some[Positive]
+    epochs: Epochs
     train_limit: Count | None
 
 
 class Finalists(Section):
     """The best points of the searches, trained again with seeds that did not choose them."""
 
-    count: Annotated[int, Field(ge=2)]
-    seeds: Annotated[int, Field(ge=2)]
+    count: Several
+    seeds: Several
 
 
 class Train(Section):
@@ -170,9 +170,9 @@ class Train(Section):
     weight_decay: NonNegative | None
     blocks_per_stage: Blocks | None
     dilation_stage3: Dilation | None
-    max_epochs: Count
+    max_epochs: Epochs
     max_steps: Count | None
-    seeds: Seeds
+    seeds: Distinct[Seed]
     fallback_lr: LearningRate
     fallback_weight_decay: NonNegative
     optimizer: Literal["adam", "adamw", "muon"]  # muon: for the kernels, AdamW for the rest
@@ -205,17 +205,17 @@ class Spatial(Section):
     """The final training on the spatial split, beside the standard one."""
 
     enabled: bool
-    seeds: Seeds
+    seeds: tuple[()] = ()  # older files have it: one spatial training is all there is
 
 
 class RecipeRuns(Section):
     """Another way to train the same network, apart from the protocol; see :class:`Recipe`."""
 
     name: str | None
-    seeds: Seeds
-    spatial: bool
-    ablation_epochs: Count
-    ablation_seeds: SomeSeeds
+    seeds: Distinct[Seed]
+    spatial: Literal[False] = False  # older files have it: a recipe has no spatial training
+    ablation_epochs: Epochs
+    ablation_seeds: Some[Seed]
     ablation_limit: Count | None
     ablation_image_size: ImageSize | None
 

@@ -1,7 +1,7 @@
 """Searches: grids, paired effects of their factors, finalists with new seeds.
 
-The runs of a grid share one seed, unless ``grid.seeds`` asks for more: their order says nothing
-of another training, and no score has a noise. The finalists, trained with new seeds, decide.
+All runs of a grid share one seed: their order says nothing of another training, and no score has
+a noise. The finalists, trained with new seeds, decide.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ import numpy as np
 
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
-from eurosat_lib.fits import Ablation as Ablation  # part of a search's results, used from here
-from eurosat_lib.fits import AblationRow as AblationRow
-from eurosat_lib.fits import Candidate, Rows, candidates, csv_rows, fit_run, run_name
-from eurosat_lib.fits import Training as Training
+from eurosat_lib.fits import Candidate, Rows, csv_rows, fit_run
 from eurosat_lib.lr_finder import round_digits
 from eurosat_lib.stages import Record
 from eurosat_lib.stats import FEWEST, Bounds, mean_interval
@@ -65,49 +62,41 @@ def student(values: Sequence[float], level: float) -> Bounds | None:
     return mean_interval(values, level)
 
 
-def effect(
-    trials: Iterable[Fit], factor: str, measure: str = "score", **only: float
-) -> dict[str, Any]:
-    """Return what changes when one factor goes from its lowest to its highest value.
+def effects(trials: Iterable[Fit], factor: str, **only: float) -> dict[str, dict[str, Any]]:
+    """Return what changes when one factor goes from its ``low``est to its ``high``est value.
 
     Two trials that differ in it alone are a pair. They share seed and order of the images: the
-    interval speaks of these, not of another training. A peak in between is not seen.
-
-    Trials that diverged are left out, and those of another value than ``only`` names, such as
-    ``blocks_per_stage=3``. Factor and measure are of :data:`FACTORS` and :data:`MEASURES`.
-
-    Returns:
-        ``low``, ``high``: the two values; ``differences``: high minus low, per pair; their
-        number ``pairs``, those above 0 ``wins_high``, their ``mean`` (0 without any), ``ci_low``
-        and ``ci_high`` (Student's, :data:`LEVEL`); ``sign`` if these leave 0 out, else 0.
+    interval speaks of these, not of another training. A peak in between is not seen. Trials that
+    diverged are left out, and those of another value than ``only`` names. For each measure:
+    ``differences``, high minus low; their ``mean`` (0 without any) with Student's interval,
+    ``ci_low`` and ``ci_high``; ``sign`` if it leaves 0 out, else 0.
     """
-    found = {
-        (fit.hyperparameters, fit.seed): MEASURES[measure](fit)
-        for fit in trials
-        if not fit.diverged and only.items() <= fit.hyperparameters.model_dump().items()
-    }
-    values = {getattr(point, factor) for point, _ in found} or {0.0}
-    low, high, changes = min(values), max(values), []
-    for (point, seed), at_low in found.items():
-        twin = (point.model_copy(update={factor: high}), seed)
-        if low != high and getattr(point, factor) == low and twin in found:
-            changes.append(found[twin] - at_low)
-    below, above = student(changes, LEVEL) or (None, None)
-    return {
-        "low": low,
-        "high": high,
-        "differences": changes,
-        "pairs": len(changes),
-        "wins_high": sum(change > 0 for change in changes),
-        "mean": statistics.fmean(changes) if changes else 0.0,
-        "ci_low": below,
-        "ci_high": above,
-        "sign": 0 if below is None else int(below > 0) - int(above < 0),
-    }
+    found = {fit.hyperparameters: fit for fit in trials if not fit.diverged}
+    found = {p: fit for p, fit in found.items() if only.items() <= p.model_dump().items()}
+    values = {getattr(point, factor) for point in found} or {0.0}
+    low, high = min(values), max(values)
+    starts = [p for p in found if low != high and getattr(p, factor) == low]
+    twins = {p: found.get(p.model_copy(update={factor: high})) for p in starts}
+    facts = {}
+    for name, measure in MEASURES.items():
+        changes = [measure(twin) - measure(found[p]) for p, twin in twins.items() if twin]
+        below, above = student(changes, LEVEL) or (None, None)
+        facts[name] = {
+            "low": low,
+            "high": high,
+            "differences": changes,
+            "pairs": len(changes),
+            "wins_high": sum(change > 0 for change in changes),
+            "mean": statistics.fmean(changes) if changes else 0.0,
+            "ci_low": below,
+            "ci_high": above,
+            "sign": 0 if below is None else int(below > 0) - int(above < 0),
+        }
+    return facts
 
 
 class GridSearch(Record):
-    """All trials of one grid, in the order they ran; one of its points at least has a score."""
+    """All trials of one grid, in the order they ran; one of them at least has a score."""
 
     trials: tuple[Fit, ...]
     epochs: int
@@ -115,80 +104,57 @@ class GridSearch(Record):
 
     def model_post_init(self, _: object) -> None:
         """Refuse a grid without a score: it has no best point."""
-        if all(point.diverged for point in candidates(self.trials)):
-            raise UserError(
-                f"{self.stage}: every trial diverged; lower the learning rates",
-                "Tous les essais de la grille ont divergé\u00a0: choisir des LR plus petits "
-                "(paramètre grid_lr du notebook 05_grid).",
-            )
+        if all(fit.diverged for fit in self.trials):
+            raise UserError(f"{self.stage}: every trial diverged; lower the learning rates")
 
     @property
-    def ranking(self) -> list[Candidate]:
-        """Points from the best score to the worst, diverged ones last; ties keep their order."""
-        return sorted(candidates(self.trials), key=lambda p: (bool(p.diverged), -p.score))
+    def ranking(self) -> list[Fit]:
+        """Trials from the best score to the worst, diverged ones last; ties keep their order."""
+        return sorted(self.trials, key=lambda fit: (bool(fit.diverged), -fit.score))
 
     @property
-    def best(self) -> Candidate:
-        """Return the point of best score: mean validation accuracy of the last two epochs."""
+    def best(self) -> Fit:
+        """Return the trial of best score: mean validation accuracy of the last two epochs."""
         return self.ranking[0]
 
     @property
     def best_by_epoch(self) -> Fit:
         """Return the trial with the best single epoch, the course's usual criterion."""
-        ranked = [fit for point in self.ranking for fit in point.fits if fit.epochs]
-        return max(ranked, key=lambda fit: fit.best.val_accuracy)
-
-    @property
-    def seeds(self) -> int:
-        """Trainings per point."""
-        return max(len(point.fits) for point in self.ranking)
-
-    @property
-    def noise(self) -> float | None:
-        """Standard deviation of a score over seeds, pooled over points; ``None`` of one seed."""
-        sound = [point.scores for point in self.ranking if not point.diverged]
-        freedom = sum(len(scores) - 1 for scores in sound)
-        squares = sum(float(np.var(scores)) * len(scores) for scores in sound)
-        return math.sqrt(squares / freedom) if freedom else None
+        ran = [fit for fit in self.ranking if fit.epochs]
+        return max(ran, key=lambda fit: fit.best.val_accuracy)
 
     def values(self, factor: str) -> list[float]:
         """List the values a factor takes, in increasing order."""
         return sorted({getattr(fit.hyperparameters, factor) for fit in self.trials})
 
-    def effects(self, factor: str, **only: float) -> dict[str, dict[str, Any]]:
-        """Return the facts of a factor's effect, for each measure."""
-        return {m: effect(self.trials, factor, m, **only) for m in MEASURES}
-
-    def lr_effect_by(self) -> dict[str, Rows]:
-        """Return the effect of the learning rate for each network: per factor, value by value."""
-        return {
-            shape: [{"value": v} | self.effects("lr", **{shape: v}) for v in self.values(shape)]
-            for shape in ("blocks_per_stage", "dilation_stage3")
-        }
+    def effects(self) -> dict[str, Any]:
+        """Return the effects of each factor, and that of the learning rate for each depth."""
+        shape = "blocks_per_stage"
+        depths = [
+            {"value": v} | effects(self.trials, "lr", **{shape: v}) for v in self.values(shape)
+        ]
+        own = {factor: effects(self.trials, factor) for factor in FACTORS}
+        return {"effects": own, "lr_effect_by": {shape: depths}}
 
     def facts(self) -> dict[str, Any]:
-        """Return the best point, the grid, its noise and its effects; the curves stay out."""
+        """Return the best point, the grid and its effects; the curves stay out."""
         ranking, by_epoch, first = self.ranking, self.best_by_epoch, self.trials[0]
         return {
             **ranking[0].hyperparameters.model_dump(),
             **first.model_dump(include={"train_images", "validation_images", "seed"}),
-            "name": ranking[0].name,
+            "name": ranking[0].hyperparameters.name,
             "score": ranking[0].score,
             "second_score": ranking[min(1, len(ranking) - 1)].score,
-            "worst_score": ranking[-1].score,
+            "worst_score": min(one.score for one in ranking if not one.diverged),
             "best_by_epoch_name": by_epoch.hyperparameters.name,
             "best_by_epoch_accuracy": by_epoch.best.val_accuracy,
             "n_trials": len(self.trials),
             "n_diverged": sum(bool(fit.diverged) for fit in self.trials),
-            "n_seeds": self.seeds,
-            "noise": self.noise,
             "epochs": self.epochs,
             "origin": self.origin,
             "seconds": sum(fit.seconds for fit in self.trials),
             "values": {factor: self.values(factor) for factor in FACTORS},
-            "level": LEVEL,
-            "effects": {factor: self.effects(factor) for factor in FACTORS},
-            "lr_effect_by": self.lr_effect_by(),
+            **self.effects(),
         }
 
     def csv_files(self) -> dict[str, Rows]:
@@ -197,7 +163,7 @@ class GridSearch(Record):
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish the curves of every trial."""
-        return {run_name(fit, self.seeds): fit_run(fit) for fit in self.trials}
+        return {fit.hyperparameters.name: fit_run(fit) for fit in self.trials}
 
 
 class Grid(GridSearch):
@@ -216,50 +182,30 @@ class Comparisons(Record):
     """For each factor the trials that differ from the best one in it alone, and its effects."""
 
     stage: ClassVar[str] = "compare_curves"
-    source: str  # stage whose trials these are; their curves are in runs/<source>/<name>
-    best: str
-    epochs: int
-    train_images: int
-    n_seeds: int  # trainings per point
-    curves: dict[str, Rows]  # factor -> trials by increasing value: their names and measures
-    effects: dict[str, dict[str, Any]]  # factor -> measure -> effect over all matched pairs
-    lr_effect_by: dict[str, Rows]  # as in the facts of the search
+    found: dict[str, Any]  # by factor, and the search whose trials these are: its stage, its best
 
     def facts(self) -> dict[str, Any]:
-        """Return, per factor, its curves' numbers and its effects."""
-        facts = self.model_dump(exclude={"curves", "effects"}) | {"level": LEVEL}
-        return facts | {f: {"curves": self.curves[f], **self.effects[f]} for f in FACTORS}
+        """Return what was found."""
+        return self.found
+
+
+def neighbours(search: GridSearch, factor: str) -> list[Fit]:
+    """List the trials that differ from the best in one factor alone, by increasing value."""
+    fixed = search.best.hyperparameters.model_dump(exclude={factor})
+    ran = [fit for fit in search.ranking if fit.epochs]
+    ran.sort(key=lambda fit: getattr(fit.hyperparameters, factor))
+    return [fit for fit in ran if fit.hyperparameters.model_dump(exclude={factor}) == fixed]
 
 
 def compare(search: GridSearch) -> Comparisons:
-    """Compare the best point's training of the first seed with its neighbours'."""
-    firsts = [point.fits[0] for point in search.ranking if point.fits[0].epochs]
-    curves: dict[str, Rows] = {}
+    """Compare the best trial with its neighbours, factor by factor."""
+    best, found = search.best, search.effects()
+    facts = {"source": search.stage, "best": best.hyperparameters.name, "epochs": search.epochs}
+    facts |= {"train_images": best.train_images, "lr_effect_by": found["lr_effect_by"]}
     for factor in FACTORS:
-        fixed = search.best.hyperparameters.model_dump(exclude={factor})
-        curves[factor] = [
-            {
-                "name": run_name(fit, search.seeds),
-                "value": getattr(fit.hyperparameters, factor),
-                "first_val_accuracy": fit.epochs[0].val_accuracy,
-                "score": fit.score,
-                "gap": MEASURES["gap"](fit),
-                "last_train_accuracy": fit.last.train_accuracy,
-                "last_val_accuracy": fit.last.val_accuracy,
-            }
-            for fit in sorted(firsts, key=lambda fit: getattr(fit.hyperparameters, factor))
-            if fit.hyperparameters.model_dump(exclude={factor}) == fixed
-        ]
-    return Comparisons(
-        source=search.stage,
-        best=search.best.name,
-        epochs=search.epochs,
-        train_images=firsts[0].train_images,
-        n_seeds=search.seeds,
-        curves=curves,
-        effects={factor: search.effects(factor) for factor in FACTORS},
-        lr_effect_by=search.lr_effect_by(),
-    )
+        curves = [{"name": fit.hyperparameters.name} for fit in neighbours(search, factor)]
+        facts[factor] = {"curves": curves, **found["effects"][factor]}
+    return Comparisons(found=facts)
 
 
 class Finalist(Record):
@@ -268,11 +214,6 @@ class Finalist(Record):
     origin: str  # stage of the search that it comes from
     selected: float  # score in that search, with the seed that chose it
     again: Candidate
-
-    @property
-    def mean(self) -> float:
-        """Mean score over the new seeds; 0 if a training diverged."""
-        return self.again.score
 
 
 class Finalists(Record):
@@ -284,7 +225,7 @@ class Finalists(Record):
     @property
     def ranking(self) -> list[Finalist]:
         """Finalists by mean score over the new seeds, diverged ones last."""
-        return sorted(self.finalists, key=lambda f: (bool(f.again.diverged), -f.mean))
+        return sorted(self.finalists, key=lambda f: (bool(f.again.diverged), -f.again.score))
 
     @property
     def leader(self) -> Candidate:
@@ -293,9 +234,9 @@ class Finalists(Record):
 
     @property
     def level(self) -> float:
-        """Level of each interval: those of all pairs together hold with 95 % (Bonferroni).
+        """Level of each interval, for those of all pairs to hold with 95 % (Bonferroni).
 
-        All pairs, not only those with the leader: which one leads is seen in the same scores.
+        All, not the leader's alone: which one leads is seen in the same scores.
         """
         return 1 - 0.05 / max(1, math.comb(len(self.finalists), 2))
 
@@ -308,18 +249,16 @@ class Finalists(Record):
         """Return the finalists' means and spreads, and how many the leader beats."""
         leader, ranking = self.leader, self.ranking
         rows = [
-            {"name": f.again.name, "selected": f.selected, "mean": f.mean, "sd": f.again.sd}
+            {"name": f.again.name, "selected": f.selected, "mean": f.again.score, "sd": f.again.sd}
             for f in ranking
         ]
         bounds = [self.lead(one)[1] for one in ranking]
         return {
             **leader.hyperparameters.model_dump(),
             "finalists": rows,
-            "name": leader.name,
             "leader": leader.name,
             "n_beaten": sum(found is not None and found[0] > 0 for found in bounds),
             "n_seeds": len(leader.fits),
-            "seeds": [fit.seed for fit in leader.fits],
         }
 
     def csv_files(self) -> dict[str, Rows]:
@@ -329,31 +268,31 @@ class Finalists(Record):
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish the curves of every training."""
         fits = [fit for one in self.finalists for fit in one.again.fits]
-        return {run_name(fit, len(self.leader.fits)): fit_run(fit) for fit in fits}
+        return {f"{fit.hyperparameters.name}_seed{fit.seed}": fit_run(fit) for fit in fits}
 
 
-def choose_finalists(searches: Sequence[GridSearch], count: int) -> list[tuple[str, Candidate]]:
+def choose_finalists(searches: Sequence[GridSearch], count: int) -> list[tuple[str, Fit]]:
     """Pick the best point of each search, then the next best, none that differs in decay only.
 
     In a few epochs a weight decay of 1e-5 or 1e-4 hardly moves the weights. If the trials of the
     searches had other lengths, scores do not compare: only the last search counts. Returns at
-    most ``count`` pairs (stage, point), by decreasing score.
+    most ``count`` pairs (stage, trial), by decreasing score.
     """
     if len({search.best.length for search in searches}) > 1:
         searches = searches[-1:]
-    pool = [(s.stage, p) for s in searches for p in s.ranking if not p.diverged]
+    pool = [(s.stage, fit) for s in searches for fit in s.ranking if not fit.diverged]
     heads = [s.best.hyperparameters for s in searches]
     pool.sort(key=lambda entry: (entry[1].hyperparameters not in heads, -entry[1].score))
-    picked: dict[Hyperparameters, tuple[str, Candidate]] = {}
-    for stage, point in pool:
-        key = point.hyperparameters.model_copy(update={"weight_decay": 0.0})
+    picked: dict[Hyperparameters, tuple[str, Fit]] = {}
+    for stage, fit in pool:
+        key = fit.hyperparameters.model_copy(update={"weight_decay": 0.0})
         if len(picked) < count:
-            picked.setdefault(key, (stage, point))
+            picked.setdefault(key, (stage, fit))
     return sorted(picked.values(), key=lambda entry: -entry[1].score)
 
 
 def choose_hyperparameters(
-    config: Config, fallback: Hyperparameters, searches: Sequence[tuple[str, Candidate]]
+    config: Config, fallback: Hyperparameters, searches: Sequence[tuple[str, Fit]]
 ) -> tuple[Hyperparameters, dict[str, str]]:
     """Take what the configuration gives, the best trial for the rest, or else the fallback.
 

@@ -1,7 +1,7 @@
 """Where images come from: the pinned Hub data set, a folder, or drawn; and lists to cut them by.
 
-A source gives rows (file name, class, image), by split or all together; three lists of file names
-then say which split has which. Nothing is decoded here.
+A source gives rows, with their split or without; three lists of file names then say which split
+has which. Nothing is decoded here.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache
 from glob import escape, glob
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from eurosat_lib import synthetic
-from eurosat_lib.errors import UserError, one_line
+from eurosat_lib.config import Config
+from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.progress import announce
 from eurosat_lib.synthetic import CLASSES, SPLITS
 
@@ -39,212 +40,235 @@ PUBLISHED = {
     "eurosat-spatial-test.txt": "de22dec83d350cac3b3e4ca8e285cb6733c81ab94bf5bcf9213a567993402452",
 }
 STANDARD, SPATIAL = tuple(PUBLISHED)[:3], tuple(PUBLISHED)[3:]  # in the order of SPLITS
-LISTS = "one list each *train.txt, *val.txt, *test.txt"
-FOLDERS = {
-    "train": {"train"},
-    "validation": {"val", "valid", "validation"},
-    "test": {"test"},
-}
 SHORT = ("train", "val", "test")  # how the files of the splits begin, and their lists end
+FOLDERS = dict(zip((*SHORT, "valid", *SPLITS), (*SPLITS, "validation", *SPLITS), strict=True))
+FORMAT = 6  # of decoded images: another number leaves older ones aside
+LISTS = "one list each *train.txt, *val.txt, *test.txt"
+IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+NO_GEOGRAPHY = "the built-in synthetic images are drawn and have no geography"
 TIMEOUT = 5.0  # seconds for each address of the Hub, which has a few
 
-Row = tuple[str, str, "bytes | str | np.ndarray"]  # file name, class; content, path or pixels
+
+class Row(NamedTuple):
+    """One image, not decoded."""
+
+    split: str  # empty where lists are to say it
+    name: str  # of its file, without folder
+    label: str
+    content: bytes | str | np.ndarray  # of the file, its path, or pixels
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the images come from, fit to be shown to a reader."""
+    """Where the images come from and what cuts them, before anything is read."""
 
     kind: Literal["hub", "folder", "synthetic"]
     location: str  # timm/eurosat-rgb@b4e2855, the folder's own name, or synthetic
     revision: str | None = None  # full commit hash on the Hub
     split: str = "standard"  # the source's own; spatial; or the name of a folder of lists
+    place: str = ""  # the Hub's repository, the folder's path, or synthetic
+    counts: tuple[int, ...] = ()  # drawn images for train, validation and test
+    lists: tuple[str, ...] = ()  # that cut the images: three paths, or names of published lists
+    files: tuple[str, ...] = field(default=(), repr=False, compare=False)  # of a folder's images
 
     @property
     def synthetic(self) -> bool:
         """Whether the images are drawn, not seen by a satellite."""
         return self.kind == "synthetic"
 
-
-@dataclass(frozen=True)
-class Origin:
-    """A source and its cut, before anything is read."""
-
-    source: Source
-    place: str  # the same when the images change: the newest entry of the cache replaces others
-    state: str  # changes when the images do
-    rows: Callable[[], dict[str, list[Row]]]  # by the source's own splits, if it has any
-    lists: tuple[str, ...] = ()  # that cut the images: three paths, or names of published lists
-
     @property
     def signature(self) -> str:
         """Return a text that changes when the images or their cut do."""
-        return digest(self.state, *(PUBLISHED.get(name) or Path(name) for name in self.lists))
+        code = [Path(synthetic.__file__)] if self.synthetic else []
+        states = [f"{one.st_size} {one.st_mtime_ns}" for one in map(os.stat, self.files)]
+        lists = [PUBLISHED.get(name) or Path(name) for name in self.lists]
+        about = (self.place, str(self.revision), str(self.counts))
+        return digest(*about, *code, *self.files, *states, *lists)
 
-    def cut(self, place: str, lists: tuple[str, ...]) -> Origin:
-        """Return the same images cut by other lists, those of a place."""
-        if not lists:
-            raise UserError(f"{place}: {LISTS} is wanted")
-        source = replace(self.source, split=Path(place).name)
-        return replace(self, source=source, place=f"{self.place} by {place}", lists=lists)
+    @property
+    def decoded(self) -> Path:
+        """Where the decoded images are kept, below ``$EUROSAT_CACHE``."""
+        chosen = Path(os.environ.get("EUROSAT_CACHE") or "~/.cache/eurosat_lib").expanduser()
+        place = digest(self.place, *map(str, self.counts), *self.lists)[:16]
+        key = digest(str(FORMAT), self.signature)[:16]
+        return chosen.absolute() / "decoded" / f"{place}-{key}.npy"
 
 
 class HubUnavailable(UserError):
     """The Hugging Face Hub cannot be reached."""
 
 
-def hub_origin() -> Origin:
-    """Return the pinned revision of the Hub data set, from its local cache if it is there."""
-    source = Source("hub", f"{HUB}@{REVISION[:7]}", REVISION)
-    folder = partial(_hub_folder, HUB, REVISION, "*.parquet")
-    return Origin(source, HUB, REVISION, lambda: _parquet_rows(folder()))
+def describe_source(config: Config) -> Source:
+    """Find the configured source, cut as configured; only an ``auto`` may ask the Hub for it."""
+    name, source = config.data.split, _uncut(config)
+    if name == "standard":
+        return source
+    if source.synthetic:
+        raise UserError(f"data.split = {name}: {NO_GEOGRAPHY}; take data.split=standard")
+    if name == "spatial":
+        return replace(source, split=name, lists=SPATIAL)
+    folder = _folder(config, "data.split", name, ("standard", "spatial"))
+    if not (lists := _find_lists(_files_below(folder), folder)):
+        raise UserError(f"{folder}: {LISTS} is wanted")
+    return replace(source, split=folder.name, lists=lists)
 
 
-def drawn_origin(counts: tuple[int, int, int]) -> Origin:
-    """Return the built-in images, so many for train, validation and test."""
-    place, code = f"synthetic {counts}", digest(Path(synthetic.__file__))
-    return Origin(Source("synthetic", "synthetic"), place, code, partial(_drawn_rows, counts))
+def _uncut(config: Config) -> Source:
+    """Find the configured source, in its own splits."""
+    name, named = config.data.source, os.environ.get("EUROSAT_DATA")
+    if name == "auto" and named:
+        return _folder_source(_folder(config, "EUROSAT_DATA", named, ()))
+    hub = Source("hub", f"{HUB}@{REVISION[:7]}", REVISION, place=HUB)
+    if name == HUB or (name == "auto" and (hub.decoded.is_file() or _hub_is_there(_access()))):
+        return hub
+    if name in ("auto", "synthetic"):
+        counts = config.data.synthetic_images
+        return Source("synthetic", "synthetic", place="synthetic", counts=counts)
+    return _folder_source(_folder(config, "data.source", name, ("auto", "synthetic", HUB)))
 
 
-def folder_origin(folder: Path) -> Origin:
-    """Recognise the layout of a folder: parquet shards, or class folders with or without lists."""
-    found = files_below(folder)
-    files = [path for path in found if path.endswith(".parquet")]
-    rows, lists = partial(_parquet_rows, folder), ()
-    if not files:
-        files = [path for path in found if path.endswith(".arrow")]  # of save_to_disk
-    if not files:
-        images = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
-        files = [path for path in found if path.lower().endswith(images)]
-        lists, cut = find_lists(folder, found), _image_rows(files)
-        rows, lists = (lambda: cut), lists or (STANDARD if "all" in cut else ())
-    if not files:
+def _folder(config: Config, variable: str, name: str, known: tuple[str, ...]) -> Path:
+    """Find a named folder: relative to the project, so that notebooks find it too, or to here."""
+    for parent in (config.paths.root, Path.cwd()):
+        folder = Path(os.path.abspath(parent / Path(name).expanduser()))
+        if folder.is_dir():
+            return folder
+    raise UserError(f"{variable} = {name}: no such folder{did_you_mean(name, known)}")
+
+
+def _folder_source(folder: Path) -> Source:
+    """Recognise the layout of a folder: shards, or class folders with or without lists."""
+    found, lists = _files_below(folder), ()
+    for ends in ((".parquet",), (".arrow",), IMAGES):
+        if files := tuple(path for path in found if path.lower().endswith(ends)):
+            break
+    else:
         raise UserError(
             f"{folder}: no EuroSAT images here; expected train-*.parquet, validation-*.parquet, "
             "test-*.parquet, or a folder per class (AnnualCrop ... SeaLake), all 27,000 images or "
             f"with {LISTS}"
         )
-    states = [os.stat(path) for path in files]
-    state = digest(*files, *(f"{one.st_size} {one.st_mtime_ns}" for one in states))
-    return Origin(Source("folder", folder.name), str(folder), state, rows, lists)
+    if ends is IMAGES:
+        cut = {row.split for row in _image_rows(files)} == set(SPLITS)
+        lists = _find_lists(found, folder) or (() if cut else STANDARD)
+    return Source("folder", folder.name, place=str(folder), lists=lists, files=files)
 
 
-def find_lists(folder: Path, files: list[str]) -> tuple[str, ...]:
+def _find_lists(files: list[str], folder: Path) -> tuple[str, ...]:
     """Find the lists of the splits among a folder's files, but spatial ones; none: empty."""
-    texts = [path for path in files if path.endswith(".txt")]
-    own = [path for path in texts if os.path.basename(path) not in SPATIAL]
+    own = [path for path in files if os.path.basename(path) not in SPATIAL]
     lists = [[path for path in own if path.endswith(f"{end}.txt")] for end in SHORT]
     if [len(paths) for paths in lists] not in ([0] * 3, [1] * 3):
         raise UserError(f"{folder}: {LISTS} is wanted")
     return tuple(itertools.chain(*lists))
 
 
-def files_below(folder: Path, pattern: str = "*.*") -> list[str]:
+def _files_below(folder: str | Path, pattern: str = "*.*") -> list[str]:
     """Return the paths of the files below a folder, hidden ones left out, in order."""
     return sorted(glob(f"{escape(str(folder))}/**/{pattern}", recursive=True))
 
 
-def _image_rows(paths: list[str]) -> dict[str, list[Row]]:
-    """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg`` by split."""
-    cut: dict[str, list[Row]] = {}
-    for path in paths:
-        folder, label, name = path.rsplit("/", 3)[-3:]
-        split = next((s for s, own in FOLDERS.items() if folder.lower() in own), "all")
-        cut.setdefault(split, []).append((name, label, path))
-    if set(cut) == set(SPLITS):
-        return {split: cut[split] for split in SPLITS}
-    return {"all": list(itertools.chain(*cut.values()))}
+def read_rows(source: Source) -> list[Row]:
+    """Read the rows of the three splits, in order; nothing is decoded."""
+    if source.kind == "hub":
+        rows = _table_rows(_hub_folder(HUB, REVISION, "*.parquet"))
+    elif source.synthetic:
+        rows = _drawn_rows(source.counts)
+    elif source.files[0].lower().endswith(IMAGES):
+        rows = _image_rows(source.files)
+    else:
+        rows = _table_rows(Path(source.place))
+    rows = _spelled(rows)
+    if source.lists:
+        rows = _cut(rows, source)
+    return sorted(rows, key=lambda row: SPLITS.index(row.split))
 
 
-def _drawn_rows(counts: tuple[int, int, int]) -> dict[str, list[Row]]:
-    rows = {}
+def _image_rows(paths: tuple[str, ...]) -> list[Row]:
+    """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``."""
+    parts = [(*path.rsplit("/", 3)[-3:], path) for path in paths]
+    return [Row(FOLDERS.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
+
+
+def _drawn_rows(counts: tuple[int, int, int]) -> list[Row]:
+    rows = []
     for split, count in zip(SPLITS, counts, strict=True):
-        images, labels = synthetic.generate(split, count)
-        names = [f"synthetic_{split}_{i:05d}" for i in range(1, count + 1)]
-        rows[split] = list(zip(names, (CLASSES[i] for i in labels), images, strict=True))
+        for i, (image, label) in enumerate(zip(*synthetic.generate(split, count), strict=True)):
+            rows.append(Row(split, f"synthetic_{split}_{i + 1:05d}", CLASSES[label], image))
     return rows
 
 
-def _parquet_rows(folder: Path) -> dict[str, list[Row]]:
-    """Read the parquet shards of the three splits; labels are mapped by the names of classes."""
+def _table_rows(folder: Path) -> list[Row]:
+    """Read the shards of the three splits, parquet or of ``save_to_disk``; labels by name."""
+    import pyarrow as pa
     from datasets import Features
-    from pyarrow import ArrowException
+    from pyarrow.parquet import read_table
 
-    rows: dict[str, list[Row]] = {}
+    rows = []
     for split, short in zip(SPLITS, SHORT, strict=True):
-        files = files_below(folder, f"{short}*.parquet")
-        saved = [str(path) for path in sorted(folder.glob(f"**/{short}*/*.arrow"))]
-        counts = {int(n) for path in files + saved for n in re.findall(r"-of-(\d+)[^/]*$", path)}
-        if not counts or not counts <= {len(files or saved)}:
+        files = _files_below(folder, f"{short}*.parquet")
+        files = files or _files_below(folder, f"{short}*/*.arrow")  # of save_to_disk
+        counts = {int(n) for file in files for n in re.findall(r"-of-(\d+)[^/]*$", file)}
+        if counts != {len(files)}:
             raise UserError(f"{folder}: {split}: one whole set of shards is wanted, not {files}")
         try:
-            table = _table(files, saved)
+            if files[0].endswith(".arrow"):
+                shards = [pa.ipc.open_stream(pa.memory_map(file)).read_all() for file in files]
+            else:
+                shards = [read_table(file, partitioning=None) for file in files]
+            table = pa.concat_tables(shards)
             known = getattr(Features.from_arrow_schema(table.schema)["label"], "names", CLASSES)
             columns = table.flatten().to_pydict()
             paths, contents = columns["image.path"], columns["image.bytes"]
-        except (ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-            raise UserError(f"{(files or saved)[0]}: {split}: {one_line(error)}") from error
-        paths = columns.get("filename", paths)
-        ids = columns.get("image_id", range(len(paths)))
-        names = [os.path.basename(path or f"{i}.jpg") for path, i in zip(paths, ids, strict=True)]
-        classes = [known[i] if i in range(len(known)) else str(i) for i in columns["label"]]
-        rows[split] = list(zip(names, classes, contents, strict=True))
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{files[0]}: {split}: {one_line(error)}") from error
+        names = columns.get("filename", paths)
+        ids = columns.get("image_id", range(len(names)))
+        names = [os.path.basename(name or f"{i}.jpg") for name, i in zip(names, ids, strict=True)]
+        labels = [known[i] if i in range(len(known)) else str(i) for i in columns["label"]]
+        rows += map(Row, [split] * len(names), names, labels, contents)
     return rows
 
 
-def _table(files: list[str], saved: list[str]) -> Any:
-    """Read one split: parquet shards, or a folder that ``save_to_disk`` has left."""
-    from datasets import load_from_disk
-    from pyarrow.parquet import read_table
-
-    if files:
-        return read_table(files, partitioning=None)
-    return load_from_disk(os.path.dirname(saved[0])).flatten_indices().data.table
-
-
-def _spelled(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+def _spelled(rows: list[Row]) -> list[Row]:
     """Take the spelling of mirrors ("Annual Crop", "Industrial Buildings") where all is so."""
-    labels = {label for _, label, _ in itertools.chain(*rows.values())}
-    plain = {label: re.sub(r"[ _]|Buildings$", "", label) for label in labels}
+    labels = {row.label for row in rows}
     if labels <= set(CLASSES) or labels & {"AnnualCrop", "PermanentCrop"}:
         return rows  # ours, or a wrong name among ours
-    return {split: [(n, plain[c], x) for n, c, x in own] for split, own in rows.items()}
+    plain = {label: re.sub(r"[ _]|Buildings$", "", label) for label in labels}
+    return [row._replace(label=plain[row.label]) for row in rows]
 
 
-def _names(path: Path) -> Iterator[PurePosixPath]:
+def _cut(rows: list[Row], source: Source) -> list[Row]:
+    """Give each row the split of its list; a list names an image by file, or by class and file."""
+    images = defaultdict(list)  # by both ways of naming them, whatever the suffix
+    for row in rows:
+        stem = PurePosixPath(row.name).stem
+        for key in (stem, f"{row.label}/{stem}"):
+            images[key].append(row)
+    taken: dict[int, Row] = {}
+    lists = source.lists
+    paths = _published(lists) if lists[0] in PUBLISHED else map(Path, lists)
+    for split, path in zip(SPLITS, paths, strict=True):
+        for name in _names(path):
+            inside = f"{name.parent.name}/" if name.parent.name in CLASSES else ""
+            found = images[inside + name.stem]
+            if had := [taken[id(row)].split for row in found if id(row) in taken]:
+                raise UserError(f"{path}: {name} is in the list of {had[0]} already")
+            if len(found) != 1:
+                wrong = f"names {len(found)} of the images of {source.place}, one is wanted"
+                raise UserError(f"{path}: {name} {wrong}")
+            taken[id(found[0])] = found[0]._replace(split=split)
+    return list(taken.values())
+
+
+def _names(path: Path) -> list[PurePosixPath]:
     """Read a list of images, as Windows may have written it too."""
     content = path.read_bytes()
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
     lines = map(str.strip, text.replace("\\", "/").splitlines())
-    return map(PurePosixPath, filter(None, lines))
-
-
-def rows_by_split(origin: Origin) -> dict[str, list[Row]]:
-    """Read the rows of each split; a list names an image by file, or by class and file."""
-    rows = _spelled(origin.rows())
-    if not origin.lists:
-        return rows
-    images: dict[str, list[Row]] = {}  # by both ways of naming them, whatever the suffix
-    for row in itertools.chain(*rows.values()):
-        stem = PurePosixPath(row[0]).stem
-        for key in (stem, f"{row[1]}/{stem}"):
-            images.setdefault(key, []).append(row)
-    paths = _published(origin.lists) if origin.lists[0] in PUBLISHED else origin.lists
-    cut: dict[str, list[Row]] = {split: [] for split in SPLITS}
-    taken: set[int] = set()
-    for split, path in zip(SPLITS, map(Path, paths), strict=True):
-        for name in _names(path):
-            inside = f"{name.parent.name}/" if name.parent.name in CLASSES else ""
-            found = images.get(inside + name.stem, [])
-            if len(found) != 1:
-                wrong = f"names {len(found)} of the images of {origin.place}, one is wanted"
-                raise UserError(f"{path}: {name} {wrong}")
-            if id(found[0]) in taken:
-                raise UserError(f"{path}: {name} is in a split already")
-            taken.add(id(found[0]))
-            cut[split] += found
-    return cut
+    return [PurePosixPath(line) for line in lines if line]
 
 
 def _published(names: tuple[str, ...]) -> list[Path]:
@@ -268,7 +292,7 @@ def _hub_folder(repository: str, revision: str, files: str) -> Path:
     which = {"repo_type": "dataset", "revision": revision, "allow_patterns": files}
     with suppress(LocalEntryNotFoundError):
         folder = Path(api.snapshot_download(repository, local_files_only=True, **which))
-        if files_below(folder, files):  # other files of it may be there
+        if _files_below(folder, files):  # other files of it may be there
             return folder
     what, kind = f"{repository}@{revision[:7]}", HubUnavailable
     try:  # to ask first: without an answer the download would go on trying
@@ -277,16 +301,27 @@ def _hub_folder(repository: str, revision: str, files: str) -> Path:
         announce(f"Téléchargement depuis le Hub de Hugging Face : {what}")
         return Path(api.snapshot_download(repository, **which))
     except Exception as error:  # no answer; refused; network lost on the way, disk full
-        answer = getattr(error, "response", None)
-        if answer is not None and answer.status_code < 500 and answer.status_code != 429:
-            kind = UserError
-        raise kind(
+        status = getattr(getattr(error, "response", None), "status_code", 500)
+        raise (UserError if status < 500 and status != 429 else kind)(
             f"{what} cannot be had from the Hub ({api.endpoint}: {one_line(error)}); set "
             "EUROSAT_DATA and EUROSAT_SPLITS to folders that have it, or take DATA=synthetic"
         ) from error
 
 
-def access() -> tuple:
+@cache  # once per process, so that ``auto`` never changes the images half way …
+def _hub_is_there(access: tuple) -> bool:  # … unless the way to the Hub has been mended
+    try:
+        _hub_folder(HUB, REVISION, "*.parquet")
+    except HubUnavailable as error:
+        announce(
+            "ATTENTION : images SYNTHÉTIQUES de démonstration, et non EuroSAT ; elles ne disent "
+            f"rien des images satellites. EUROSAT_DATA n’est pas donné ; {error}"
+        )
+        return False
+    return True
+
+
+def _access() -> tuple:
     """Return what decides whether the Hub answers: addresses, proxies, the token in use."""
     from huggingface_hub import get_token
 

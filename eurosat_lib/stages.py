@@ -1,9 +1,9 @@
 """Stages: results that are computed once, kept by what they depend on, and published.
 
 A result lives in ``artifacts/.stages/<stage>-<key>/``, shared by all runs, and is published to the
-run's own folders each time it is used. The key hashes the stage's name and version, the values of
-the configuration that it reads, the fingerprint of the data, what it builds on, the code of the
-rooms that compute it (without comments and docstrings), and, for a training, device and precision.
+run's own folders each time it is used. The key hashes the stage's name, the values of the
+configuration that it reads, the fingerprint of the data, what it builds on, the code of the rooms
+that compute it (without comments and docstrings), and, for a training, device and precision.
 """
 
 from __future__ import annotations
@@ -17,16 +17,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, wraps
+from functools import cache, reduce, wraps
+from operator import getitem
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import Interrupted, UserError, of_system
-from eurosat_lib.files import is_frozen, locked, read_json, revision, write_csv, write_json
+from eurosat_lib.files import (
+    check_open,
+    is_frozen,
+    locked,
+    read_json,
+    revision,
+    write_csv,
+    write_json,
+)
 from eurosat_lib.progress import BUILT, announce
 from eurosat_lib.runtime import Runtime, describe_device, describe_environment, processor
 from eurosat_lib.tracking import Run, write_runs
@@ -34,7 +43,7 @@ from eurosat_lib.tracking import Run, write_runs
 # Read now: a file edited later is not the code that this process runs.
 TEXTS = {p.stem: p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("*.py")}
 DEVICE = ("device", "precision", "processor")  # entries of a provenance
-STAGES: dict[str, Callable[[Config], Record]] = {}  # by name, in the order of their definition
+STAGES: dict[str, Callable[[Config], Any]] = {}  # by name, in the order of their definition
 
 
 class Record(BaseModel):
@@ -68,7 +77,7 @@ class Kept(Generic[R]):
     """A result and where it comes from."""
 
     result: R
-    provenance: dict[str, Any]  # of the process that computed it: see provenance_here
+    provenance: dict[str, Any]  # of the process that computed it
     folder: Path  # of the cache; files that the computation left lie there
 
 
@@ -78,87 +87,72 @@ class Code:
 
     rooms: tuple[str, ...]  # a changed line of one, prose aside, is another key
     reads: tuple[str, ...] = ()  # dotted keys of the configuration
-    version: int = 1  # raised by hand when something else changes what the result means
     trains: bool = False  # device and precision are part of the key
 
 
 def stage(
+    kind: type[R],
     *rooms: str,
     reads: tuple[str, ...] = (),
     inputs: Callable[[Config], Mapping[str, Any]] = lambda config: {},
-    version: int = 1,
     when: Callable[[Config], bool] = lambda config: True,
-) -> Callable[[Callable[[Config, Path], R]], Callable[[Config], R]]:
-    """Make a stage of a function that computes: kept by its key, published to the run.
+    after: Callable[[Config, Kept[R]], None] = lambda config, kept: None,
+) -> Callable[[Callable[[Config], R | Kept[R]]], Callable[[Config], R]]:
+    """Make a stage of a function: its result is kept by its key, and published to the run.
 
     Args:
-        rooms: modules that compute it.
+        kind: of the result.
+        rooms: modules that compute it; without any, the function puts together what is kept
+            already, and returns it as :class:`Kept`.
         reads: dotted keys of the configuration that it reads.
         inputs: what else it builds on, for instance the digest of a checkpoint.
-        version: see :class:`Code`.
         when: whether there is anything to compute; if not, the stage returns ``None``, and what
             the run had published of it is withdrawn.
-
-    Returns:
-        A decorator of ``compute(config, folder) -> Record``; the folder keeps partial work.
-    """
-    code = Code(rooms, reads, version)
-
-    def decorate(compute: Callable[[Config, Path], R]) -> Callable[[Config], R]:
-        """Wrap the function that computes."""
-        kind = get_type_hints(compute)["return"]
-
-        @wraps(compute)
-        def find(config: Config) -> Kept[R]:
-            return keep(config, kind, kind.stage, code, inputs(config), compute)
-
-        return _published(find, kind, when=when)
-
-    return decorate
-
-
-def stage_of_parts(
-    after: Callable[[Config, Kept[R]], None] = lambda config, kept: None,
-) -> Callable[[Callable[[Config], Kept[R]]], Callable[[Config], R]]:
-    """Make a stage of a function that puts together what is kept already, and publish it.
-
-    Args:
         after: what is left to do once the result is published.
     """
+    code = Code(rooms, reads)
 
-    def decorate(find: Callable[[Config], Kept[R]]) -> Callable[[Config], R]:
-        """Wrap the function that finds the parts."""
-        return _published(find, get_args(get_type_hints(find)["return"])[0], after)
+    def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R]:
+        def find(config: Config) -> Kept[R]:
+            if not rooms:
+                return compute(config)
+            given = inputs(config)
+            return keep(config, kind, kind.stage, code, given, lambda _: compute(config))
+
+        @wraps(compute)
+        def run(config: Config) -> R | None:
+            return _run(config, kind, find, after, when)
+
+        STAGES[kind.stage] = run
+        return run
 
     return decorate
 
 
-def _published(
-    find: Callable[[Config], Kept[R]],
+def _run(
+    config: Config,
     kind: type[R],
-    after: Callable[[Config, Kept[R]], None] = lambda config, kept: None,
-    when: Callable[[Config], bool] = lambda config: True,
-) -> Callable[[Config], R]:
-    @wraps(find)
-    def run(config: Config) -> R:
-        """Find the result, and publish it to the run."""
-        note_use(kind)
-        check_name(config)
+    find: Callable[[Config], Kept[R]],
+    after: Callable[[Config, Kept[R]], None],
+    when: Callable[[Config], bool],
+) -> R | None:
+    """Find a result, and publish it to the run; or withdraw it where there is nothing to find."""
+    note_use(kind)
+    if config.paths.name in STAGES:  # its folder would lie in one of the run without name
+        raise UserError(f"name {config.paths.name}: a stage has that name; take another")
+    try:
         if not when(config):
             return withdraw(config, kind)
         if is_frozen():
             return _frozen(config, kind)
-        try:
-            found = find(config)
-            publish(config, found.result, found.provenance, lambda: after(config, found))
-        except KeyboardInterrupt:
-            raise Interrupted from None
-        except (OSError, MemoryError) as error:
-            raise of_system(error) from error
-        return found.result
-
-    STAGES[kind.stage] = run
-    return run
+        check_open(config.paths.artifacts)
+        found = find(config)
+        publish(config, found.result, found.provenance, lambda: after(config, found))
+    except KeyboardInterrupt as stop:
+        raise Interrupted(*stop.args) from None
+    except (OSError, MemoryError) as error:
+        raise of_system(error) from error
+    return found.result
 
 
 def note_use(kind: type[Record]) -> None:
@@ -168,23 +162,13 @@ def note_use(kind: type[Record]) -> None:
             file.write(f"{kind.stage}\n")
 
 
-def check_name(config: Config) -> None:
-    """Refuse a run that would lie in a folder of the run without a name.
-
-    Raises:
-        UserError: the name is that of a stage.
-    """
-    if config.paths.name in STAGES:
-        raise UserError(f"name {config.paths.name}: a stage has that name; take another")
-
-
 def keep(
     config: Config,
     kind: type[R],
     name: str,
     code: Code,
     inputs: Mapping[str, Any],
-    compute: Callable[[Config, Path], R],
+    compute: Callable[[Path], R],
     wait: bool = True,
 ) -> Kept[R] | None:
     """Load a result from the cache, or compute and keep it; a second process waits for the first.
@@ -192,7 +176,7 @@ def keep(
     It lies in ``<name>-<key>``; ``compute`` gets that folder, to leave partial work and files.
     Without ``wait`` the answer is ``None`` while another process is at it.
     """
-    folder = config.paths.stages / f"{name}-{stage_key(config, name, code, inputs)[:16]}"
+    folder = cache_folder(config, name, code, inputs)
     kept = _load(folder, kind)
     if kept:
         return kept
@@ -201,13 +185,18 @@ def keep(
         return (_load(folder, kind) or _compute(config, kind, folder, compute)) if held else None
 
 
+def cache_folder(config: Config, name: str, code: Code, inputs: Mapping[str, Any]) -> Path:
+    """Return the place of a result in the cache."""
+    return config.paths.stages / f"{name}-{stage_key(config, name, code, inputs)[:16]}"
+
+
 def stage_key(config: Config, name: str, code: Code, inputs: Mapping[str, Any]) -> str:
     """Hash what a result depends on; 64 hexadecimal digits."""
     tree = config.model_dump(mode="json")
     content = {
         "name": name,
-        "version": code.version,
-        "config": {key: _at(tree, key) for key in sorted(code.reads)},
+        "version": 1,
+        "config": {key: reduce(getitem, key.split("."), tree) for key in sorted(code.reads)},
         "data": load_dataset(config).fingerprint,
         "inputs": dict(inputs),
         "code": [code_digest(room) for room in sorted(code.rooms)],
@@ -228,29 +217,25 @@ def code_digest(room: str) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-def _at(tree: Mapping[str, Any], dotted: str) -> Any:
-    for part in dotted.split("."):
-        tree = tree[part]
-    return tree
-
-
 def _load(folder: Path, kind: type[R]) -> Kept[R] | None:
-    tree = read_json(folder / "result.json")
+    tree = read_json(folder / "result.json") or {}
+    found, origin = _validated(kind, tree), tree.get("provenance")
+    whole = isinstance(origin, dict) and {"started", "seconds", *DEVICE} <= set(origin)
+    return Kept(found, origin, folder) if found and whole else None
+
+
+def _validated(kind: type[R], tree: Mapping[str, Any] | None) -> R | None:
     try:
-        origin = {name: tree["provenance"][name] for name in ("started", "seconds", *DEVICE)}
-        found = kind.model_validate(tree["result"])
-        return Kept(found, tree["provenance"] | origin, folder)
+        return kind.model_validate(tree["result"])
     except (ValidationError, KeyError, TypeError):
         return None  # not there, damaged, or of another version
 
 
-def _compute(
-    config: Config, kind: type[R], folder: Path, compute: Callable[[Config, Path], R]
-) -> Kept[R]:
+def _compute(config: Config, kind: type[R], folder: Path, compute: Callable[[Path], R]) -> Kept[R]:
     if (folder / "result.json").exists():
         announce(f"{folder.name}/result.json, abîmé ou d’une autre version : calculé de nouveau")
-    origin, clock = provenance_here(config), time.perf_counter()
-    result = compute(config, folder)
+    origin, clock = _provenance(config), time.perf_counter()
+    result = compute(folder)
     origin |= {"folder": folder.name, "seconds": round(time.perf_counter() - clock, 2)}
     write_json(
         folder / "result.json", {"provenance": origin, "result": result.model_dump(mode="json")}
@@ -258,7 +243,7 @@ def _compute(
     return _load(folder, kind) or Kept(result, origin, folder)
 
 
-def provenance_here(config: Config) -> dict[str, Any]:
+def _provenance(config: Config) -> dict[str, Any]:
     """Say with what this process computes: device, processor, precision, versions, commit."""
     runtime = Runtime.of(config)
     return {
@@ -271,6 +256,11 @@ def provenance_here(config: Config) -> dict[str, Any]:
         "commit": revision(Path(config.paths.root)),
         **describe_environment(),
     }
+
+
+def here(config: Config, result: R) -> Kept[R]:
+    """Keep a result that is made anew each time."""
+    return Kept(result, _provenance(config), Path())
 
 
 def together(result: R, parts: Sequence[Kept]) -> Kept[R]:
@@ -309,15 +299,17 @@ def publish(
 
 def withdraw(config: Config, kind: type[Record]) -> None:
     """Remove the published result of a stage, with its facts, tables and runs."""
+    note_use(kind)
     artifacts, path = config.paths.artifacts, result_path(config, kind.stage)
     if is_frozen() or not path.is_file():
         return
-    found = _published_result(config, kind)
+    check_open(artifacts)
+    found = _validated(kind, read_json(path))
     tables = (*found.csv_files(), *found.json_files()) if found else ()
-    for file in (path, *(artifacts / name for name in tables)):
-        file.unlink(missing_ok=True)
-    shutil.rmtree(config.paths.runs / kind.stage, ignore_errors=True)
     with locked(artifacts / ".facts.lock"):
+        for file in (path, *(artifacts / name for name in tables)):
+            file.unlink(missing_ok=True)
+        shutil.rmtree(config.paths.runs / kind.stage, ignore_errors=True)
         facts = read_json(artifacts / "facts.json") or {}
         facts.pop(kind.stage, None)
         write_json(artifacts / "facts.json", facts)
@@ -347,17 +339,9 @@ def latest(config: Config, kind: type[R]) -> R | None:
     With ``FROZEN=1`` any published result will do.
     """
     note_use(kind)
-    tree = read_json(result_path(config, kind.stage))
-    if not tree or not (is_frozen() or tree.get("scope") == scope(config)):
-        return None
-    return _published_result(config, kind)
-
-
-def _published_result(config: Config, kind: type[R]) -> R | None:
-    try:
-        return kind.model_validate(read_json(result_path(config, kind.stage))["result"])
-    except (ValidationError, KeyError, TypeError):
-        return None  # not there, damaged, or of another version
+    tree = read_json(result_path(config, kind.stage)) or {}
+    same = is_frozen() or tree.get("scope") == scope(config)
+    return _validated(kind, tree) if same else None
 
 
 def _frozen(config: Config, kind: type[R]) -> R:
@@ -366,20 +350,6 @@ def _frozen(config: Config, kind: type[R]) -> R:
         path = result_path(config, kind.stage).relative_to(config.paths.root)
         state = "cannot be read" if path.is_file() else "is missing"
         raise UserError(
-            f"FROZEN=1: the published result {path} {state}; without FROZEN it is computed",
-            f"FROZEN=1\u00a0: le résultat publié {path} manque ou n’est pas lisible\u00a0; sans "
-            "FROZEN, il est calculé.",
+            f"FROZEN=1: the published result {path} {state}; without FROZEN it is computed"
         )
     return found
-
-
-def provenance(config: Config, kind: type[Record]) -> dict[str, Any]:
-    """Return where, when and with what the published result of a stage was computed."""
-    tree = read_json(result_path(config, kind.stage))
-    return tree.get("provenance", {}) if tree else {}
-
-
-def same_machine(config: Config, *results: Record | None) -> bool:
-    """Tell whether these published results come from equal devices: only then do times compare."""
-    origins = [provenance(config, type(result)) for result in results if result]
-    return len({tuple(origin.get(entry) for entry in DEVICE) for origin in origins}) <= 1

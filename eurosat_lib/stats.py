@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binomtest, norm, t
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -41,14 +42,8 @@ def newcombe(x1: int, n1: int, x2: int, n2: int, level: float) -> Bounds:
 def paired_difference(only_first: int, only_second: int, n: int, level: float) -> Bounds:
     """Interval of the difference p1 - p2 of two proportions over the same images.
 
-    Adjusted Wald interval (Bonett & Price 2012, J. Educ. Behav. Stat. 37, doi:10.3102/
-    1076998611411915): one image is added to each way of disagreeing.
-
-    Args:
-        only_first: images that only the first got right.
-        only_second: images that only the second got right.
-        n: images.
-        level: of the interval, in (0, 1).
+    Of ``n`` images, some are right in one case only. Adjusted Wald interval (Bonett & Price 2012,
+    J. Educ. Behav. Stat. 37, doi:10.3102/1076998611411915): one more for each way of disagreeing.
     """
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
     center = first - second
@@ -57,12 +52,7 @@ def paired_difference(only_first: int, only_second: int, n: int, level: float) -
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p-value of McNemar's test: the discordant images are a fair coin's tosses.
-
-    Args:
-        only_first: images that only the first classifier got right.
-        only_second: images that only the second got right.
-    """
+    """Exact two-sided p-value of McNemar's test: discordant images are a fair coin's tosses."""
     if only_first + only_second == 0:
         return 1.0
     return float(binomtest(only_first, only_first + only_second).pvalue)
@@ -113,24 +103,17 @@ def class_scores(
 ) -> dict:
     """Compute macro-F1 with its interval, per-class scores and the confusion matrix.
 
-    Args:
-        labels: int64 (N,), true classes.
-        predicted: int64 (N,).
-        classes: names, in the order of the labels.
-        level: of the interval, in (0, 1).
+    ``labels`` and ``predicted`` are int64 (N,), numbers of ``classes``.
     """
     numbers = range(len(classes))
     columns = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0.0)
     matrix = confusion_matrix(labels, predicted, labels=numbers)
-    rows = np.column_stack([*columns[:3]]).tolist()
-    counts = np.column_stack([columns[3], matrix.sum(0), matrix.diagonal()]).tolist()
+    table = pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), columns, strict=True)))
+    table = table.assign(name=classes, predicted=matrix.sum(0), hits=matrix.diagonal())
     return {
         "macro_f1": float(columns[2][columns[3] > 0].mean()),
         "macro_f1_interval": macro_f1_interval(matrix, level),
-        "per_class": tuple(
-            ClassScore(**dict(zip(ClassScore.model_fields, (name, *scores, *found), strict=True)))
-            for name, scores, found in zip(classes, rows, counts, strict=True)
-        ),
+        "per_class": tuple(ClassScore(**row) for row in table.to_dict("records")),
         "confusion": tuple(map(tuple, matrix.tolist())),
     }
 
@@ -138,23 +121,13 @@ def class_scores(
 def macro_f1_interval(matrix: np.ndarray, level: float, resamples: int = RESAMPLES) -> Bounds:
     """Percentile bootstrap interval of the macro-F1 (Efron & Tibshirani 1993, chapter 13).
 
-    Drawing images again with replacement is drawing the cells of the confusion matrix from a
-    multinomial law.
-
-    Args:
-        matrix: int (K, K), images by true class (rows) and prediction.
-        level: of the interval, in (0, 1).
-        resamples: draws.
+    Drawing images again with replacement is drawing the cells of the confusion matrix (K, K), a
+    row per true class, from a multinomial law.
     """
     total, size = int(matrix.sum()), len(matrix)
     draws = np.random.default_rng(SEED).multinomial(total, matrix.ravel() / total, resamples)
-    values = macro_f1(draws.reshape(resamples, size, size), matrix.sum(1) > 0)
+    draws = draws.reshape(resamples, size, size)
+    scores = 2 * np.diagonal(draws, axis1=1, axis2=2) / np.maximum(draws.sum(2) + draws.sum(1), 1)
+    values = np.compress(matrix.sum(1) > 0, scores, axis=1).mean(1)
     low, high = np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
-
-
-def macro_f1(matrices: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Macro-F1 of confusion matrices over the classes present, (..., K, K), (K,) -> (...)."""
-    hits = np.diagonal(matrices, axis1=-2, axis2=-1)
-    involved = matrices.sum(-1) + matrices.sum(-2)
-    return np.compress(present, 2 * hits / np.maximum(involved, 1), axis=-1).mean(-1)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from eurosat_lib.files import write_text
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TRAINING_TAGS = {
     "train/loss": "train_loss",
@@ -39,6 +36,31 @@ class Run:
     seconds: Mapping[int, float] = field(default_factory=dict)  # step -> since the start
 
 
+class LiveRun:
+    """Writer of one run, for a training in progress; begins with an empty folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start over."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        shutil.rmtree(folder, ignore_errors=True)
+        self.writer = SummaryWriter(str(folder), flush_secs=5)
+
+    def __enter__(self) -> LiveRun:
+        """Return the writer."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Flush and close."""
+        self.writer.close()
+
+    def epoch(self, record: Mapping[str, float]) -> None:
+        """Log what was measured of one epoch under ``TRAINING_TAGS``; the step is the epoch."""
+        for tag, name in TRAINING_TAGS.items():
+            self.writer.add_scalar(tag, record[name], record["epoch"])
+        self.writer.flush()  # whoever watches the run sees the epoch now
+
+
 def write_runs(folder: Path, runs: Mapping[str, Run]) -> None:
     """Write the runs of a stage, by name; others in the folder, of earlier settings, go."""
     for path in folder.glob("*"):
@@ -50,6 +72,8 @@ def write_runs(folder: Path, runs: Mapping[str, Run]) -> None:
 
 def write_run(folder: Path, run: Run) -> None:
     """Write one finished run, replacing what the folder holds; nothing if it is there already."""
+    from torch.utils.tensorboard.summary import hparams
+
     key = _digest(asdict(run))
     if run_key(folder) == key:
         return
@@ -57,70 +81,13 @@ def write_run(folder: Path, run: Run) -> None:
     with LiveRun(folder) as live:
         for tag, points in run.series.items():
             for step, value in points:
-                live.scalar(tag, value, step, start + run.seconds.get(step, 0.0))
-        if run.hparams:
-            live.hparams(run.hparams, run.metrics)
+                live.writer.add_scalar(tag, value, step, start + run.seconds.get(step, 0.0))
+        if run.hparams:  # in this run; SummaryWriter.add_hparams makes a sub-run
+            for summary in hparams(dict(run.hparams), dict(run.metrics)):
+                live.writer._get_file_writer().add_summary(summary)
+            for tag, value in run.metrics.items():
+                live.writer.add_scalar(tag, value, 0)
     write_text(folder / MARKER, key)
-
-
-def write_images(folder: Path, images: Mapping[str, bytes]) -> None:
-    """Write a run of PNG pictures, by tag, replacing others; nothing if they are there already."""
-    key = _digest({tag: hashlib.sha256(png).hexdigest() for tag, png in images.items()})
-    if run_key(folder) == key:
-        return
-    with LiveRun(folder) as run:
-        for tag, png in images.items():
-            run.image(tag, png)
-    write_text(folder / MARKER, key)
-
-
-class LiveRun:
-    """Writer of one run, for a training in progress."""
-
-    def __init__(self, folder: Path) -> None:
-        """Start over in an empty folder."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        shutil.rmtree(folder, ignore_errors=True)
-        self._writer = SummaryWriter(str(folder), flush_secs=5)
-
-    def __enter__(self) -> LiveRun:
-        """Return the writer."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Flush and close."""
-        self._writer.close()
-
-    def scalar(self, tag: str, value: float, step: int, when: float | None = None) -> None:
-        """Log one value; ``when`` in seconds since 1970, by default now."""
-        self._writer.add_scalar(tag, value, step, walltime=when)
-
-    def image(self, tag: str, png: bytes) -> None:
-        """Log a picture, at step 0."""
-        import numpy as np
-        from PIL import Image
-
-        pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-        self._writer.add_image(tag, pixels, 0, dataformats="HWC")
-
-    def epoch(self, record: Mapping[str, float]) -> None:
-        """Log what was measured of one epoch under ``TRAINING_TAGS``; the step is the epoch."""
-        for tag, points in training_series([record]).items():
-            for step, value in points:
-                self.scalar(tag, value, step)
-        self._writer.flush()  # whoever watches the run sees the epoch now
-
-    def hparams(
-        self, values: Mapping[str, float | int | str], metrics: Mapping[str, float]
-    ) -> None:
-        """Log hyperparameters and their metrics, in this run and not in a sub-run."""
-        from torch.utils.tensorboard.summary import hparams
-
-        for summary in hparams(dict(values), dict(metrics)):
-            self._writer._get_file_writer().add_summary(summary)
-        for tag, value in metrics.items():
-            self.scalar(tag, value, 0)
 
 
 def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, Points]:
@@ -137,15 +104,13 @@ def run_key(folder: Path) -> str:
 
 def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:
     """Read the scalars of one run: tag -> values indexed by step."""
-    import pandas as pd
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
-    present = set(events.Tags()["scalars"]).intersection(tags)
     return {
         tag: pd.Series({event.step: event.value for event in events.Scalars(tag)}, name=tag)
-        for tag in present
+        for tag in set(events.Tags()["scalars"]).intersection(tags)
     }
 
 

@@ -1,7 +1,7 @@
 """Train one network as a configuration says, and go on after a kill; predict with it.
 
 The protocol of the course is Adam at a constant rate, its weights those of the best epoch on
-validation. A recipe is other values of the same sections: ``train``, ``augment``, ``mixing`` …
+validation. A recipe is other values of the same sections: ``train``, ``augment`` …
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Trainings: each a function of one configuration, kept on its own, shared by all stages.
 
-Grids, finalists, further seeds and recipes are put together from these; workers of a cluster warm
-their cache.
+Below, what is trained: the points of the grid, the finalists, the final configuration.
 """
 
 from __future__ import annotations
@@ -9,15 +8,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
-from eurosat_lib import cluster
+from eurosat_lib import cluster, search
 from eurosat_lib.config import Config, override
-from eurosat_lib.data import load_dataset
+from eurosat_lib.data import load_dataset, on_spatial, spatial_absence
+from eurosat_lib.errors import UserError
+from eurosat_lib.files import check_open
 from eurosat_lib.french import pct
+from eurosat_lib.lr_finder import LRFinder, grid_rates
 from eurosat_lib.progress import Bar, progress
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.schema import Train
-from eurosat_lib.stages import Code, Kept, code_digest, keep, stage_key
+from eurosat_lib.stages import (
+    Code,
+    Kept,
+    Record,
+    cache_folder,
+    code_digest,
+    keep,
+    latest,
+    publish,
+    result_path,
+    stage_key,
+    withdraw,
+)
 from eurosat_lib.train import EpochRecord, Fit, Hyperparameters, fit
 
 IMAGES = ("data.image_size", "preprocess")
@@ -37,17 +52,9 @@ TRAINING = Code(
     trains=True,
 )
 
-Watcher = Callable[[bool], None]  # hears of each epoch whether it is the last
-_watchers: list[Callable[[Path], Watcher]] = []
-
-
-def watch(start: Callable[[Path], Watcher]) -> None:
-    """Have each training that is alone in its stage watched, in the place of what did so before.
-
-    Args:
-        start: gets the folder of its TensorBoard events, which hold an epoch when it is heard of.
-    """
-    _watchers[:] = [start]
+# Started for each training that is alone in its stage, with the folder of its TensorBoard events;
+# what they return hears of each epoch, once it is written, whether it is the last.
+watchers: list[Callable[[Path], Callable[[bool], None]]] = []
 
 
 def training_config(
@@ -64,17 +71,15 @@ def training_config(
     """
     values = {f"train.{name}": value for name, value in point.model_dump().items()}
     values |= {"train.max_epochs": epochs, "train.max_steps": max_steps, "train.keep": weights}
-    return counted(override(config, values | {"data.train_limit": images or _limit(config)}))
+    values["data.train_limit"] = images or config.data.train_limit
+    return counted(override(config, values))
 
 
 def counted(config: Config) -> Config:
     """Name the number of training images: equal trainings then have equal keys."""
     total = len(load_dataset(config).train)
-    return override(config, {"data.train_limit": min(_limit(config) or total, total)})
-
-
-def _limit(config: Config) -> int | None:
-    return config.data.train_limit
+    limit = min(config.data.train_limit or total, total)
+    return override(config, {"data.train_limit": limit})
 
 
 def seeded(config: Config, seeds: Sequence[int]) -> list[Config]:
@@ -82,61 +87,49 @@ def seeded(config: Config, seeds: Sequence[int]) -> list[Config]:
     return [config.model_copy(update={"seed": seed}) for seed in seeds]
 
 
-def hyperparameters(config: Config) -> Hyperparameters:
-    """Return the four hyperparameters that a configuration gives."""
-    names = Hyperparameters.model_fields
-    return Hyperparameters(**{name: getattr(config.train, name) for name in names})
-
-
-def fallback_point(config: Config) -> Hyperparameters:
-    """Return the configuration's own point, for a run without any search."""
-    return Hyperparameters(
-        lr=config.train.fallback_lr,
-        weight_decay=config.train.fallback_weight_decay,
-        blocks_per_stage=config.model.blocks_per_stage,
-        dilation_stage3=config.model.dilation_stage3,
-    )
-
-
 def train_all(
-    title: str, stage: str, trainings: Sequence[Config], names: Sequence[str] = ()
-) -> list[Kept[Fit]]:
-    """Train the configurations, or take what is kept; show the images done.
+    title: str, groups: Mapping[str, Sequence[Config]], names: Sequence[str] = ()
+) -> list[list[Kept[Fit]]]:
+    """Train, or take what is kept, and show the images done; one list for each stage.
 
     With ``compute.engine: ray`` they are trained side by side, with ``work`` those first that no
     other process is at.
 
     Args:
         title: of the progress bar.
-        stage: their TensorBoard events lie below ``runs/<stage>/``.
-        trainings: configurations with all hyperparameters given, by :func:`counted`.
-        names: of their folders; if not given the hyperparameters, and the seed among several.
+        groups: configurations with all hyperparameters given, by :func:`counted`; by the stage
+            below whose ``runs/<stage>/`` their TensorBoard events lie.
+        names: of these folders; if not given the hyperparameters, and the seed among several.
     """
-    return train_together(title, {stage: trainings}, names)[0]
-
-
-def train_together(
-    title: str, groups: Mapping[str, Sequence[Config]], names: Sequence[str] = ()
-) -> list[list[Kept[Fit]]]:
-    """Do the same for the trainings of several stages under one bar; one list for each."""
     names = names or [name for trainings in groups.values() for name in _names(trainings)]
     places = [(stage, own) for stage, trainings in groups.items() for own in _settled(trainings)]
     jobs = [
         (own, own.paths.runs / stage / name)
         for (stage, own), name in zip(places, names, strict=True)
     ]
-    if not jobs:
-        return [[] for _ in groups]
-    with progress(title, total=sum(_images(own) for own, _ in jobs), unit="images") as bar:
-        _ahead(jobs, bar)
-        found, expected = [], 0
-        for number, (own, folder) in enumerate(jobs, start=1):
-            note = f"{number} sur {len(jobs)}, " if len(jobs) > 1 else ""
-            found.append(_trained(own, folder, bar, note))
-            expected += _images(own)
-            bar.advance(expected - bar.done, f"{note}val {pct(found[-1].result.val_accuracy)}")
+    found, expected = [], 0
+    if jobs:
+        with progress(title, total=sum(_images(own) for own, _ in jobs), unit="images") as bar:
+            _ahead(jobs, bar)
+            for number, (own, folder) in enumerate(jobs, start=1):
+                note = f"{number} sur {len(jobs)}, " if len(jobs) > 1 else ""
+                found.append(_trained(own, folder, bar, note))
+                expected += _images(own)
+                said = f"{note}val {pct(found[-1].result.val_accuracy)}"
+                bar.advance(expected - bar.done, said)
     rest = iter(found)
     return [list(islice(rest, len(trainings))) for trainings in groups.values()]
+
+
+def _names(trainings: Sequence[Config]) -> list[str]:
+    several = len({own.seed for own in trainings}) > 1
+    seeds = [f"_seed{own.seed}" if several else "" for own in trainings]
+    return [_point(own).name + seed for own, seed in zip(trainings, seeds, strict=True)]
+
+
+def _point(config: Config) -> Hyperparameters:
+    names = Hyperparameters.model_fields
+    return Hyperparameters(**{name: getattr(config.train, name) for name in names})
 
 
 def _settled(trainings: Sequence[Config]) -> list[Config]:
@@ -155,13 +148,11 @@ def _ahead(jobs: Sequence[tuple[Config, Path]], bar: Bar) -> None:
         for own, folder in missing:
             _trained(own, folder, bar, "", wait=False)
     elif engine == "ray" and missing:
-        work = [_job(own, folder) for own, folder in missing]
+        work = [
+            cluster.Job(f"{at.parent.name}/{at.name}", own, at, _images(own), signature(own))
+            for own, at in missing
+        ]
         cluster.warm(work, perform, signature, bar)
-
-
-def _job(config: Config, folder: Path) -> cluster.Job:
-    name = f"{folder.parent.name}/{folder.name}"
-    return cluster.Job(name, config, folder, _images(config), signature(config))
 
 
 def signature(config: Config) -> dict[str, str]:
@@ -183,47 +174,129 @@ def perform(
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     wait: bool = True,
 ) -> Kept[Fit] | None:
-    """Train one configuration, or load it; ``None`` while another process is at it.
+    """Train one configuration, with all hyperparameters given, or load what is kept.
 
-    Args:
-        config: with all hyperparameters given.
-        run_folder: of its TensorBoard events.
-        on_batch: called with the number of images of each step.
-        on_epoch: called after each epoch.
-        wait: for the other process instead.
+    ``on_batch`` is called with the number of images of each step. While another process is at it,
+    the answer is ``None``, unless we ``wait``.
     """
 
-    def compute(own: Config, folder: Path) -> Fit:
-        """Train, telling the progress."""
-        return fit(own, load_dataset(own), folder, run_folder, on_batch, on_epoch)
+    def compute(folder: Path) -> Fit:
+        return fit(config, load_dataset(config), folder, run_folder, on_batch, on_epoch)
 
     return keep(config, Fit, "training", TRAINING, {}, compute, wait)
 
 
 def _is_kept(config: Config) -> bool:
-    key = stage_key(config, "training", TRAINING, {})
-    return (config.paths.stages / f"training-{key[:16]}" / "result.json").is_file()
+    return (cache_folder(config, "training", TRAINING, {}) / "result.json").is_file()
 
 
 def _images(config: Config) -> int:
     return config.train.max_epochs * config.data.train_limit
 
 
-def _names(trainings: Sequence[Config]) -> list[str]:
-    several = len({own.seed for own in trainings}) > 1
-    seeds = [f"_seed{own.seed}" if several else "" for own in trainings]
-    return [hyperparameters(own).name + seed for own, seed in zip(trainings, seeds, strict=True)]
-
-
 def _trained(
     config: Config, run_folder: Path, bar: Bar, note: str, wait: bool = True
 ) -> Kept[Fit] | None:
-    watchers = [start(run_folder) for start in _watchers if not (note or _is_kept(config))]
+    hear = [start(run_folder) for start in watchers if not (note or _is_kept(config))]
 
     def say(record: EpochRecord) -> None:
-        """Name the epoch beside the bar."""
         bar.advance(0, f"{note}époque {record.epoch}, val {pct(record.val_accuracy)}")
-        for hear in watchers:
-            hear(record.epoch == config.train.max_epochs)
+        for watcher in hear:
+            watcher(record.epoch == config.train.max_epochs)
 
     return perform(config, run_folder, bar.advance, say, wait)
+
+
+class ChosenLR(Record):
+    """A learning rate chosen by hand in notebook 04, and how it was read from the stored sweep."""
+
+    stage: ClassVar[str] = "chosen_lr"
+    lr: float
+    rule: str  # of the finder, or "median" of all
+    smoothing: float  # weight of the past, in [0, 1)
+
+
+def chosen_lr(config: Config) -> ChosenLR | None:
+    """Return the rate chosen by hand for this run, if there is one for this experiment."""
+    return latest(config, ChosenLR)
+
+
+def choose_lr(config: Config, choice: ChosenLR) -> Path:
+    """Keep a choice; the grid takes it instead of the finder's. Returns the file that holds it."""
+    check_open(config.paths.artifacts)
+    publish(config, choice, {})
+    return result_path(config, choice.stage)
+
+
+def forget_lr(config: Config) -> bool:
+    """Withdraw the choice; returns whether there was one."""
+    known = result_path(config, ChosenLR.stage).is_file()
+    withdraw(config, ChosenLR)
+    return known
+
+
+def fallback_point(config: Config) -> Hyperparameters:
+    """Return the configuration's own point, for a run without any search."""
+    return Hyperparameters(
+        lr=config.train.fallback_lr,
+        weight_decay=config.train.fallback_weight_decay,
+        blocks_per_stage=config.model.blocks_per_stage,
+        dilation_stage3=config.model.dilation_stage3,
+    )
+
+
+def grid_points(config: Config) -> tuple[list[Hyperparameters], str]:
+    """List the points of the grid, and where their learning rates come from."""
+    found, picked = latest(config, LRFinder), chosen_lr(config)
+    choice = picked.lr if picked else found.choice if found else None
+    origin = "chosen_lr" if picked else "lr_finder" if choice else "fallback"
+    points = search.grid_points(config, grid_rates(config, choice))
+    return points, "config" if config.grid.lr else origin
+
+
+def searches(config: Config) -> list[search.GridSearch]:
+    """Return the grid and the refined grid of this run, as far as there are any."""
+    found = (latest(config, search.Grid), latest(config, search.RefinedGrid))
+    return [one for one in found if one]
+
+
+def finalists(config: Config) -> list[tuple[str, Fit]]:
+    """Pick the finalists of the searches of this run: stage and trial of each."""
+    return search.choose_finalists(searches(config), config.finalists.count)
+
+
+def finalist_trainings(config: Config) -> list[Config]:
+    """List the trainings of the finalists, point by point; their seeds have chosen none."""
+    seeds = range(config.seed + 1, config.seed + 1 + config.finalists.seeds)
+    return [
+        training_config(one, trial.hyperparameters, *trial.length)
+        for _, trial in finalists(config)
+        for one in seeded(config, seeds)
+    ]
+
+
+def current_finalists(config: Config) -> search.Finalists | None:
+    """Return the finalists of this run's latest searches; ``None`` if these are others."""
+    found = latest(config, search.Finalists)
+    points = [trial.hyperparameters for _, trial in finalists(config)]
+    same = found and [f.again.hyperparameters for f in found.finalists] == points
+    return found if same else None
+
+
+def final_config(config: Config) -> tuple[Config, dict[str, str]]:
+    """Return the final training, and where each hyperparameter comes from."""
+    best, decided = [(one.stage, one.best) for one in searches(config)], current_finalists(config)
+    if decided:
+        best = [(decided.stage, decided.leader.fits[0])]
+    point, origin = search.choose_hyperparameters(config, fallback_point(config), best)
+    own = config.train
+    return training_config(config, point, own.max_epochs, max_steps=own.max_steps), origin
+
+
+def spatial_config(config: Config) -> Config:
+    """Return the run's final training on the spatial split; refuse where there is none."""
+    absence = spatial_absence(config)
+    if absence:
+        raise UserError(f"no spatial split beside the standard one: {absence.reason}")
+    own = final_config(config)[0].train.model_dump(mode="json")
+    return counted(override(on_spatial(config), {"train": own}))

@@ -1,7 +1,7 @@
 """Interactive views for JupyterLab, each one line of a notebook cell tagged ``exploration``.
 
 A view is a function of a few values that returns HTML; ``ipywidgets`` makes its controls of it.
-While a report is built, and without ipywidgets, it is one line of text.
+While a report is built, it is one line of text.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import html
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
-from importlib.util import find_spec
 from typing import Any
 
+import ipywidgets as w
 import numpy as np
-import pandas as pd
 import torch
 from IPython.display import HTML, display
 from matplotlib import colormaps
@@ -24,52 +23,49 @@ from matplotlib.colors import to_hex
 from PIL import Image, ImageOps
 from scipy.special import softmax
 
-from eurosat_lib import choices, french, scoring
-from eurosat_lib.audit import measure
+from eurosat_lib import comparisons, french, trainings
+from eurosat_lib.audit import Overlaps, measure
 from eurosat_lib.classifier import Classifier, read_picture
 from eurosat_lib.config import Config
 from eurosat_lib.data import SIDE, EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.french import SPLITS, nombre, pct, plural, power, typeset
-from eurosat_lib.live import img, sweep_chart, training_chart
+from eurosat_lib.live import img, picture
 from eurosat_lib.lr_finder import LRFinder, smooth, suggest
-from eurosat_lib.overlaps import Overlaps
 from eurosat_lib.plots import style
+from eurosat_lib.plots.training import history, lr_sweep, run_curves
 from eurosat_lib.progress import BUILT
 from eurosat_lib.runtime import epoch_generator
 from eurosat_lib.search import GridSearch
 from eurosat_lib.stages import latest
 from eurosat_lib.stats import wilson
-from eurosat_lib.tables.search import faults
+from eurosat_lib.tables import faults
 from eurosat_lib.transforms import Augmentation, get_augmentation_transforms
 
-ELSEWHERE = "Vue interactive : exécuter cette cellule dans JupyterLab, avec ipywidgets."
-TILE, PAGE, DRAWS, CHANNELS = 96, 24, 11, 16  # pixels of an image; images shown; of a layer
+ELSEWHERE = "Vue interactive : exécuter cette cellule dans JupyterLab."
+CAUTION = "Toute image reçoit une classe ; n’a de sens qu’une vue du ciel à 10 m par pixel."
+TILE, PAGE, DRAWS = 96, 24, 11  # pixels of an image; images of a page, of an augmentation
 ALL, OVERLAPPING, MEDIAN = "toutes", "se chevauchent", "median"
 FINDINGS = {"presque unies": "faint", "saturées": "saturated", "pixels sans donnée": "nodata"}
 
 
 def view(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a view of ``make(ipywidgets, ...)``: a widget, or the line that stands for it."""
+    """Make a view of a function that returns a widget: one line while a report is built."""
 
     @wraps(make)
     def show(*results: Any) -> Any:
-        """Show the view, or one line where that cannot be."""
-        if os.environ.get(BUILT) or find_spec("ipywidgets") is None:
+        if os.environ.get(BUILT):
             return print(typeset(ELSEWHERE))
-        import ipywidgets
-
         try:
-            return make(ipywidgets, *results)
+            return make(*results)
         except UserError as error:
-            reason = getattr(error, "french", "") or error
-            return print(typeset(f"Vue interactive indisponible : {reason}"))
+            return print(typeset(f"Vue interactive indisponible : {error}"))
 
     return show
 
 
-def interact(w: Any, show: Callable[..., Any], **controls: Any) -> Any:
+def interact(show: Callable[..., Any], **controls: Any) -> Any:
     """Show what a function makes of its controls' values, again after each change."""
 
     def say(**values: Any) -> None:
@@ -80,12 +76,6 @@ def interact(w: Any, show: Callable[..., Any], **controls: Any) -> Any:
     for control in moved.kwargs_widgets:
         control.layout.width, control.style.description_width = "480px", "120px"
     return moved
-
-
-def slider(w: Any, values: Iterable[float], value: float, say: Callable = pct) -> Any:
-    """Make a slider over values, ``value`` among them, each said in French."""
-    options = [(say(one), one) for one in sorted({*values, value})]
-    return w.SelectionSlider(options=options, value=value)
 
 
 def line(text: str) -> str:
@@ -102,22 +92,21 @@ def gallery(images: Sequence[np.ndarray], captions: Sequence[str], height: int =
     for image, caption in zip(images, map(typeset, captions), strict=True):
         file = io.BytesIO()
         Image.fromarray(image.transpose(1, 2, 0).copy()).save(file, "PNG", compress_level=1)
-        text = html.escape("\n".join(style.break_name(part, 16) for part in caption.split("\n")))
-        text = text.replace("\n", "<br>").replace("_", "_<wbr>")
-        cells.append(f"<div>{img(file, caption, look)}{text}</div>")
+        text = html.escape(caption).replace("\n", "<br>")
+        cells.append(f"<div>{img(file.getvalue(), caption, look)}{text}</div>")
     grid = f"display:grid;gap:10px;grid-template-columns:repeat(auto-fill,{width}px)"
-    return f'<div style="{grid};font-size:11px;line-height:1.3">{"".join(cells)}</div>'
+    grid += ";font-size:11px;line-height:1.3;overflow-wrap:anywhere"
+    return f'<div style="{grid}">{"".join(cells)}</div>'
 
 
 @view
-def browse(w: Any, config: Config) -> Any:
+def browse(config: Config) -> Any:
     """Choose a split, a class and a finding; turn the pages. The test is not for looking at."""
     dataset, overlaps = load_dataset(config), latest(config, Overlaps)
     shown, pool = ("train", "validation"), ThreadPoolExecutor(1)
     measured = {k: pool.submit(measure, getattr(dataset, k).images) for k in shown}  # seconds
 
     def show(split: str, classe: str, constat: str) -> Any:
-        """Show a page of images of one split, class and finding."""
         labels = [k for k, name in enumerate(dataset.classes) if classe in (ALL, name)]
         if constat == OVERLAPPING:
             found = pairs(overlaps, split, labels)
@@ -128,11 +117,11 @@ def browse(w: Any, config: Config) -> Any:
             found = [[(split, row)] for row in np.flatnonzero(fits)]
         last = max(1, -(-len(found) // PAGE))
         page = w.IntSlider(min=1, max=last, description=f"page (sur {last})")
-        return interact(w, lambda page: leaf(dataset, found, page), page=page)
+        return interact(lambda page: leaf(dataset, found, page), page=page)
 
     splits = {SPLITS[name]: name for name in shown}
     findings = [ALL, *FINDINGS, *([OVERLAPPING] if overlaps else [])]
-    return interact(w, show, split=splits, classe=[ALL, *dataset.classes], constat=findings)
+    return interact(show, split=splits, classe=[ALL, *dataset.classes], constat=findings)
 
 
 def pairs(overlaps: Overlaps, split: str, labels: Sequence[int]) -> list:
@@ -157,96 +146,54 @@ def leaf(dataset: EuroSAT, found: list, page: int) -> str:
 
 
 @view
-def augmentation(w: Any, config: Config) -> Any:
+def augmentation(config: Config) -> Any:
     """Move every parameter of the augmentation and see one training image drawn again."""
     train, usual = load_dataset(config).train, get_augmentation_transforms(config)
-    controls: dict[str, Any] = {name: w.IntSlider(min=0, max=99) for name in ("image", "tirage")}
-    controls["crop_padding"] = w.IntSlider(
-        usual.crop_padding, min=0, max=max(24, usual.crop_padding)
-    )
-    for name in ("flip_probability", "brightness", "contrast", "saturation"):
-        steps = [k / 20 for k in range(21)]
-        controls[name] = slider(w, steps, getattr(usual, name), lambda share: pct(share, 0))
+    shares = ("flip_probability", "brightness", "contrast", "saturation")
+    controls = {k: w.FloatSlider(getattr(usual, k), min=0, max=1, step=0.05) for k in shares}
+    controls["crop_padding"] = w.IntSlider(usual.crop_padding, min=0, max=32)
 
     def show(image: int, tirage: int, **values: float) -> str:
-        """Show draws of the augmentation so set."""
         chosen = Augmentation(**vars(usual) | values)
         original = train.images[image * len(train) // 100]
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
         repeated = torch.from_numpy(np.repeat(original[None], DRAWS, axis=0)) / 255
         images = (chosen(repeated, drawn) * 255).round().clamp(0, 255).byte().numpy()
         captions = ["original", *(f"tirage {k + 1}" for k in range(DRAWS))]
-        changed = ", ".join(f"{k}: {v}" for k, v in vars(chosen).items() if v != vars(usual)[k])
+        changed = ", ".join(f"{k}: {v:g}" for k, v in vars(chosen).items() if v != vars(usual)[k])
         advice = "Pour l’adopter, dans configs/config.yaml, section augment : "
         advice += changed or "rien à changer, ce sont ses valeurs"
         return gallery([original, *images], captions) + line(f"{advice}.")
 
-    return interact(w, show, **controls)
-
-
-def network(config: Config) -> Classifier:
-    """Load the run's trained network; one French line if there is none."""
-    path = scoring.checkpoint_path(config)
-    if not path.is_file():
-        raise UserError(f"{path.name} manque, exécuter d’abord le notebook 06_train.")
-    return Classifier.load(path, config.compute.device)
+    numbers = {"image": w.IntSlider(min=0, max=99), "tirage": w.IntSlider(min=0, max=99)}
+    return interact(show, **numbers, **controls)
 
 
 @view
-def layers(w: Any, config: Config) -> Any:
-    """Pick a layer and a validation image; see the strongest channels."""
-    part, found = load_dataset(config).validation, network(config)
-    flat = {n: layer for n, layer in found.model.stages.named_modules() if "." in n}
-    names = [", ".join(french.layer_place(f"stages.{name}")) for name in flat]
-    kinds = [isinstance(one, torch.nn.Conv2d | torch.nn.ReLU) for one in flat.values()]
-
-    def show(couche: int, image: int) -> str:
-        """Show what a layer answers to one image."""
-        row = image * len(part) // 100
-        batch = torch.tensor(part.images[[row]], device=found.runtime.device)
-        until = torch.nn.Sequential(*list(flat.values())[: couche + 1])
-        with torch.inference_mode():
-            maps = until(found.preprocessing(batch))[0].float().cpu().numpy()
-        order = np.argsort(-np.abs(maps).mean((1, 2)), kind="stable")[:CHANNELS]
-        low, high = float(maps.min()), float(maps.max())
-        shades = colormaps["viridis"]((maps[order] - low) / max(high - low, 1e-12))[..., :3]
-        tiles = (255 * shades).astype(np.uint8).transpose(0, 3, 1, 2)
-        text = f"Sortie {' × '.join(map(str, maps.shape))}, les canaux les plus forts, "
-        text = line(f"{text}de {nombre(low, 2)} (violet) à {nombre(high, 2)} (jaune) :")
-        seen = gallery([part.images[row]], [part.names[row]])
-        return seen + text + gallery(tiles, [f"canal {k + 1}" for k in order])
-
-    places = [(name, k) for k, name in enumerate(names) if kinds[k]]
-    return interact(w, show, couche=w.Dropdown(options=places), image=w.IntSlider(min=0, max=99))
-
-
-@view
-def sweep(w: Any, config: Config, result: LRFinder) -> Any:
+def sweep(config: Config, result: LRFinder) -> Any:
     """Read the sweep with another smoothing and rule; use that rate, or withdraw the choice."""
     use = w.Button(description="Utiliser ce LR", button_style="primary")
     undo, state = w.Button(description="Annuler le choix"), w.HTML()
     chosen: dict[str, Any] = {}
 
     def show(lissage: float, règle: str) -> str:
-        """Read the sweep again, with this smoothing and rule."""
         read = read_again(result, lissage, règle)
         chosen.update(lr=read.choice, rule=règle, smoothing=float(lissage))
         use.disabled = read.choice is None or config.grid.lr is not None
         lr = power(read.choice) if read.choice else f"aucun ({faults(read)})"
-        return line(f"LR lu ainsi : <b>{lr}</b>.") + sweep_chart(read)
+        return line(f"LR lu ainsi : <b>{lr}</b>.") + picture(lr_sweep(read))
 
     def tell(_: Any = None) -> None:
-        """Say what notebook 05 will build its grid on."""
-        points, origin = choices.grid_points(config)
+        points, origin = trainings.grid_points(config)
         rates = french.liste(map(power, sorted({point.lr for point in points})))
         state.value = line(f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]}).")
-        undo.disabled = choices.chosen_lr(config) is None
+        undo.disabled = trainings.chosen_lr(config) is None
 
-    use.on_click(lambda _: tell(choices.choose_lr(config, choices.ChosenLR(**chosen))))
-    undo.on_click(lambda _: tell(choices.forget_lr(config)))
-    steps = slider(w, [k / 100 for k in range(100)], result.smoothing, lambda v: nombre(v, 2))
+    use.on_click(lambda _: tell(trainings.choose_lr(config, trainings.ChosenLR(**chosen))))
+    undo.on_click(lambda _: tell(trainings.forget_lr(config)))
+    steps = w.FloatSlider(result.smoothing, min=0, max=0.99, step=0.01)
     rules = {"médiane de toutes": MEDIAN} | {text: rule for rule, text in french.RULES.items()}
-    moved = interact(w, show, lissage=steps, règle=rules)
+    moved = interact(show, lissage=steps, règle=rules)
     tell()
     return w.VBox([moved, w.HBox([use, undo]), state])
 
@@ -256,8 +203,7 @@ def read_again(result: LRFinder, smoothing: float, rule: str = MEDIAN) -> LRFind
     sweeps = []
     for one in result.sweeps:
         curve = smooth(np.array(one.loss), smoothing)
-        read = np.array(one.lr), curve, one.stopped == "end"
-        rates, fault = suggest(*read)
+        rates, fault = suggest(np.array(one.lr), curve, one.stopped == "end")
         found = {k: v for k, v in rates.items() if rule in (MEDIAN, k)}
         values = {"smoothed": tuple(curve.tolist()), "suggestions": found, "fault": fault}
         sweeps.append(one.model_copy(update=values))
@@ -265,56 +211,49 @@ def read_again(result: LRFinder, smoothing: float, rule: str = MEDIAN) -> LRFind
 
 
 @view
-def trials(w: Any, config: Config, grid: GridSearch) -> Any:
+def trials(config: Config, grid: GridSearch) -> Any:
     """Pick a trial, the best first, to see its curves beside those of the best."""
-    points = {f"{pct(point.score)}   {point.name}": point for point in grid.ranking}
+    trained = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
 
     def show(essai: str) -> str:
-        """Show the curves of one trial beside the best."""
-        point, shown = points[essai], {}
-        for one in (grid.best, point):
-            rows = [record.model_dump() for record in one.fits[0].epochs]
-            shown |= {one.name: pd.DataFrame(rows).set_index("epoch")} if rows else {}
-        ended = f"divergé ({html.escape(point.diverged)})" if point.diverged else pct(point.score)
+        fit = trained[essai]
+        shown = {one.hyperparameters.name: history(one) for one in (grid.best, fit) if one.epochs}
+        ended = f"divergé ({html.escape(fit.diverged)})" if fit.diverged else pct(fit.score)
         text = f"Score : {ended}, exactitude en validation, moyenne des deux dernières époques."
-        return line(text) + training_chart(shown)
+        return line(text) + picture(run_curves(shown))
 
-    return interact(w, show, essai=w.Select(options=list(points), rows=8))
+    return interact(show, essai=w.Select(options=list(trained), rows=8))
 
 
 @view
-def confusion(w: Any, config: Config, evaluation: Evaluation) -> Any:
+def confusion(config: Config, evaluation: Evaluation) -> Any:
     """Open the images behind a cell of the matrix by a click, or the worst errors of all."""
-    dataset, found = load_dataset(config), scoring.kept_predictions(config, evaluation)
+    dataset, found = load_dataset(config), comparisons.kept_predictions(config, evaluation)
     order = w.ToggleButtons(options={"les plus sûres d’abord": -1, "les moins sûres d’abord": 1})
     order.style.button_width = "190px"
     worst = w.Button(description="Les pires, toutes classes", layout=w.Layout(width="auto"))
-    shown, grid, opened = w.HTML(), board(w, evaluation), [worst]
-
-    def draw(*_: Any) -> None:
-        cell = getattr(opened[0], "cell", None)
-        shown.value = opened_cell(dataset, found, cell, order.value)
+    grid, cells = board(evaluation)
+    buttons, shown, opened = {worst: None} | cells, w.HTML(), [worst]
 
     def open_(button: Any) -> None:
-        """Open a cell of the matrix."""
         opened[0].layout.border = ""
         opened[0], button.layout.border = button, f"3px solid {style.ORANGE}"
-        draw()
+        shown.value = opened_cell(dataset, found, buttons[button], order.value)
 
-    cells = {button.cell: button for button in grid.children if hasattr(button, "cell")}
-    for button in (worst, *cells.values()):
+    for button in buttons:
         button.on_click(open_)
-    order.observe(draw, "value")
-    first = max((c for c in cells if c[0] != c[1]), key=lambda c: evaluation.confusion[c[0]][c[1]])
-    open_(cells[first])
+    order.observe(lambda _: open_(opened[0]), "value")
+    errors = {b: evaluation.confusion[t][p] for b, (t, p) in cells.items() if t != p}
+    open_(max(errors, key=errors.get))
     hint = w.HTML(line("Lignes : vraie classe ; colonnes : prédite. Cliquer sur un nombre."))
     return w.VBox([hint, grid, w.HBox([worst, order]), shown])
 
 
-def board(w: Any, evaluation: Evaluation) -> Any:
-    """Lay the matrix out in buttons, each with its ``cell``: (true, predicted) class."""
-    names, small = evaluation.classes, '<div style="font-size:11px;line-height:1.15">{}</div>'
-    heads = [w.HTML(small.format(style.break_name(n, 10).replace("\n", "<br>"))) for n in names]
+def board(evaluation: Evaluation) -> tuple[Any, dict[Any, tuple[int, int]]]:
+    """Lay the matrix out in buttons; return it, and each button's (true, predicted) class."""
+    names, cells = evaluation.classes, {}
+    small = '<div style="font-size:11px;line-height:1.15;overflow-wrap:anywhere">{}</div>'
+    heads = [w.HTML(small.format(name)) for name in names]
     children = [w.HTML(), *heads]
     for truth, row in enumerate(evaluation.confusion):
         children.append(heads[truth])
@@ -325,11 +264,11 @@ def board(w: Any, evaluation: Evaluation) -> Any:
             button.tooltip = f"{names[truth]} → {names[guess]}"
             button.layout = w.Layout(width="auto", margin="0", padding="0")
             button.style.button_color = to_hex(shade) if count else style.PANEL
-            button.cell = (truth, guess)
+            cells[button] = (truth, guess)
             children.append(button)
     columns = f"110px repeat({len(names)}, minmax(34px, 66px))"
     layout = w.Layout(grid_template_columns=columns, grid_gap="2px", align_items="center")
-    return w.GridBox(children, layout=layout)
+    return w.GridBox(children, layout=layout), cells
 
 
 def behind(found: Predictions, cell: tuple[int, int] | None, sign: int = -1) -> np.ndarray:
@@ -342,69 +281,66 @@ def behind(found: Predictions, cell: tuple[int, int] | None, sign: int = -1) -> 
 
 def opened_cell(dataset: EuroSAT, found: Predictions, cell: Any, sign: int = -1) -> str:
     """Say how many images are behind a cell, and show the first of them with their names."""
-    names, rows, captions = dataset.classes, behind(found, cell, sign), []
+    names, rows, test = dataset.classes, behind(found, cell, sign), dataset.test
+    images, captions = [], []
     for row in rows[:PAGE]:
-        said, truth, shares = found.predicted[row], found.labels[row], found.probabilities[row]
-        told = dict.fromkeys(f"{names[k]} {pct(shares[k])}" for k in (said, truth))
+        shares, asked = found.probabilities[row], (found.predicted[row], found.labels[row])
+        told = dict.fromkeys(f"{names[k]} {pct(shares[k])}" for k in asked)
         captions.append("\n".join([str(found.names[row]), *told]))
-    images = [dataset.test.images[dataset.test.names.index(c.split("\n")[0])] for c in captions]
+        images.append(test.images[test.names.index(str(found.names[row]))])
     what = " → ".join(names[k] for k in cell) if cell else "Les pires erreurs, par la perte"
     cut = f", {PAGE} montrées" if len(rows) > PAGE else ""
     return line(f"<b>{what}</b> : {plural(len(rows), 'image')}{cut}.") + gallery(images, captions)
 
 
 @view
-def threshold(w: Any, config: Config, evaluation: Evaluation) -> Any:
+def threshold(config: Config, evaluation: Evaluation) -> Any:
     """Move the confidence below which the network does not answer: chosen on validation."""
-    found = scoring.kept_predictions(config, evaluation)
+    found = comparisons.kept_predictions(config, evaluation)
+    parts = {"Validation": (found.val_logits, found.val_labels)}
+    parts |= {"Test, pour comparer": (found.logits, found.labels)}
 
     def show(confiance: float) -> str:
-        """Say what is answered above this confidence."""
-        chosen = answered(found.val_logits, found.val_labels, confiance)
-        beside = answered(found.logits, found.labels, confiance)
-        return line(f"Validation : {chosen}") + line(f"Test, pour comparer : {beside}")
+        lines = []
+        for name, (logits, labels) in parts.items():
+            shares = softmax(logits.astype(float), axis=1)
+            kept = shares.max(1) >= confiance
+            wrong, n = int((kept & (shares.argmax(1) != labels)).sum()), int(kept.sum())
+            told = f"{name} : répond à {plural(n, 'image')} sur {nombre(len(kept))}"
+            if n:
+                rate = f"<b>{pct(wrong / n)}</b> {french.intervalle(wilson(wrong, n, 0.95))}"
+                told += f" et se trompe sur {nombre(wrong)}, soit {rate}"
+            lines.append(line(f"{told}."))
+        return "".join(lines)
 
-    return interact(w, show, confiance=slider(w, [*(k / 200 for k in range(200)), 0.999], 0.5))
-
-
-def answered(logits: np.ndarray, labels: np.ndarray, threshold: float) -> str:
-    """Say what a threshold keeps of (N, K) logits, and how many errors among them."""
-    shares = softmax(logits.astype(float), axis=1)
-    kept = shares.max(1) >= threshold
-    wrong, count = int((kept & (shares.argmax(1) != labels)).sum()), int(kept.sum())
-    if not count:
-        return "le réseau ne répondrait à aucune image."
-    rate = f"<b>{pct(wrong / count)}</b> {french.intervalle(wilson(wrong, count, 0.95))}"
-    answers = f"répond à {plural(count, 'image')} sur {nombre(len(kept))} ({pct(kept.mean())})"
-    return f"{answers} et se trompe sur {nombre(wrong)}, soit {rate}."
+    return interact(show, confiance=w.FloatSlider(0.5, min=0, max=0.999, step=0.001))
 
 
 @view
-def own_image(w: Any, config: Config) -> Any:
+def own_image(config: Config) -> Any:
     """Show what the network says of a picture of one's own, or else of a validation image."""
-    part, found = load_dataset(config).validation, network(config)
+    part, path = load_dataset(config).validation, comparisons.checkpoint_path(config)
+    if not path.is_file():
+        raise UserError(f"{path.name} manque, exécuter d’abord le notebook 06_train.")
+    found = Classifier.load(path, config.compute.device)
 
     def show(fichier: Sequence[dict], exemple: int) -> str:
-        """Show what the network says of a picture."""
-        if not fichier:
-            row = exemple * len(part) // 100
-            return opinion(found, part.images[row].transpose(1, 2, 0), part.names[row])
+        row = exemple * len(part) // 100
+        name, tile = part.names[row], part.images[row].transpose(1, 2, 0)
         try:
-            whole = Image.fromarray(read_picture(io.BytesIO(fichier[0]["content"])))
+            for own in fichier:
+                name = own["name"]
+                whole = Image.fromarray(read_picture(io.BytesIO(own["content"])))
+                tile = np.asarray(ImageOps.fit(whole, (SIDE, SIDE)))
         except UserError:
-            name = html.escape(fichier[0]["name"])
-            return line(f"{name} : donner une image de 8 bits par canal (PNG, JPEG, TIFF).")
-        return opinion(found, np.asarray(ImageOps.fit(whole, (SIDE, SIDE))), fichier[0]["name"])
+            text = "donner une image de 8 bits par canal (PNG, JPEG, TIFF)."
+            return line(f"{html.escape(name)} : {text}")
+        shares = found.classify(tile).items()
+        first, *others = (f"{html.escape(label)} {pct(share)}" for label, share in shares)
+        seen = found.preprocessing.resize(torch.tensor(tile.transpose(2, 0, 1)[None]))[0].numpy()
+        title = f"ce que reçoit le réseau : {seen.shape[1]} × {seen.shape[2]} pixels"
+        said = line(f"{html.escape(name)} : <b>{first}</b> ; puis {', '.join(others[:3])}.")
+        return said + gallery([seen], [title], height=200) + line(CAUTION)
 
     upload = w.FileUpload(accept="image/*", description="Votre image")
-    return interact(w, show, fichier=upload, exemple=w.IntSlider(min=0, max=99))
-
-
-def opinion(found: Classifier, tile: np.ndarray, name: str) -> str:
-    """Say what the network sees in a tile, (H, W, 3), and show what it receives, at its size."""
-    first, *others = (f"{label} {pct(share)}" for label, share in found.classify(tile).items())
-    seen = found.preprocessing.resize(torch.tensor(tile.transpose(2, 0, 1)[None]))[0].numpy()
-    title = f"ce que reçoit le réseau : {seen.shape[1]} × {seen.shape[2]} pixels"
-    said = line(f"{html.escape(name)} : <b>{first}</b> ; puis {', '.join(others[:3])}.")
-    caution = "Toute image reçoit une classe ; n’a de sens qu’une vue du ciel à 10 m par pixel."
-    return said + gallery([seen], [title], height=200) + line(caution)
+    return interact(show, fichier=upload, exemple=w.IntSlider(min=0, max=99))

@@ -33,7 +33,7 @@ controls.validation_images=150 lr_finder.iterations=60 lr_finder.min_lr=1e-5 lr_
 grid.lr=[1e-3,4e-3] grid.weight_decay=[1e-5] grid.dilation_stage3=[2] grid.epochs=3
 refined_grid.epochs=3 refined_grid.lr_factors=[0.5,2.0] refined_grid.weight_decay_factors=[1.0]
 finalists.count=2 finalists.seeds=2 train.blocks_per_stage=3 train.dilation_stage3=3 train.lr=2e-3
-train.weight_decay=1e-5 train.max_epochs=8 recipe.name=best recipe.seeds=[] recipe.spatial=false"""
+train.weight_decay=1e-5 train.max_epochs=8 recipe.name=best recipe.seeds=[]"""
 TWO = "train.blocks_per_stage=2 train.dilation_stage3=2 train.max_epochs=3"
 FULL = "data.image_size=64 augment.crop_padding=4"
 # Section | root | stage | beside its facts: fields of the result and files | settings
@@ -59,7 +59,8 @@ measure_robustness trials; explain_predictions right"""
 # Fields that name a place or a time, and those that the second edition lets go.
 LEFT_OUT = """seconds checkpoint checkpoint_sha256 fingerprint source_kind source_location notes
 source_revision settings synthetic published_lists effects noise margin n_tied resets look_alikes
-balance colours signal_low signal_high zeros dead best_val_low best_val_high"""
+balance colours signal_low signal_high zeros dead best_val_low best_val_high tail tail_mean tail_sd
+planned_epochs max_steps"""
 ROWS, LETTERS = 24, 400  # longer lists are kept as a SHA-256
 LOAD = """
 import hashlib, json, sys

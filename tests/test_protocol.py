@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eurosat_lib import choices, protocol, recipes, scoring, search, trainings
+from eurosat_lib import comparisons, protocol, search, stages, trainings
 from eurosat_lib import train as trainer
 from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.config import load_recipe, override
+from eurosat_lib.data import Absence
 from eurosat_lib.errors import Interrupted, UserError
 from eurosat_lib.evaluation import open_checkpoint
 from eurosat_lib.loaders import make_loader
-from eurosat_lib.stages import STAGES, latest, provenance
+from eurosat_lib.stages import STAGES, latest, result_path
 from eurosat_lib.tracking import read_run
 
 SHORT = """title: recette courte
@@ -33,14 +34,14 @@ steps:
 """
 FILES = {
     *("best.ckpt", "best_spatial.ckpt", "lr_finder.csv", "grid_search_results.csv"),
-    *("refined_grid_search_results.csv", "finalists.csv", "history.csv", "history_spatial.csv"),
+    *("refined_grid_search_results.csv", "finalists.csv", "history.csv"),
     *("metrics.json", "metrics_spatial.json", "predictions.csv", "facts.json", "config.yaml"),
     *("recipe.csv", "test_openings.csv"),
 }
 
 
-def rows(path):
-    with open(path, encoding="utf-8", newline="") as file:
+def rows(config, name):
+    with open(config.paths.artifacts / name, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -60,31 +61,36 @@ def trained(on_blobs):
 
 @pytest.fixture
 def fits(monkeypatch):
-    """Count the trainings."""
-    real, calls = trainer.fit, []
+    """Note the trainings; one is stopped where its number is in ``fits.stops``."""
 
-    def counted(config, *args, **options):
+    class Calls(list):
+        stops = ()
+
+    real, calls = trainer.fit, Calls()
+
+    def noted(config, *args, **options):
         calls.append(config)
+        if len(calls) in calls.stops:
+            raise KeyboardInterrupt
         return real(config, *args, **options)
 
-    monkeypatch.setattr(trainings, "fit", counted)
+    monkeypatch.setattr(trainings, "fit", noted)
     return calls
 
 
 def test_every_stage_runs_and_publishes_its_facts(short):
-    short = override(short, {"recipe.spatial": True, "train.seeds": [7], "spatial.seeds": [7]})
+    short = override(short, {"train.seeds": [7]})
     for name, stage in STAGES.items():
         result = stage(short)
         facts = json.loads((short.paths.artifacts / "facts.json").read_text())
         assert facts.get(name) == json.loads(json.dumps(result and result.facts()))
-        assert not result or provenance(short, type(result))["device"].startswith("CPU ")
+        tree = json.loads(result_path(short, name).read_text()) if result else {}
+        assert not result or tree["provenance"]["device"].startswith("CPU ")
     assert {path.name for path in short.paths.artifacts.iterdir()} >= FILES
-    assert len(rows(short.paths.artifacts / "predictions.csv")) == 40
-    roles = [row["role"] for row in rows(short.paths.artifacts / "test_openings.csv")]
-    assert set(roles) == {"final", "finalist", "seed", "spatial", "recipe"}
-    assert len(
-        set(map(tuple, map(dict.values, rows(short.paths.artifacts / "test_openings.csv"))))
-    ) == len(roles)
+    assert len(rows(short, "predictions.csv")) == 40
+    log = [tuple(row.values()) for row in rows(short, "test_openings.csv")]
+    assert len(set(log)) == len(log)
+    assert {row[1] for row in log} == {"final", "seed", "spatial", "recipe"}
 
 
 def test_second_call_loads_and_named_runs_share_the_work(trained, fits):
@@ -96,21 +102,13 @@ def test_second_call_loads_and_named_runs_share_the_work(trained, fits):
     assert read_run(run, ["val/loss"])
 
 
-def test_a_killed_grid_goes_on(on_blobs, monkeypatch):
-    real, calls = trainer.fit, []
-
-    def killed(config, *args, **options):
-        calls.append(config)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(config, *args, **options)
-
-    monkeypatch.setattr(trainings, "fit", killed)
+def test_a_killed_grid_goes_on(on_blobs, fits):
+    fits.stops = (4,)
     with pytest.raises(Interrupted):
         protocol.grid_search(on_blobs)
     result = protocol.grid_search(on_blobs)
-    assert len(calls) == 4 + 5  # 8 points: three were kept
-    assert len(rows(on_blobs.paths.artifacts / "grid_search_results.csv")) == 8
+    assert len(fits) == 4 + 5  # 8 points: three were kept
+    assert len(rows(on_blobs, "grid_search_results.csv")) == 8
     runs = {path.name for path in (on_blobs.paths.runs / "grid_search").iterdir()}
     assert runs == {fit.hyperparameters.name for fit in result.trials}
 
@@ -123,9 +121,8 @@ def test_a_grid_holds_one_precision(on_blobs, fits):
 
 def test_a_diverged_trial_is_recorded_and_the_grid_goes_on(on_blobs):
     result = protocol.grid_search(override(on_blobs, {"grid.lr": [1e-3, 10.0]}))
-    assert len(result.trials) == 8
-    table = rows(on_blobs.paths.artifacts / "grid_search_results.csv")
-    assert [bool(row["notes"]) for row in table] == [bool(fit.diverged) for fit in result.trials]
+    found = [bool(row["notes"]) for row in rows(on_blobs, "grid_search_results.csv")]
+    assert found == [bool(fit.diverged) for fit in result.trials] and len(found) == 8
 
 
 def test_all_trials_diverged_is_said(on_blobs, monkeypatch):
@@ -162,40 +159,34 @@ def test_checkpoint_and_configuration_published_are_those_of_the_settings(on_blo
 
 def test_a_rate_chosen_by_hand_leads_the_grid_until_it_is_withdrawn(on_blobs):
     config = override(on_blobs, {"grid.lr": None})
-    choice = protocol.ChosenLR(lr=4e-3, rule="median", smoothing=0.9)
-    protocol.choose_lr(config, choice)
-    points, origin = choices.grid_points(config)
+    choice = trainings.ChosenLR(lr=4e-3, rule="median", smoothing=0.9)
+    trainings.choose_lr(config, choice)
+    points, origin = trainings.grid_points(config)
     assert (points[0].lr, origin) == (2e-3, "chosen_lr")
-    assert protocol.forget_lr(config) and not protocol.forget_lr(config)
-    assert choices.grid_points(config)[1] == "fallback"
+    assert trainings.forget_lr(config) and not trainings.forget_lr(config)
+    assert trainings.grid_points(config)[1] == "fallback"
 
 
-def test_evaluation_equals_a_count_by_hand(trained, blobs):
-    model, *_ = open_checkpoint(trained, blobs, trained.paths.artifacts / "best.ckpt")
+def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blobs):
+    model = open_checkpoint(trained, blobs, trained.paths.artifacts / "best.ckpt")[0].model
     right = 0
     with torch.inference_mode():
         for images, labels in make_loader(trained, blobs.test):
             right += int((model(images).argmax(1) == labels).sum())
     result = protocol.evaluate(trained)
     assert result.correct == right and protocol.evaluate(trained) == result
-    training = protocol.train(trained)
-    share = result.correct_validation / result.n_validation
-    assert share == pytest.approx(training.fit.best.val_accuracy)
-    log = rows(trained.paths.artifacts / "test_openings.csv")
+    assert result.val_accuracy == pytest.approx(protocol.train(trained).fit.best.val_accuracy)
+    log = rows(trained, "test_openings.csv")
     assert [row["sha256"] for row in log] == [result.checkpoint_sha256]
+    kept = comparisons.score_checkpoint(trained, comparisons.checkpoint_path(trained))
+    names = list(map(str, range(40)))
+    with ThreadPoolExecutor(8) as pool:  # written at once, all are kept
+        list(pool.map(lambda n: comparisons.log_opening(trained, kept, "seed", n), names))
+    log = rows(trained, "test_openings.csv")
+    assert {row["configuration"] for row in log if row["role"] == "seed"} == set(names)
 
 
-def test_openings_written_at_once_are_all_kept(trained):
-    kept = scoring.score_checkpoint(trained, scoring.checkpoint_path(trained))
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: scoring.log_opening(trained, kept, "seed", str(n)), range(40)))
-    log = rows(trained.paths.artifacts / "test_openings.csv")
-    assert {row["configuration"] for row in log if row["role"] == "seed"} == set(
-        map(str, range(40))
-    )
-
-
-def test_unusable_checkpoints_are_named(trained, tmp_path, blobs, monkeypatch):
+def test_unusable_checkpoints_are_named(trained, tmp_path):
     def refused(message, **values):
         with pytest.raises(UserError, match=message):
             protocol.evaluate(override(trained, values))
@@ -208,7 +199,7 @@ def test_unusable_checkpoints_are_named(trained, tmp_path, blobs, monkeypatch):
     weights = {name: value for name, value in content["model"].items() if name != "head.bias"}
     faults = {
         "without epoch": {k: v for k, v in content.items() if k != "epoch"},
-        "do not fit the network": content | {"model": weights},
+        "not a whole checkpoint": content | {"model": weights},
         "trained on other images": content | {"data_fingerprint": "e" * 64},
     }
     for number, (message, changed) in enumerate(faults.items()):
@@ -217,10 +208,8 @@ def test_unusable_checkpoints_are_named(trained, tmp_path, blobs, monkeypatch):
         refused(f"fault{number}.ckpt: .*{message}", **{"evaluate.checkpoint": str(path)})
 
 
-def test_a_seed_that_diverges_is_named_and_not_averaged(on_blobs, monkeypatch):
-    config = override(on_blobs, {"train.seeds": [43, 44]})
-    protocol.train(config)
-    real = trainer.train_epoch
+def test_a_seed_that_diverges_is_named_and_not_averaged(trained, monkeypatch):
+    config, real = override(trained, {"train.seeds": [43, 44]}), trainer.train_epoch
 
     def broken(step, *args):
         if torch.initial_seed() == 43:
@@ -231,8 +220,6 @@ def test_a_seed_that_diverges_is_named_and_not_averaged(on_blobs, monkeypatch):
     result = protocol.evaluate_seeds(config)
     assert [run.seed for run in result.runs] == [42, 44]
     assert list(result.diverged) == [43] and "epoch 1" in result.diverged[43]
-    assert result.facts()["count"] == 2
-    assert result.facts()["diverged"] == {"43": result.diverged[43]}
 
 
 def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fits):
@@ -244,56 +231,55 @@ def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fit
     assert training.origin["lr"] == "compare_finalists"
     assert training.fit.hyperparameters == found.leader.hyperparameters
     protocol.grid_search(override(on_blobs, {"grid.lr": [5e-3]}))
-    assert choices.current_finalists(on_blobs) is None  # of another grid
+    assert trainings.current_finalists(on_blobs) is None  # of another grid
 
 
-def test_a_recipe_is_tested_kept_and_tried_with_the_test_closed(short, fits):
-    result = recipes.train_recipe(short)
+def test_a_recipe_is_tested_kept_and_set_beside_the_protocol(short, fits):
+    result = STAGES["train_recipe"](short)
     assert len(fits) == 1
-    log = rows(short.paths.artifacts / "test_openings.csv")
+    log = rows(short, "test_openings.csv")
     assert sorted((r["configuration"], r["views"]) for r in log) == [
         ("short", "1"),
         ("short", "8"),
     ]
-    assert result.settings["views"] == 8 and result.first.plain.n == 40
-    assert recipes.found_recipe(short)[0] == result
-    assert recipes.beside_protocol(short) is None  # no final training yet
+    assert result.first.averaged and result.first.plain.n == 40
+    assert protocol.found_recipe(short)[0] == result
+    assert protocol.beside_protocol(short) is None  # no final training yet
     own = protocol.train(short).fit.best.val_accuracy
-    beside = recipes.beside_protocol(short).facts()
-    assert beside["gain"] == pytest.approx(result.first.val_accuracy - own)
+    beside = protocol.beside_protocol(short)
+    assert beside.facts()["gain"] == pytest.approx(result.first.val_accuracy - own)
+    assert beside.same_network
+
+
+def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(short):
+    recipe = load_recipe(short, "short")
+    names = [name for name, _ in comparisons.ablation_rows(short, recipe)]
+    assert names == ["départ : protocole", "symétries", "optimiseur"]
+    smaller = {"recipe.ablation_image_size": 32, "data.image_size": 64, "augment.crop_padding": 4}
+    _, row = comparisons.ablation_rows(override(short, smaller), recipe)[0]
+    assert (row.data.image_size, row.augment.crop_padding, row.train.max_epochs) == (32, 2, 1)
 
 
 def test_the_final_network_is_counted_and_swept_where_it_is_another_one(on_blobs):
     assert protocol.check_lr(on_blobs) is None
     deeper = override(on_blobs, {"train.blocks_per_stage": 3})
     swept, drawn = protocol.check_lr(deeper), protocol.final_architecture(deeper)
-    assert swept.blocks_per_stage == drawn.blocks_per_stage == 3
-    assert (deeper.paths.artifacts / "check_lr.csv").is_file()
+    assert swept.blocks_per_stage == 3
     assert drawn.parameters == protocol.train(deeper).fit.parameters
-    assert protocol.check_lr(on_blobs) is None
-    assert not (deeper.paths.artifacts / "check_lr.csv").exists()
+    assert protocol.check_lr(on_blobs) is None  # and withdrawn
+    assert latest(deeper, type(swept)) is None
 
 
-def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(short):
-    names = [name for name, _ in recipes.ablation_rows(short, load_recipe(short, "short"))]
-    assert names == ["départ : protocole", "symétries", "optimiseur"]
-    smaller = override(short, {"recipe.ablation_image_size": 32, "data.image_size": 64})
-    smaller = override(smaller, {"augment.crop_padding": 4})
-    _, row = recipes.ablation_rows(smaller, load_recipe(short, "short"))[0]
-    assert (row.data.image_size, row.augment.crop_padding, row.train.max_epochs) == (32, 2, 1)
-
-
-def test_without_a_spatial_split_its_results_are_withdrawn(on_blobs, monkeypatch):
-    compared = protocol.compare_splits(on_blobs) if protocol.train(on_blobs) else None
-    assert compared.absent == "" and latest(on_blobs, type(compared)) == compared
-    absence = protocol.Absence("synthetic", "drawn images")
-    for module in (protocol, choices):
-        monkeypatch.setattr(module, "spatial_absence", lambda config: absence)
-    assert protocol.compare_splits(on_blobs).absent == "synthetic"
-    assert not (on_blobs.paths.artifacts / "best_spatial.ckpt").exists()
-    assert protocol.evaluate_spatial_seeds(on_blobs).runs == ()
+def test_without_a_spatial_split_its_results_are_withdrawn(trained, monkeypatch):
+    compared = protocol.compare_splits(trained)
+    assert compared.absent == "" and latest(trained, type(compared)) == compared
+    absent = Absence("synthetic", "drawn images")
+    for module in (protocol, trainings):
+        monkeypatch.setattr(module, "spatial_absence", lambda config: absent)
+    assert protocol.compare_splits(trained).absent == "synthetic"
+    assert not (trained.paths.artifacts / "best_spatial.ckpt").exists()
     with pytest.raises(UserError, match="drawn images"):
-        protocol.train_spatial(on_blobs)
+        protocol.evaluate_spatial(trained)
 
 
 def test_comparisons_need_a_grid(on_blobs):
@@ -301,16 +287,11 @@ def test_comparisons_need_a_grid(on_blobs):
         with pytest.raises(UserError, match="run grid_search first"):
             stage(on_blobs)
     protocol.refined_grid_search(on_blobs)
-    assert protocol.compare_curves(on_blobs).source == search.RefinedGrid.stage
+    assert protocol.compare_curves(on_blobs).facts()["source"] == search.RefinedGrid.stage
 
 
-def test_other_images_are_another_training(on_blobs, blobs, fits, monkeypatch):
-    protocol.train(on_blobs)
+def test_other_images_are_another_training(trained, blobs, fits, monkeypatch):
     other = replace(blobs, fingerprint="e" * 64)
-    for module in (protocol, protocol.train.__globals__["keep"].__globals__):
-        if isinstance(module, dict):
-            monkeypatch.setitem(module, "load_dataset", lambda config: other)
-        else:
-            monkeypatch.setattr(module, "load_dataset", lambda config: other)
-    protocol.train(on_blobs)
-    assert len(fits) == 2
+    monkeypatch.setattr(stages, "load_dataset", lambda config: other)
+    protocol.train(trained)
+    assert len(fits) == 1

@@ -1,17 +1,15 @@
-"""Searches: points, ranking, paired effects, noise, finalists, choice, training, ablation."""
+"""Searches: points, ranking, paired effects, finalists, choice, training, ablation."""
 
 import math
-from itertools import product
 
-import numpy as np
 import pytest
-from handmade import FINALISTS, GRID, TRAINING, finalist, trial
+from handmade import CROSSED, FINALISTS, GRID, TRAINING, finalist, grid_of, trial
 from scipy.stats import linregress, ttest_1samp
 
-from eurosat_lib import search
+from eurosat_lib import fits, search
 from eurosat_lib.config import load_config, override
 from eurosat_lib.errors import UserError
-from eurosat_lib.search import Grid, RefinedGrid, effect
+from eurosat_lib.search import MEASURES, RefinedGrid, effects
 from eurosat_lib.stats import newcombe, wilson
 
 FIRST, SECOND = FINALISTS.finalists
@@ -19,21 +17,6 @@ FIRST, SECOND = FINALISTS.finalists
 
 def scored(score, **point):
     return trial(**point, values=(score, score))
-
-
-def reseeded(fit, seed):
-    return fit.model_copy(update={"seed": seed})
-
-
-def grid_of(*trials, kind=Grid):
-    return kind(trials=trials, epochs=2, origin="config")
-
-
-# With three blocks a large rate costs 6 to 9 points, with two it gains or loses a little.
-LOSSES = {(2, 2): 0.02, (2, 3): -0.06, (3, 2): -0.01, (3, 3): -0.09}
-POINTS = product((1e-3, 2e-3, 4e-3), (1e-5, 1e-4), LOSSES)
-SCORES = {(lr, wd, *n): 0.7 + 10 * wd + LOSSES[n] * (lr > 3e-3) for lr, wd, n in POINTS}
-CROSSED = grid_of(*(scored(y, lr=lr, wd=w, d=d, b=b) for (lr, w, d, b), y in SCORES.items()))
 
 
 def test_protocol_has_24_points_of_distinct_names(root):
@@ -46,27 +29,12 @@ def test_protocol_has_24_points_of_distinct_names(root):
     assert around[0].lr == pytest.approx(0.6e-4) and around[0].weight_decay == pytest.approx(5e-5)
 
 
-@pytest.mark.parametrize(
-    ("measure", "expected"), [("speed", 0.5), ("score", 0.65), ("gap", -0.05), ("spread", 0.1)]
-)
-def test_measures_by_hand(measure, expected):
-    assert search.MEASURES[measure](trial(values=(0.5, 0.6, 0.7))) == pytest.approx(expected)
-
-
-def test_candidates_average_their_seeds():
-    one, two = trial(values=(0.5, 0.6, 0.7)), reseeded(trial(values=(0.5, 0.7, 0.8)), 7)
-    (point,) = search.candidates([one, two])
-    assert (point.score, point.sd) == pytest.approx((0.7, 0.1 / math.sqrt(2)))
-    (broken,) = search.candidates([one, trial(values=(0.9,), diverged="epoch 2")])
-    assert broken.score == 0 and search.candidates([one])[0].sd is None
-
-
 def test_best_by_score_is_not_best_by_single_epoch():
     steady, lucky = trial(lr=1e-3, values=(0.6, 0.7, 0.7)), trial(lr=2e-3, values=(0.5, 0.8, 0.5))
     grid = grid_of(lucky, steady)
-    assert grid.best.fits == (steady,) and grid.best_by_epoch == lucky
-    names = (grid.facts()["name"], grid.facts()["best_by_epoch_name"])
-    assert names == ("lr1e-3_wd1e-5_D2_B2", "lr2e-3_wd1e-5_D2_B2")
+    assert grid.best == steady and grid.best_by_epoch == lucky
+    found = {name: measure(trial(values=(0.5, 0.6, 0.7))) for name, measure in MEASURES.items()}
+    assert found == pytest.approx({"speed": 0.5, "score": 0.65, "gap": -0.05, "spread": 0.1})
 
 
 @pytest.mark.parametrize("epochs", [(), (0.3,)])
@@ -77,16 +45,16 @@ def test_a_grid_of_diverged_trials_is_refused(epochs):
 
 def test_effect_is_the_paired_mean_with_students_interval():
     pairs = {1e-3: (0.60, 0.61), 2e-3: (0.60, 0.63), 3e-3: (0.60, 0.59), 4e-3: (0.60, 0.61)}
-    fits = [scored(v, lr=lr, d=d) for lr, two in pairs.items() for d, v in enumerate(two, start=2)]
-    fits.append(scored(0.1, lr=9e-3, d=3))  # no twin
-    fits += [scored(0.5, lr=8e-3, d=2), trial(lr=8e-3, d=3, values=(), diverged="epoch 1")]
-    found = effect(fits, "dilation_stage3")
+    trials = [scored(v, lr=lr, d=d) for lr, two in pairs.items() for d, v in enumerate(two, 2)]
+    trials.append(scored(0.1, lr=9e-3, d=3))  # no twin
+    trials += [scored(0.5, lr=8e-3, d=2), trial(lr=8e-3, d=3, values=(), diverged="epoch 1")]
+    found = effects(trials, "dilation_stage3")["score"]
     assert found["differences"] == pytest.approx([0.01, 0.03, -0.01, 0.01])
     assert (found["low"], found["high"], found["pairs"], found["wins_high"]) == (2, 3, 4, 3)
     expected = ttest_1samp([0.01, 0.03, -0.01, 0.01], 0).confidence_interval(0.95)
     assert (found["ci_low"], found["ci_high"]) == pytest.approx(tuple(expected))
     assert found["mean"] == pytest.approx(0.01) and found["sign"] == 0
-    assert effect(fits, "weight_decay")["pairs"] == 0
+    assert effects(trials, "weight_decay")["score"]["pairs"] == 0
     assert search.student((0.01, 0.02), 0.95) is None  # too few, or equal but for rounding
     assert search.student((0.1 + 0.2, 0.3, 0.3), 0.95) is None
 
@@ -97,25 +65,14 @@ def test_the_rate_acts_differently_at_each_depth():
     assert [case["value"] for case in by["blocks_per_stage"]] == [2, 3]
     assert (two["mean"], two["sign"], two["wins_high"]) == (pytest.approx(0.005), 0, 2)
     assert (three["mean"], three["sign"], three["wins_high"]) == (pytest.approx(-0.075), -1, 0)
-    assert [case["score"]["pairs"] for case in by["dilation_stage3"]] == [4, 4]
-
-
-def test_noise_comes_from_seeds_alone():
-    fits = CROSSED.trials
-    assert CROSSED.noise is None and CROSSED.facts()["noise"] is None
-    again = [reseeded(scored(f.score + 0.02, b=b), 7) for f, b in zip(fits, (2, 3), strict=False)]
-    grid = grid_of(*fits[:2], *again)
-    assert grid.seeds == 2 and grid.noise == pytest.approx(0.02 / math.sqrt(2))
-    assert sum("_seed" in name for name in grid.tensorboard_runs()) == 4
 
 
 def test_comparison_varies_one_factor_around_the_best():
     facts = search.compare(CROSSED).facts()
-    assert [curve["value"] for curve in facts["lr"]["curves"]] == [1e-3, 2e-3, 4e-3]
-    assert len({curve["name"] for curve in facts["lr"]["curves"]}) == 3
+    rates = [fit.hyperparameters.lr for fit in search.neighbours(CROSSED, "lr")]
+    assert rates == [1e-3, 2e-3, 4e-3] and len(facts["lr"]["curves"]) == 3
     assert facts["blocks_per_stage"]["score"]["pairs"] == 12
     assert facts["lr_effect_by"] == CROSSED.facts()["lr_effect_by"]
-    assert search.compare(grid_of(trial())).curves["lr"][0]["last_val_accuracy"] == 0.7
 
 
 def test_published_rows_and_runs():
@@ -138,8 +95,8 @@ def test_leader_is_the_best_mean_over_new_seeds():
     # differences 4, 5, 6 points: sd 1, t(2; 0.975) = 4.303
     assert lead == pytest.approx(0.05)
     assert interval == pytest.approx((0.05 - 4.3027 * 0.01 / math.sqrt(3), 0.0748), abs=1e-4)
-    (broken,) = search.candidates([trial(diverged="epoch 1: loss not finite")] * 3)
-    lost = FIRST.model_copy(update={"again": broken})
+    broken = {"fits": (trial(diverged="epoch 1: loss not finite"),) * 3}
+    lost = FIRST.model_copy(update={"again": FIRST.again.model_copy(update=broken)})
     assert search.Finalists(finalists=(lost, FIRST)).ranking == [FIRST, lost]
     close = search.Finalists(finalists=(FIRST, finalist(2e-3, 0.79, 0.69, 0.74, 0.71)))
     assert (facts["n_beaten"], close.facts()["n_beaten"]) == (1, 0)
@@ -152,7 +109,7 @@ def test_best_of_each_search_then_the_next_without_twins():
     first = grid_of(*(scored(v, lr=lr, wd=wd) for (lr, wd), v in scores.items()))
     refined = grid_of(scored(0.4, lr=6e-4), kind=RefinedGrid)
     chosen = search.choose_finalists([first, refined], 3)
-    assert [p.hyperparameters.lr for _, p in chosen] == [1e-3, 2e-3, 6e-4]
+    assert [fit.hyperparameters.lr for _, fit in chosen] == [1e-3, 2e-3, 6e-4]
     assert [stage for stage, _ in chosen] == ["grid_search", "grid_search", "refined_grid_search"]
     assert len(search.choose_finalists([first], 9)) == 3 and search.choose_finalists([], 3) == []
     longer = grid_of(trial(lr=2e-3, values=(0.5, 0.5, 0.5)), kind=RefinedGrid)
@@ -179,8 +136,7 @@ def test_a_maximum_over_epochs_has_no_interval():
     assert (facts["best_epoch"], facts["best_val_accuracy"], facts["epochs"]) == (2, 0.8, 3)
     assert (facts["last_val_low"], facts["last_val_high"]) == wilson(28, 40, 0.95)
     assert not {"best_val_low", "best_val_high"} & facts.keys()
-    assert facts["largest_drop"] == pytest.approx(0.1) and facts["tail"] == 3
-    assert facts["tail_sd"] == pytest.approx(np.std([0.5, 0.8, 0.7], ddof=1))
+    assert facts["largest_drop"] == pytest.approx(0.1)
     assert facts["gap"] == pytest.approx(-0.05) and facts["lowest_val_loss_epoch"] == 2
 
 
@@ -189,22 +145,21 @@ def test_the_trend_of_the_last_half_has_an_interval():
     values = (0.1, 0.2, 0.3, 0.4, 0.5, 0.50, 0.53, 0.54, 0.57, 0.58)
     found = TRAINING.model_copy(update={"fit": trial(values=values)}).facts()["trend"]
     line = linregress(range(5), values[5:])
-    own = found["val_accuracy"]
-    assert found["epochs"] == 5 and own["slope"] == pytest.approx(line.slope)
     half = 3.1824 * line.stderr  # t(3; 0.975)
-    assert (own["low"], own["high"]) == pytest.approx(
-        (line.slope - half, line.slope + half), rel=1e-4
-    )
+    expected = {"slope": line.slope, "low": line.slope - half, "high": line.slope + half}
+    assert found["epochs"] == 5 and found["val_accuracy"] == pytest.approx(expected, rel=1e-4)
 
 
 def row(name, *values):
-    fits = (reseeded(trial(values=(value,)), seed) for seed, value in enumerate(values))
-    return search.AblationRow(name=name, fits=tuple(fits))
+    trained = [
+        trial(values=(value,)).model_copy(update={"seed": k}) for k, value in enumerate(values)
+    ]
+    return fits.AblationRow(name=name, fits=trained)
 
 
 def ablation(*rows):
     own = {"name": "short", "title": "courte", "level": 0.95, "epochs": 1, "train_images": 48}
-    return search.Ablation(**own, rows=rows)
+    return fits.Ablation(**own, rows=rows)
 
 
 def test_a_gain_has_the_interval_of_its_images_or_from_three_seeds_on_of_its_seeds():
@@ -213,6 +168,6 @@ def test_a_gain_has_the_interval_of_its_images_or_from_three_seeds_on_of_its_see
     three = ablation(row("a", 0.50, 0.52, 0.51), row("b", 0.60, 0.63, 0.60))
     expected = ttest_1samp([0.10, 0.11, 0.09], 0).confidence_interval(0.95)
     assert three.gains[1] == pytest.approx((0.1, *expected))
-    assert three.facts()["seeds"] == [0, 1, 2] and len(three.tensorboard_runs()) == 6
-    lost = search.AblationRow(name="b", fits=(trial(diverged="epoch 1"),))
+    assert three.facts()["seeds"] == [0, 1, 2]
+    lost = fits.AblationRow(name="b", fits=(trial(diverged="epoch 1"),))
     assert ablation(row("a", 0.50), lost).gains == [None, None]

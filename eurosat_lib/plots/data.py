@@ -1,35 +1,23 @@
-"""Figures of notebook 01: classes, colours, the images themselves, tiles that overlap."""
+"""Figures of notebook 01: classes, the images themselves, tiles that overlap."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from eurosat_lib.audit import Audit, Tile
+from eurosat_lib.audit import Audit, Overlap, Overlaps
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.french import SPLITS, nombre, pct, plural
-from eurosat_lib.overlaps import Overlap, Overlaps
 from eurosat_lib.plots import style
-from eurosat_lib.plots.style import BLUE, GREEN, INK, ORANGE, SMALL, break_name, finish, styled
+from eurosat_lib.plots.style import BLUE, INK, SMALL, break_name, finish, styled
 from eurosat_lib.runtime import epoch_generator
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
-# Of the [0, 1] values of ImageNet's training images: torchvision's constants.
-IMAGENET = ("ImageNet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-CHANNELS = {"rouge": ORANGE, "vert": GREEN, "bleu": BLUE}
 NARROW = 0.035  # share of the longest bar below which a bar is too short for its number
-EXTREMES = {  # kind -> what its row is called, how its value is written
-    "faint": ("les plus\nunies", lambda v: f"écart-type {nombre(v, 1)}"),
-    "light": ("les plus\nclaires", lambda v: f"moyenne {nombre(v, 0)}"),
-    "clipped": ("les plus\nsaturées", lambda v: f"{pct(v, 0)} à 255"),
-}
-CONTRAST = 3  # of the second row of mean images
 COLUMNS, PAIRS = 6, 5  # images, and overlapping pairs, in a row
 ROWS, DRAWS = 4, 5  # images that are augmented, and how often
 
@@ -52,62 +40,6 @@ def class_distribution(audit: Audit) -> Figure:
     most, least = counts.iloc[[0, -1], 0].tolist()
     alt = f"En entraînement, de {plural(most, 'image')} ({counts.index[0]}) à {nombre(least)} "
     alt += f"({counts.index[-1]}), un rapport de {nombre(most / least, 2)}."
-    return finish(fig, alt)
-
-
-@styled
-def class_colours(audit: Audit) -> Figure:
-    """Compare mean and standard deviation of each channel, class by class, with ImageNet's."""
-    found = zip(audit.classes, audit.colours, audit.counts["train"], strict=True)
-    present = [(name, one.mean, one.sd) for name, one, count in found if count]
-    present.sort(key=lambda row: -sum(row[1]))
-    rows = [IMAGENET, ("toutes les classes", audit.channel_mean, audit.channel_sd), *present]
-    names, means, sds = zip(*rows, strict=True)
-    fig, ax = style.one_axes(0.27 * len(rows) + 1.0)
-    for channel, (word, color) in enumerate(CHANNELS.items()):
-        mean, sd = (np.array(values)[:, channel] for values in (means, sds))
-        look = {"color": color, "fmt": style.MARKERS[channel], "label": word}
-        places = np.arange(len(rows)) + 0.22 * (channel - 1)
-        style.intervals(ax, places, mean, np.transpose([mean - sd, mean + sd]), **look)
-        ax.axvline(mean[0], color=color, lw=0.8, ls=(0, (4, 3)), zorder=0)
-    ax.axhline(1.5, color=style.SOFT, lw=0.8)
-    style.categories(ax, names)
-    ax.set_xlabel("valeur des pixels (0 : noir, 1 : pleine intensité) ; tirets : ImageNet")
-    ax.legend(loc="lower right", ncols=3, frameon=True, edgecolor="none")
-    told = [f"{name} {' / '.join(nombre(m, 2) for m in mean)}" for name, mean, _ in rows]
-    alt = f"Moyenne des canaux rouge, vert et bleu : {' ; '.join(told)}."
-    return finish(fig, alt)
-
-
-@styled
-def extremes(config: Config, audit: Audit) -> Figure:
-    """Show the most uniform, the lightest and the most saturated tiles, as they are."""
-    dataset, columns = load_dataset(config), min(map(len, audit.extremes.values()))
-    images, titles = [], []
-    for kind, (_, write) in EXTREMES.items():
-        for one in audit.extremes[kind][:columns]:
-            images.append(_pixels(dataset, one.tile))
-            titles.append(f"{dataset.classes[one.tile.label]}\n{write(one.value)}")
-    fig = style.gallery(images, titles, columns, 2, [name for name, _ in EXTREMES.values()])
-    return finish(fig, " ; ".join(titles).replace("\n", ", ") + ".")
-
-
-@styled
-def mean_images(config: Config) -> Figure:
-    """Show the mean training image of each class, then the same with its contrast enlarged."""
-    dataset = load_dataset(config)
-    present = np.unique(dataset.train.labels)
-    groups = [dataset.train.images[dataset.train.labels == k] for k in present]
-    means = np.stack([group.mean(0) for group in groups]).astype(np.float32) / 255  # (K, 3, H, W)
-    center = means.mean((2, 3), keepdims=True)
-    strong = (center + CONTRAST * (means - center)).clip(0, 1)
-    titles = [break_name(dataset.classes[k], 9) for k in present]
-    rows = ("moyenne", f"contraste × {CONTRAST}")
-    fig = style.gallery([*means, *strong], titles, len(present), rows=rows)
-    within, between = 255 * means.std((2, 3)).mean(1), 255 * center.std(0).mean()
-    low, high, between = (nombre(float(v), 1) for v in (within.min(), within.max(), between))
-    alt = f"Variation de {between} niveaux sur 255 d’une classe à l’autre ; d’un endroit à "
-    alt += f"l’autre, de {low} à {high} (pour {dataset.classes[present[within.argmax()]]})."
     return finish(fig, alt)
 
 
@@ -153,55 +85,29 @@ def augmentation_draws(config: Config) -> Figure:
 
 
 @styled
-def overlaps(config: Config, found: Overlaps) -> Figure:
-    """Show how the threshold splits the pairs, and some pairs laid over each other."""
+def overlaps(config: Config, found: Overlaps) -> Figure | None:
+    """Lay the tiles of some pairs over each other, those of two classes first; no test tile."""
     dataset = load_dataset(config)
     seen = [pair for pair in found.pairs if "test" not in (pair.first.split, pair.second.split)]
     shown = sorted(seen, key=lambda pair: pair.first.label == pair.second.label)[:PAIRS]
-    rows = [row for row in (shown, found.rejected[:PAIRS]) if row]
-    heights = [1.9, *[1.75] * len(rows)]
-    fig = style.new_figure(sum(heights))
-    grid = fig.add_gridspec(len(heights), PAIRS, height_ratios=heights)
-    _correlations(fig.add_subplot(grid[0, :]), found)
-    for line, row in enumerate(rows, start=1):
-        for column, pair in enumerate(row):
-            _mosaic(fig.add_subplot(grid[line, column]), dataset, pair, found.same)
-    told = [f" {p.first.name} et {p.second.name}, {pct(p.share, 0)} en commun." for p in shown]
-    alt = f"{nombre(len(found.pairs))} sur {plural(len(found.correlations), 'paire')} proposées, "
-    alt += f"au-dessus d’une corrélation de {nombre(found.same)}.{''.join(told)}"
-    return finish(fig, alt)
+    if not shown:
+        return None
+    names = [[dataset.classes[t.label] for t in (pair.first, pair.second)] for pair in shown]
+    titles = [" ≠\n".join(map(break_name, dict.fromkeys(both))) for both in names]
+    fig = style.gallery([_mosaic(dataset, pair) for pair in shown], titles, PAIRS, 3)
+    told = [f"{p.first.name} et {p.second.name}, {pct(p.share, 0)} en commun" for p in shown]
+    return finish(fig, " ; ".join(told) + ".")
 
 
-def _correlations(ax: Axes, found: Overlaps) -> None:
-    if not found.correlations:
-        style.say(ax, "aucune paire proposée")
-    counts, edges = np.histogram(found.correlations, np.arange(-0.3, 1.001, 0.05))
-    colors = np.where(edges[:-1] > found.same - 0.01, ORANGE, BLUE)
-    ax.bar(edges[:-1], counts, 0.045, align="edge", color=colors)
-    ax.set(xlabel="corrélation du rectangle commun", ylabel="paires proposées", xlim=(-0.3, 1))
-    ax.axvline(found.same, **style.DASHES)
-    ax.grid(False, axis="x")
-
-
-def _mosaic(ax: Axes, dataset: EuroSAT, pair: Overlap, same: float) -> None:
-    """Lay the second tile over the first, and draw the outline of both."""
-    height, width = dataset.train.images.shape[2:]
-    color = ORANGE if pair.correlation >= same else BLUE
-    names = [break_name(dataset.classes[t.label]) for t in (pair.first, pair.second)]
-    title = " ≠\n".join(dict.fromkeys(names)) + f"\n{nombre(pair.correlation, 2)}"
-    for tile, edge, side in ((pair.first, "white", -1), (pair.second, color, 1)):
-        right, down = max(0, side * pair.right), max(0, side * pair.down)
-        style.show(ax, _pixels(dataset, tile), title, color, right, down)
-        corner, look = (right - 0.5, down - 0.5), {"ec": edge, "lw": 1.2, "zorder": 2}
-        ax.add_patch(Rectangle(corner, width, height, fill=False, **look))
-    ax.set_xlim(-0.5, width + abs(pair.right) - 0.5)
-    ax.set_ylim(height + abs(pair.down) - 0.5, -0.5)
-
-
-def _pixels(dataset: EuroSAT, tile: Tile) -> np.ndarray:
-    if tile.split == "test":
-        raise ValueError(f"{tile.name}: the test split is not for looking at")
-    return getattr(dataset, tile.split).images[tile.index]
+def _mosaic(dataset: EuroSAT, pair: Overlap) -> np.ndarray:
+    """Lay the second tile over the first, on white: uint8 (3, H, W)."""
+    side = dataset.train.images.shape[-1]
+    canvas = np.full((3, side + abs(pair.down), side + abs(pair.right)), 255, np.uint8)
+    for tile, sign in ((pair.first, -1), (pair.second, 1)):
+        top, left = max(0, sign * pair.down), max(0, sign * pair.right)
+        pixels = getattr(dataset, tile.split).images[tile.index]
+        canvas[:, top : top + side, left : left + side] = pixels
+    return canvas
 
 
 def _as_seen(config: Config, images: np.ndarray, augmented: bool) -> torch.Tensor:

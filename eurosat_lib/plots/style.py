@@ -8,23 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from itertools import cycle, zip_longest
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import matplotlib.style
 import numpy as np
-import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from eurosat_lib.config import Config
-from eurosat_lib.errors import UserError
 from eurosat_lib.french import SHORT, SUPERSCRIPT, THIN, nombre, typeset
-from eurosat_lib.tracking import TRAINING_TAGS, read_run, write_images
-
-P, T = ParamSpec("P"), TypeVar("T", Figure, Figure | None)
 
 WIDTH = 6.5  # inches: the 16.5 cm of text of a printed page, so that letters keep their size
 INK, SOFT, RULE, PANEL = "#1f2328", "#57606a", "#d5dae0", "#f1f3f6"
@@ -35,7 +29,6 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, INK, SKY)
 SEED_COLOURS = (BLUE, PURPLE, GREEN, SOFT, SKY)  # of a sweep's seeds: orange marks the choice
 MARKERS = ("o", "s", "^", "D", "v", "P")
 SMALL = 8.5  # points: notes, labels inside the axes
-FEW = 12  # whole numbers that can all be ticks
 DPI = 110  # pixels per inch of the pictures in TensorBoard: 715 pixels wide
 DASHES = {"color": SOFT, "ls": "--", "lw": 1}  # of a line to compare with
 LETTERS = 100  # that fit beside each other in a legend
@@ -60,12 +53,11 @@ STYLE = {  # over Matplotlib's own defaults; its STIX goes with the serif of the
 }
 
 
-def styled(plot: Callable[P, T]) -> Callable[P, T]:
+def styled(plot: Callable[..., Figure | None]) -> Callable[..., Any]:
     """Draw a figure, or none, under the project's style, whatever the caller's, and lay it out."""
 
     @wraps(plot)
-    def draw(*args: P.args, **kwargs: P.kwargs) -> T:
-        """Draw in the style of the project."""
+    def draw(*args: Any, **kwargs: Any) -> Figure | None:
         with matplotlib.style.context(STYLE, after_reset=True):
             if fig := plot(*args, **kwargs):
                 fig.draw_without_rendering()  # makes the ticks while the style holds
@@ -137,23 +129,15 @@ def categories(ax: Axes, names: Iterable[str], axis: str = "y") -> None:
 def intervals(
     ax: Axes, places: Iterable, values: Sequence, bounds: Sequence, axis: str = "x", **look: Any
 ) -> None:
-    """Draw N values along an axis, each in its place across it, with their (N, 2) bounds.
-
-    ``look`` as for ``Axes.errorbar``.
-    """
+    """Draw N values along an axis, each in its place across it, with their (N, 2) bounds."""
     points = (values, places) if axis == "x" else (places, values)
     errors = {f"{axis}err": abs(np.transpose(bounds) - np.asarray(values))}
     ax.errorbar(*points, **errors, **{"fmt": "o", "ms": 4, "lw": 1.3} | look)
 
 
 def note(ax: Axes, x: float, y: float, text: str, color: str = SOFT, **look: Any) -> None:
-    """Write a few small words inside an axes, centred on ``y``; ``look`` as for ``Axes.text``."""
+    """Write a few small words inside an axes, centred on ``y``."""
     ax.text(x, y, text, **{"color": color, "fontsize": SMALL, "va": "center"} | look)
-
-
-def say(ax: Axes, text: str) -> None:
-    """Write a sentence in the middle of an axes that has nothing to draw."""
-    note(ax, 0.5, 0.5, text, transform=ax.transAxes, ha="center")
 
 
 def french_ticks(label: str) -> ticker.Formatter:
@@ -175,8 +159,7 @@ def epochs(ax: Axes, last: int) -> None:
     """Make the x axis one of epochs 1 … last, whole numbers only."""
     margin = min(0.5, 0.1 * last)
     ax.set(xlabel="époque", xlim=(1 - margin, last + margin))
-    few = ticker.FixedLocator(range(1, last + 1))
-    ax.xaxis.set_major_locator(few if last <= FEW else ticker.MaxNLocator(7, integer=True))
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(12, integer=True))
 
 
 def series(rank: int) -> dict[str, str]:
@@ -185,11 +168,7 @@ def series(rank: int) -> dict[str, str]:
 
 
 def run_colours(compared: Mapping[str, Any]) -> dict[str, str]:
-    """Return the colour of each compared run, the same in every figure and capture.
-
-    Args:
-        compared: facts of ``compare_curves``; its best run is in all comparisons, and comes first.
-    """
+    """Return the colour of each run in the facts of ``compare_curves``, the best first."""
     found = (curve["name"] for factor in SHORT for curve in compared[factor]["curves"])
     names = [name for name, _ in Counter(found).most_common()]
     return dict(zip(names, cycle(SERIES), strict=False))
@@ -201,64 +180,26 @@ def gallery(
     columns: int,
     lines: int = 1,
     rows: Sequence[str] = (),
-    marks: Sequence[str] = (),
 ) -> Figure:
-    """Show images, each as for :func:`show`, in rows of so many columns.
+    """Show images, (3, H, W), uint8 or in [0, 1], in rows of so many; ``None``: an empty place.
 
-    Args:
-        images: ``None`` leaves its place empty.
-        titles: above the images.
-        columns: images in a row.
-        lines: of each title.
-        rows: names of the rows.
-        marks: colour of each image's title and frame; empty for the usual one and no frame.
+    Titles have so many lines; ``rows`` are names of rows.
     """
     count = -(-len(images) // columns)
     fig = new_figure(count * (WIDTH / columns + 0.15 * lines) + 0.1)
     axes = fig.subplots(count, columns, squeeze=False)
-    for ax, image, title, mark in zip_longest(axes.flat, images, titles, marks):
-        show(ax, image, title or "", mark or INK)
-        if mark:
-            ax.spines[:].set(visible=True, color=mark, linewidth=2)
+    for ax, image, title in zip_longest(axes.flat, images, titles):
+        bare(ax).set_title(title or "", fontsize=SMALL, color=INK, loc="center", pad=3)
+        if image is not None:
+            ax.imshow(np.moveaxis(np.asarray(image), 0, -1), interpolation="nearest")
     for ax, name in zip(axes[:, 0], rows, strict=False):
         ax.set_ylabel(name, fontsize=SMALL)
     return fig
 
 
-def show(
-    ax: Axes, image: Any, title: str = "", color: str = INK, right: float = 0, down: float = 0
-) -> None:
-    """Show an image, uint8 or in [0, 1], (3, H, W), its corner at a pixel of a bare axes."""
-    bare(ax).set_title(title, fontsize=SMALL, color=color, loc="center", pad=3)
-    if image is not None:
-        height, width = image.shape[1:]
-        extent = (right - 0.5, right + width - 0.5, down + height - 0.5, down - 0.5)
-        ax.imshow(np.moveaxis(np.asarray(image), 0, -1), extent=extent, interpolation="nearest")
-
-
 def break_name(name: str, longest: int = 13) -> str:
     """Break a long class name at its capital: ``HerbaceousVegetation`` takes two lines."""
     return name if len(name) <= longest else re.sub(r"(?<=.)(?=[A-Z])", "\n", name)
-
-
-def read_curves(config: Config, stage: str, names: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Read runs of a stage from TensorBoard's files.
-
-    Returns:
-        run name -> one row per epoch (index: epoch, from 1) and one column per tag, such as
-        ``val/loss``; no row for a run that diverged in its first epoch.
-
-    Raises:
-        UserError: a run is not there.
-    """
-    curves, columns = {}, list(TRAINING_TAGS)
-    for name in names:
-        folder = config.paths.runs / stage / name
-        if not folder.is_dir():
-            where = folder.relative_to(config.paths.root).as_posix()
-            raise UserError(f"{where}: no such run; compute it: python -m eurosat_lib {stage}")
-        curves[name] = pd.DataFrame(read_run(folder, columns), columns=columns, dtype=float)
-    return curves
 
 
 def save(figure: Figure, form: str, **more: Any) -> bytes:
@@ -267,12 +208,3 @@ def save(figure: Figure, form: str, **more: Any) -> bytes:
     with matplotlib.style.context(STYLE | fixed, after_reset=True):
         figure.savefig(stream, format=form, **more)
     return stream.getvalue()
-
-
-def log_figures(config: Config, run: str, figures: Mapping[str, Figure]) -> str:
-    """Write figures, by tag, as the images of a run below ``runs/``; return what was written."""
-    pictures = {}
-    for tag, figure in figures.items():
-        pictures[tag] = save(figure, "png", dpi=DPI, metadata={"Software": None})
-    write_images(config.paths.runs / run, pictures)
-    return f"runs/{run} : {', '.join(figures)}"

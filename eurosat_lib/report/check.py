@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import io
 import re
 from collections import Counter
@@ -15,25 +16,49 @@ import yaml
 from lxml.html import HtmlElement
 from nbformat import NotebookNode
 
-from eurosat_lib.errors import UserError
+from eurosat_lib.errors import UserError, one_line
+from eurosat_lib.files import PICTURES
 
-NO_VALUE = re.compile(r"[-+]?(nan|NaN|None|NaT|<NA>|inf)")
-TEX = re.compile(r"\\[a-zA-Z]{2,}|\$\$|(?<!\w)\$[^$\s][^$]*\$(?!\w)")
-NO_ALT = "No description has been provided for this image"  # what nbconvert writes for none
-SHAPE = re.compile(rb"<(?:path|use|text|image|rect|circle|line|poly)")
-CODE = "ancestor::*[self::code or self::script or self::style or self::svg or self::details]"
-CODE += " or ancestor::*[self::h1 or @class='author' or @class='course' or @class='literal']"
-PLACES = "beside the notebook, in notebooks, reports/answers and the project's folder"
 LEFT_OUT = {"hide", "exploration", "parameters", "injected-parameters"}  # tags of cells
 RICH = ("text/html", "text/markdown", "text/latex", "image/", "application/vnd.jupyter.widget")
-# What a cell's output must not hold: elements that run or fetch, attributes that name an address.
-LIVE = ("script", "iframe", "frame", "object", "embed", "applet", "link", "meta", "base", "portal")
-FETCHING = ("src", "srcset", "poster", "data", "background", "action", "formaction", "ping")
-FETCHING += ("href", "xlink:href", "manifest", "codebase", "archive", "srcdoc")
-STYLES = ("style", "fill", "stroke", "filter", "mask", "clip-path", "cursor")
-IN_STYLE = re.compile(
-    r"""url\(\s*["']?(?!data:|#)([^)"']*)|@import\s+([^;]*)|(image-set\(|\\)""", re.IGNORECASE
-)
+CODE = "ancestor::*[self::code or self::script or self::style or self::svg or self::details]"
+CODE += " or ancestor::*[self::h1 or @class='author' or @class='course' or @class='literal']"
+TEXT, IMAGE = f"//body//text()[not({CODE})]", "//img[starts-with(@src, 'data:')]"
+VALUE = r"^\s*[-+]?(nan|NaN|None|NaT|<NA>|inf)\s*$"
+TEX = r"\\[a-zA-Z]{2,}|\$\$|(?<!\w)\$[^$\s][^$]*\$(?!\w)"
+NO_ALT = "No description has been provided for this image"  # what nbconvert writes for none
+PLACES = "looked for beside the notebook, in notebooks, reports/answers and the project's folder"
+RULES = {  # what no page may hold, and how it is told
+    "//img[not(starts-with(@src, 'data:'))]": f"image {{src}} is not embedded ({PLACES})",
+    f"{IMAGE}[not(@alt) or @alt = '{NO_ALT}']": "the image has no alternative text (alt)",
+    "//figure[not(.//img or .//svg)]": "the figure holds no image",
+    f"//*[self::td or self::th][re:test(., '{VALUE}')]": "{text} in a table",
+    rf"{TEXT}[re:test(., '\bnan\b')]": "nan in the text: {text}",
+    f"{TEXT}[contains(., 'Traceback')]": "a traceback in the text",
+    f"{TEXT}[not(ancestor::pre)][re:test(., '{TEX}')]": "raw TeX in the text: {text}",
+}
+# What would run, or be fetched when the page is opened; links to follow stay, and the last script,
+# which is the template's.
+LIVE = "^(script|iframe|frame|object|embed|applet|link|meta|base|portal)$"
+FETCHING = "^(src|srcset|poster|data|background|(form)?action|ping|(xlink:)?href|manifest"
+FETCHING += "|codebase|archive|srcdoc)$"
+STYLE = r"url\(\s*[\x22\x27]?(?!data:|#|[\x22\x27\s])|@import|image-set\(|\\"
+STYLED = "^(style|fill|stroke|filter|mask|clip-path|cursor)$"
+ADDRESS = "not(starts-with(., 'data:') or starts-with(., '#') or . = '')"
+OWN = "self::script[parent::body][not(following-sibling::script)]"
+FOREIGN = {
+    f"//body//@*[re:test(name(), '{FETCHING}')][{ADDRESS}][not(name() = 'href' and parent::a)]": (
+        "<{tag}> fetches {text}"
+    ),
+    f"//body//@*[re:test(name(), '{STYLED}')][re:test(., '{STYLE}', 'i')]": (
+        "<{tag}> fetches {text}"
+    ),
+    f"//body//style[re:test(., '{STYLE}', 'i')]": "<{tag}> fetches something",
+    "//body//@*[starts-with(name(), 'on')]": "<{tag}> runs {text}",
+    f"//body//*[re:test(name(), '{LIVE}')][not({OWN})]": ("<{tag}> is nothing a report can show"),
+}
+EXSLT = {"re": "http://exslt.org/regular-expressions"}
+SHAPE = re.compile(rb"<(?:path|use|text|image|rect|circle|line|poly)")
 IN_SVG = re.compile(
     rb"""(?i)(?:(?:href|src)\s*=|url\(|@import)\s*["']?\s*(?!data:|#|["'\s])([^"'\s>)]+)"""
 )
@@ -58,8 +83,7 @@ def load_template(path: Path) -> dict[str, Any]:
         sections = [(int(section["level"]), str(section["title"])) for section in tree["sections"]]
         return {"sections": sections, "questions": dict(tree["questions"])}
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: expected sections and questions ({reason})") from None
+        raise UserError(f"{path}: expected sections and questions ({one_line(error)})") from None
 
 
 def notebook_problems(path: Path, notebook: NotebookNode) -> list[str]:
@@ -69,8 +93,8 @@ def notebook_problems(path: Path, notebook: NotebookNode) -> list[str]:
         if cell.cell_type != "code" or not cell.source.strip():
             continue
         place = f"{path.name}, cell {number} ({_short(cell.source.strip().splitlines()[0], 50)})"
-        hidden = LEFT_OUT & set(cell.metadata.get("tags", []))
-        problems += [f"{place}: {line}" for line in _output_problems(cell.outputs, bool(hidden))]
+        hidden = bool(LEFT_OUT & set(cell.metadata.get("tags", [])))
+        problems += [f"{place}: {line}" for line in _output_problems(cell.outputs, hidden)]
         if cell.get("execution_count") is None:
             idle.append(f"{place}: never executed")
     return problems or idle[:1]
@@ -104,28 +128,49 @@ def template_problems(main: HtmlElement, wanted: Mapping[str, Any]) -> list[str]
     titles = [f"heading {'#' * level} {normal(title)}" for level, title in wanted["sections"]]
     headings = main.xpath(".//h2|.//h3|.//h4")
     headings = [f"heading {'#' * int(h.tag[1])} {normal(words(h))}" for h in headings]
-    blocks = main.xpath(".//div[@class='question' or @class='answer reply']")
-    names = [f"{b.get('class').split()[0]} {b.get('data-answer') or b.get('id')}" for b in blocks]
-    pairs = [f"{kind} {name}" for name in wanted["questions"] for kind in ("question", "answer")]
-    return [
-        *_order([heading for heading in headings if heading in titles], titles),
-        *_order(names, pairs),
-        *_reworded(main, wanted["questions"]),
-        *_uncalled(main),
-    ]
+    asked, found = [], []
+    for name, text in wanted["questions"].items():
+        asked += [f"question {name}. {normal(text or '')}".strip(), f"answer {name}"]
+    for block in main.xpath(".//div[@class='question' or @class='answer reply']"):
+        name = block.get("data-answer") or block.get("id")
+        free = wanted["questions"].get(name, "") is None
+        text = f"{name}." if free else normal(words(block))
+        found.append(f"answer {name}" if block.get("data-answer") else f"question {text}")
+    problems = _differences(titles, [heading for heading in headings if heading in titles])
+    problems += _differences(asked, found)
+    called = main.xpath(".//a/@href")
+    for item in main.xpath(".//*[@data-number][not(@data-detail)]"):
+        if (address := f"#{item.get('id')}") not in called:
+            kind = f"{'figure' if item.tag == 'figure' else 'tableau'} {item.get('data-number')}"
+            problems.append(f"{where(item)}: {kind} ({address}) is never called in the text")
+    return problems
+
+
+def _differences(wanted: list[str], found: list[str]) -> list[str]:
+    """Name what is missing, and what stands where the template has something else."""
+    told = {"- ": "missing", "+ ": "not in the template at this place"}
+    lines = difflib.ndiff(wanted, found)
+    return [f"{line[2:]}: {told[line[:2]]}" for line in lines if line[:2] in told]
 
 
 def content_problems(page: HtmlElement) -> list[str]:
-    """Look for what no page may hold: pictures not embedded or empty, missing values."""
-    return [
-        *_picture_problems(page),
-        *_text_problems(page),
-        *(
-            f"the name {name!r} is given {count} times"
-            for name, count in Counter(page.xpath("//*[not(ancestor::svg)]/@id")).items()
-            if count > 1
-        ),
-    ]
+    """Look for what no page may hold; take out what would run or be fetched."""
+    names = Counter(page.xpath("//*[not(ancestor::svg)]/@id"))
+    problems = [f"the name {n!r} is given {k} times" for n, k in names.items() if k > 1]
+    for image in page.xpath(IMAGE):
+        if fault := _picture_fault(image.get("src")):
+            problems.append(f"{where(image)}: the image {fault}")
+    for path, message in (RULES | FOREIGN).items():
+        for found in page.xpath(path, namespaces=EXSLT):
+            element = found if isinstance(found, HtmlElement) else found.getparent()
+            text = _short(words(found) if element is found else found)
+            told = message.format(text=text, src=element.get("src"), tag=element.tag)
+            problems.append(f"{where(element)}: {told}")
+            if path in FOREIGN and element is found:
+                element.drop_tree()
+            elif path in FOREIGN:
+                del element.attrib[found.attrname]
+    return problems
 
 
 def where(element: HtmlElement) -> str:
@@ -147,144 +192,32 @@ def normal(text: str) -> str:
     return " ".join(text.split())
 
 
-def _order(found: list[str], wanted: list[str]) -> list[str]:
-    """Compare names with those that must stand there, in this order."""
-    problems = [f"{name}: missing" for name in wanted if name not in found]
-    for name, count in Counter(found).items():
-        if name not in wanted:
-            problems.append(f"{name}: not in the template")
-        elif count > 1:
-            problems.append(f"{name}: given {count} times")
-    kept = [name for name in dict.fromkeys(found) if name in wanted]
-    pairs = zip(kept, [name for name in wanted if name in found], strict=True)
-    return problems + [f"{got}: out of order" for got, want in pairs if got != want][:1]
-
-
-def _reworded(main: HtmlElement, wordings: Mapping[str, str | None]) -> list[str]:
-    problems = []
-    for block in main.find_class("question"):
-        text = wordings.get(block.get("id"))
-        got = normal(words(block)).removeprefix(f"{block.get('id')}.").strip()
-        if text and got != normal(text):
-            name = block.get("id")
-            problems.append(f'{where(block)}: question {name} must read "{text}", got "{got}"')
-    return problems
-
-
-def _uncalled(main: HtmlElement) -> list[str]:
-    """Name the figures and tables of the printed report that no sentence refers to."""
-    called = set(main.xpath(".//a/@href"))
-    return [
-        f"{where(item)}: {'figure' if item.tag == 'figure' else 'tableau'} "
-        f"{item.get('data-number')} (#{item.get('id')}) is never called in the text"
-        for item in main.xpath(".//*[@data-number][not(@data-detail)]")
-        if f"#{item.get('id')}" not in called
-    ]
-
-
-def _picture_problems(page: HtmlElement) -> list[str]:
-    problems = []
-    for image in page.iter("img"):
-        source = image.get("src", "")
-        if not source.startswith("data:"):
-            looked = "" if ":" in source else f" (looked for {PLACES})"
-            name = source or "(no address)"
-            problems.append(f"{where(image)}: image {name} is not embedded{looked}")
-        elif "svg" in source[:16] and (found := IN_SVG.search(_bytes(source))):
-            problems.append(f"{where(image)}: the image fetches {_short(found[1].decode())}")
-        elif _is_blank(source):
-            problems.append(f"{where(image)}: the image is empty")
-        elif image.get("alt") in (None, NO_ALT):
-            problems.append(f"{where(image)}: the image has no alternative text (alt)")
-    for figure in page.iter("figure"):
-        if figure.find(".//img") is None and figure.find(".//svg") is None:
-            problems.append(f"{where(figure)}: the figure holds no image")
-    return problems
-
-
-def _is_blank(source: str) -> bool:
-    """Tell whether an embedded image holds nothing, or one colour only."""
+def _picture_fault(source: str) -> str:
+    """Say what is wrong with an embedded picture: damaged, of one colour only, or fetching."""
     from PIL import Image
 
-    data = _bytes(source)
-    if "svg" in source.partition(",")[0]:
-        return len(SHAPE.findall(data)) < 2
+    data = content_of(source)
+    if "svg" in source[:16]:
+        found = IN_SVG.search(data)
+        fault = "is empty" if len(SHAPE.findall(data)) < 2 else ""
+        return f"fetches {_short(found[1].decode(errors='replace'))}" if found else fault
     try:
-        extrema = Image.open(io.BytesIO(data)).convert("RGB").getextrema()
+        extrema = (
+            Image.open(io.BytesIO(data), formats=(*PICTURES, "GIF")).convert("RGB").getextrema()
+        )
     except OSError:
-        return True
-    return all(low == high for low, high in extrema)
+        return "is empty"
+    return "is empty" if all(low == high for low, high in extrema) else ""
 
 
-def _bytes(address: str) -> bytes:
+def content_of(address: str) -> bytes:
     """Return what a ``data:`` address holds; nothing if it is damaged."""
     head, _, body = address.partition(",")
     data = unquote_to_bytes(body)
     try:
-        return base64.b64decode(data) if head.endswith(";base64") else data
+        return base64.b64decode(data + b"==") if head.endswith(";base64") else data
     except ValueError:
         return b""
-
-
-def disarm(page: HtmlElement) -> list[str]:
-    """Take out of a page whatever would run, or be fetched when it is opened, and name it.
-
-    Links to follow stay, and the last script, which is the template's.
-    """
-    problems, own = [], page.body.xpath("./script")[-1:]
-    for element in [page, *page.body.iter()]:
-        if not isinstance(element.tag, str):
-            element.drop_tree()  # a comment
-        elif element not in own:
-            place, found = where(element), dict(_fetched(element))
-            for name in found.keys() & element.keys():
-                del element.attrib[name]
-            address = next(iter(found.values()), "")
-            if element.tag == "img" and "src" in found:  # named before, by the picture's check
-                element.tag, element.text = "span", element.get("alt") or "image"
-            elif found:
-                problems.append(f"{place}: <{element.tag}> fetches {_short(address, 60)}")
-            elif element.tag in LIVE:
-                problems.append(f"{place}: <{element.tag}> is nothing a report can show")
-            if element.tag == "style" and found:
-                element.text = None
-            if element.tag in LIVE:
-                element.drop_tree()
-    return problems
-
-
-def _fetched(element: HtmlElement) -> Iterator[tuple[str, str]]:
-    """Name the attributes (``text`` of a style) that run or fetch something, with what."""
-    for name, value in element.items():
-        if name.lower().startswith("on"):
-            yield name, f"{name}={value}"
-        elif name in STYLES:
-            yield from ((name, "".join(found)) for found in IN_STYLE.findall(value))
-        elif name in FETCHING and not (name == "href" and element.tag == "a"):
-            if value and not value.startswith(("data:", "#")):
-                yield name, value
-            elif value.startswith("data:image/svg") and (found := IN_SVG.search(_bytes(value))):
-                yield name, found[1].decode(errors="replace")
-        elif name == "content" and element.get("http-equiv"):
-            yield name, value
-    if element.tag == "style":
-        yield from (("", "".join(found)) for found in IN_STYLE.findall(element.text or ""))
-
-
-def _text_problems(page: HtmlElement) -> list[str]:
-    problems = []
-    for cell in page.xpath("//td|//th"):
-        if found := NO_VALUE.fullmatch(words(cell)):
-            problems.append(f"{where(cell)}: {found[0]} in a table")
-    for text in page.xpath(f"//body//text()[not({CODE})]"):
-        place = where(text.getparent())
-        if re.search(r"\bnan\b", text):
-            problems.append(f"{place}: nan in the text: {_short(text)}")
-        if "Traceback" in text:
-            problems.append(f"{place}: a traceback in the text")
-        if (found := TEX.search(text)) and not text.getparent().xpath("ancestor-or-self::pre"):
-            problems.append(f"{place}: raw TeX in the text: {found[0]}")
-    return problems
 
 
 def _short(text: str, limit: int = 90) -> str:

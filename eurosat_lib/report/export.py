@@ -6,17 +6,13 @@ template; a notebook alone may be unfinished, so there the faults are only logge
 
 from __future__ import annotations
 
-import ast
 import copy
-import datetime
 import html
 import re
-import sys
-import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import lxml.html
@@ -25,22 +21,25 @@ from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
-from traitlets import default
-from traitlets.config import Config
+from PIL import Image
+from traitlets.config import Config as Traits
 
-from eurosat_lib.errors import UserError
+from eurosat_lib.captures import find_captures
+from eurosat_lib.config import configure
+from eurosat_lib.errors import UserError, one_line
+from eurosat_lib.files import PICTURES
 from eurosat_lib.report import check
-from eurosat_lib.report.cells import capture_html, data_address
+from eurosat_lib.report.cells import capture_html, data_address, formula_html
 from eurosat_lib.report.page import shape
+from eurosat_lib.report.title import Title
 from eurosat_lib.report.words import render
 
-if TYPE_CHECKING:
-    from eurosat_lib.report.title import Title
-
 TEMPLATE = Path(__file__).resolve().parents[2] / "reports" / "template"
-SHOWN = {"figure", "table", "capture", "answer"}  # a cell of such calls alone has no code to show
 WIDGET = "application/vnd.jupyter.widget-view+json"  # nothing to see on paper
 SPACED = re.compile(r"(?<=\]\()attachment:[^()\n\"]+(?=\))")  # as editors write them
+TASK = re.compile(r"^(\s*[-*+] )\[([ xX])\] ", re.MULTILINE)
+# "(capture : figure)" or "; capture : figure", of a screenshot still to be taken.
+ASIDE = re.compile(r'\s*(?:(\()|;)[^()<>;]*<a href="#(capture-[\w-]+)">[^<]*</a>(?(1)\))')
 KINDS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
 
 
@@ -80,11 +79,8 @@ def read_notebook(path: Path) -> NotebookNode:
     """
     try:
         return nbformat.read(path, as_version=4)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such notebook; execute it first") from None
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{path}: not readable as a notebook ({reason})") from None
+        raise UserError(f"{path}: not readable as a notebook ({one_line(error)})") from None
 
 
 def merge(
@@ -122,13 +118,20 @@ def _renew(cell: NotebookNode, root: Path) -> list[str]:
     problems = []
     cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
     for output in cell.outputs:
-        _make_visible(output.get("data", {}))
-        kept = output.get("metadata", {}).get("eurosat", {})
+        data, kept = output.get("data", {}), output.get("metadata", {}).get("eurosat", {})
+        rare = [] if set(KINDS[:-1]) & set(data) else [k for k in data if k.startswith("image/")]
+        if "text/latex" in data and not set(KINDS[:-1]) & set(data):
+            data.setdefault("text/markdown", data["text/latex"])
+        for kind in rare:
+            address = html.escape(f"data:{kind};base64,{data[kind]}")
+            data["text/html"] = f'<img src="{address}" alt="Figure sans légende">'
         try:
             if "facts" in kept:
-                output.data["text/markdown"] = render(kept["answer"], kept["facts"])
+                data["text/markdown"] = render(kept["answer"], kept["facts"])
             elif "capture" in kept:
-                output.data["text/html"] = _latest_capture(kept, root)
+                run = kept["run"] | {"config_path": str(root / kept["run"]["config_path"])}
+                taken = find_captures(configure(run)).get(kept["capture"])
+                data["text/html"] = capture_html(kept["capture"], kept["caption"], taken)
         except UserError as error:
             problems.append(str(error))
     if cell.outputs and _only_shows(cell.source):
@@ -136,50 +139,26 @@ def _renew(cell: NotebookNode, root: Path) -> list[str]:
     return problems
 
 
-def _make_visible(data: dict[str, Any]) -> None:
-    """Give an output that has only a formula, or a picture of a rare kind, one of our kinds."""
-    if set(KINDS[:-1]) & set(data):
-        return
-    if formula := data.get("text/latex"):
-        data["text/markdown"] = formula
-    for kind in [kind for kind in data if kind.startswith("image/")]:
-        address = f"data:{kind};base64,{data[kind]}"
-        data["text/html"] = f'<img src="{html.escape(address)}" alt="Figure sans légende">'
-
-
-def _latest_capture(kept: Mapping[str, Any], root: Path) -> str:
-    from eurosat_lib.captures import find_captures
-    from eurosat_lib.config import configure
-
-    run = dict(kept["run"])
-    config = configure(run | {"config_path": str(root / run["config_path"])})
-    taken = find_captures(config).get(kept["capture"])
-    return capture_html(kept["capture"], kept["caption"], taken)
-
-
 def _only_shows(source: str) -> bool:
     """Tell whether code is nothing but calls of ``figure``, ``table``, ``capture``, ``answer``."""
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError:  # a magic command
-        return False
-    calls = [s.value for s in statements if isinstance(s, ast.Expr)]
-    return len(calls) == len(statements) and all(
-        isinstance(call, ast.Call) and getattr(call.func, "id", "") in SHOWN for call in calls
-    )
+    starts = [line for line in source.splitlines() if line and not line.startswith((" ", ")"))]
+    return all(re.match(r"(figure|table|capture|answer)\(", line) for line in starts)
 
 
 class Renderer(IPythonRenderer):
     """Marks formulas by elements; embeds attachments and the pictures beside the notebook."""
 
-    def __init__(self, metadata: Mapping[str, Any], **options: Any) -> None:
-        """Take the metadata of the cell, which say where its pictures may lie."""
-        super().__init__(escape=False, exclude_anchor_links=True, **options)
+    def __init__(self, cell: Mapping[str, Any]) -> None:
+        """Take the cell: its attachments, and the folders in which its pictures may lie."""
+        super().__init__(
+            escape=False, exclude_anchor_links=True, attachments=cell.get("attachments", {})
+        )
+        metadata = cell.get("metadata", {}).get("eurosat", {})
         self.folders = [Path(folder) for folder in metadata.get("folders", ())]
 
     def inline_math(self, body: str) -> str:
         """Mark a formula in a line."""
-        return f'<span class="tex">{html.escape(body, quote=False)}</span>'
+        return formula_html(body)
 
     def block_math(self, body: str) -> str:
         """Mark a formula on a line of its own."""
@@ -187,9 +166,8 @@ class Renderer(IPythonRenderer):
 
     def latex_environment(self, name: str, body: str) -> str:
         """Mark a LaTeX environment as a formula of its own."""
-        if name.rstrip("*") in ("equation", "displaymath"):
-            return self.block_math(body)
-        return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
+        plain = name.rstrip("*") in ("equation", "displaymath")
+        return self.block_math(body if plain else rf"\begin{{{name}}}{body}\end{{{name}}}")
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         """Write a picture; one that can be embedded is."""
@@ -198,14 +176,20 @@ class Renderer(IPythonRenderer):
 
     def _embedded(self, url: str) -> str | None:
         if url.startswith("attachment:"):
-            attached = {_plain(name): kinds for name, kinds in self.attachments.items()}
-            kinds = attached.get(_plain(url.removeprefix("attachment:")), {})
-            return next((f"data:{mime};base64,{data}" for mime, data in kinds.items()), None)
+            wanted = _plain(url.removeprefix("attachment:"))
+            found = [kinds for name, kinds in self.attachments.items() if _plain(name) == wanted]
+            return next(
+                (f"data:{m};base64,{d}" for kinds in found for m, d in kinds.items()), None
+            )
         for folder in self.folders:  # the last is the project's
             path = (folder / unquote(url)).resolve()  # a link out of the folder leads out of it
             inside = any(path.is_relative_to(place) for place in (folder, self.folders[-1]))
             if inside and path.is_file():
-                return _picture(path)
+                try:
+                    with Image.open(path, formats=(*PICTURES, "GIF")) as picture:
+                        return data_address(Image.MIME[picture.format], path.read_bytes())
+                except (OSError, KeyError):  # no picture
+                    return None
         return None
 
 
@@ -214,49 +198,30 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", unquote(name))
 
 
-def _picture(path: Path) -> str | None:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            return data_address(Image.MIME[picture.format], path.read_bytes())
-    except (OSError, KeyError):
-        return None
-
-
 class Rapport(HTMLExporter):
     """A page of the report's form: one notebook, or several that were merged."""
 
     export_from_notebook = "Rapport"
 
-    @default("template_name")
-    def _template_name_default(self) -> str:
-        return "rapport"
-
-    @default("extra_template_basedirs")
-    def _default_extra_template_basedirs(self) -> list[str]:
-        return [str(TEMPLATE)]
-
-    @default("language_code")
-    def _language_default(self) -> str:
-        return "fr"
-
     @property
-    def default_config(self) -> Config:
-        """The exporter's own, with the kinds of output that a printed page can show."""
+    def default_config(self) -> Traits:
+        """The exporter's own, with our template and the kinds of output that paper can show."""
+        template = {"template_name": "rapport", "extra_template_basedirs": [str(TEMPLATE)]}
+        own = {"NbConvertBase": {"display_data_priority": KINDS}, "TemplateExporter": template}
         config = super().default_config
-        config.merge(Config({"NbConvertBase": {"display_data_priority": KINDS}}))
+        config.merge(Traits(own | {"HTMLExporter": {"language_code": "fr"}}))
         return config
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Turn Markdown into HTML; formulas and pictures as `Renderer` writes them."""
-        cell = context.get("cell", {})
-        renderer = Renderer(
-            cell.get("metadata", {}).get("eurosat", {}), attachments=cell.get("attachments", {})
-        )
         source = SPACED.sub(lambda found: found[0].replace(" ", "%20"), source)
-        return MarkdownWithMath(renderer=renderer).render(source)
+        source = TASK.sub(lambda found: f"{found[1]}{'☐' if found[2] == ' ' else '☑'} ", source)
+        return MarkdownWithMath(renderer=Renderer(context.get("cell", {}))).render(source)
+
+    def _init_preprocessors(self) -> None:
+        super()._init_preprocessors()
+        self.register_preprocessor(_bind_single, enabled=True)  # the last: after --execute
 
     def from_notebook_node(
         self, nb: NotebookNode, resources: Mapping[str, Any] | None = None, **kw: Any
@@ -273,6 +238,8 @@ class Rapport(HTMLExporter):
             The page, and the resources, whose ``problems`` say what is wrong with it.
         """
         text, resources = super().from_notebook_node(nb, resources, **kw)
+        missing = re.findall(r'<details class="fold" id="(capture-[\w-]+)"', text)
+        text = ASIDE.sub(lambda found: "" if found[2] in missing else found[0], text)
         page = lxml.html.document_fromstring(text)
         wanted, folder = resources.get("wanted"), Path(resources.get("folder", "."))
         problems = shape(page, resources["report"], folder, wanted)
@@ -286,85 +253,20 @@ class Rapport(HTMLExporter):
         page = lxml.html.tostring(page, encoding="unicode", doctype="<!DOCTYPE html>")
         return page + "\n", resources
 
-    def _init_preprocessors(self) -> None:
-        super()._init_preprocessors()
-
-        def bind(notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
-            return _bind_single(notebook, resources)
-
-        self.register_preprocessor(bind, enabled=True)  # the last: after --execute
-
 
 def _bind_single(notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
     """Leave cells out as the report does; say what stands on top of the page of one notebook."""
     if "report" in resources:
         return notebook, resources
-    from eurosat_lib.report.title import Title, french_date
-
     about = resources.get("metadata", {})
     path = Path(about.get("path") or ".") / f"{about.get('name') or 'notebook'}.ipynb"
     source = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     heading = re.search(r"^# (.+)$", source, re.MULTILINE)
     name = re.sub("[*`]", "", heading[1]).strip() if heading else path.stem
-    run = notebook.metadata.get("papermill", {})
-    given = {k: v for k, v in (run.get("parameters") or {}).items() if v not in (None, "")}
-    card = {"Carnet": path.name}
-    if given:
-        card["Paramètres"] = ", ".join(f"{key} = {value}" for key, value in given.items())
-    day = run.get("start_time")
-    date = french_date(datetime.date.fromisoformat(day[:10])) if day else ""
-    resources["report"] = Title(name, date=date, card=card)
-    resources |= {"folder": path.parent, "single": True}
+    given = notebook.metadata.get("papermill", {}).get("parameters") or {}
+    given = [f"{key} = {value}" for key, value in given.items() if value not in (None, "")]
+    card = {"Carnet": path.name} | ({"Paramètres": ", ".join(given)} if given else {})
+    resources |= {"report": Title(name, card=card), "folder": path.parent}
     faults = check.notebook_problems(path, notebook)
     notebook, more = merge([(path, notebook)], TEMPLATE.parents[1])
     return notebook, resources | {"faults": [*faults, *more]}
-
-
-class RapportPDF(Rapport):
-    """The same page on paper: ``jupyter nbconvert --to rapport-pdf X.ipynb``."""
-
-    export_from_notebook = "Rapport PDF"
-    output_mimetype = "application/pdf"
-
-    @default("enabled")
-    def _enabled_default(self) -> bool:
-        return not _in_server()
-
-    @default("file_extension")
-    def _file_extension_default(self) -> str:
-        return ".pdf"
-
-    @default("template_extension")
-    def _template_extension_default(self) -> str:
-        return ".html.j2"
-
-    def from_notebook_node(
-        self, nb: NotebookNode, resources: Mapping[str, Any] | None = None, **kw: Any
-    ) -> tuple[Any, dict[str, Any]]:
-        """Export a notebook to the bytes of a PDF."""
-        from eurosat_lib.report.pdf import write_pdf
-
-        page, resources = super().from_notebook_node(nb, resources, **kw)
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder, "page.pdf")
-            try:
-                write_pdf(page, target)
-            except UserError as error:
-                if _in_server():
-                    raise
-                sys.exit(f"error: {error}")  # nbconvert would print a trace-back
-            resources["output_extension"] = ".pdf"
-            return target.read_bytes(), resources
-
-
-class RapportPDFMenu(RapportPDF):
-    """The same under a name without hyphen, the only kind that JupyterLab's server can serve."""
-
-    @default("enabled")
-    def _enabled_default(self) -> bool:
-        return _in_server()
-
-
-def _in_server() -> bool:
-    module = sys.modules.get("jupyter_server.serverapp")
-    return module is not None and module.ServerApp.initialized()

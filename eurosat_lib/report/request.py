@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
@@ -45,25 +45,21 @@ class Notebook:
 
 
 def read_notebooks(root: Path) -> list[Notebook]:
-    """Return the notebooks ``NN_name.ipynb`` of a project, in their order.
-
-    Raises:
-        UserError: there are none, or one is not readable.
-    """
-    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    if not paths:
-        raise UserError(f"{root / 'notebooks'}: no notebook there")
-    return [read_notebook(path) for path in paths]
-
-
-def read_notebook(path: Path) -> Notebook:
-    """Read a notebook and its parameters cell, without running it.
+    """Read the notebooks ``NN_name.ipynb`` of a project, in their order, without running them.
 
     papermill's own inspection reads the same; it takes seconds to import.
 
     Raises:
-        UserError: not a notebook, or a parameters cell that is more than literals.
+        UserError: there are none, one is not readable, or its parameters cell is more than
+            literals.
     """
+    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
+        raise UserError(f"{root / 'notebooks'}: no notebook there")
+    return [_read_notebook(path) for path in paths]
+
+
+def _read_notebook(path: Path) -> Notebook:
     cells = (read_json(path) or {}).get("cells")
     if not cells:
         raise UserError(f"{path}: not a readable notebook")
@@ -72,48 +68,31 @@ def read_notebook(path: Path) -> Notebook:
     if tagged.count(True) != 1:
         count = f"{tagged.count(True)} cells are tagged parameters, expected one"
         raise UserError(f"{path}: {count}: copy that of another notebook, tag and all")
+    parameters = {}
     try:
-        body = ast.parse(sources[tagged.index(True)][1]).body
-        parameters = dict(_parameter(line) for line in body)
+        for line in ast.parse(sources[tagged.index(True)][1]).body:
+            name = line.targets[0] if isinstance(line, ast.Assign) else line.target
+            kind = ast.unparse(line.annotation) if isinstance(line, ast.AnnAssign) else ""
+            parameters[name.id] = (kind, ast.literal_eval(line.value))
     except (SyntaxError, ValueError, AttributeError) as error:
         form = "name: type = literal  # help"
         raise UserError(f"{path}: parameters cell: a line is not {form}: {error}") from None
     return Notebook(path, sources, parameters)
 
 
-def _parameter(line: Any) -> tuple[str, tuple[str, Any]]:
-    """Read ``lr: float = None``, or ``lr = 3e-4`` as somebody in a hurry writes it."""
-    if isinstance(line, ast.Assign):
-        return line.targets[0].id, ("", ast.literal_eval(line.value))
-    return line.target.id, (ast.unparse(line.annotation), ast.literal_eval(line.value))
-
-
 def given_values(request: Request, notebooks: Sequence[Notebook]) -> dict[str, Any]:
     """Return the parameters of a request; names that no notebook takes are refused."""
     kinds = {name: kind for n in notebooks for name, (kind, _) in n.parameters.items()}
-    plain = {name: getattr(request, name) for name in COMMON}
-    texts = {name: value for name, value in plain.items() if value}
-    texts |= parse_options(request.params) | dict(request.values)
-    for name in texts:
+    plain = {name: value for name in COMMON if (value := getattr(request, name))}
+    values = plain | parse_options(request.params) | dict(request.values)
+    for name, value in values.items():
         if name not in kinds:
             who = request.only or "the notebooks"
             hint = did_you_mean(name, kinds)
             raise UserError(f"{who}: unknown parameter {name}{hint}; there are {', '.join(kinds)}")
-    typed = {name: _typed(value, kinds[name]) for name, value in texts.items()}
-    return {name: value for name, value in typed.items() if value is not None}
-
-
-def _typed(value: Any, kind: str) -> Any:
-    """Read what was typed: a text stays one where a text is wanted."""
-    if not isinstance(value, str) or (kind == "str" and value != "None"):
-        return value
-    return parse_literal(value)
-
-
-class _Options(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse prints."""
-        raise UserError(f"PARAMS: {message}; it takes papermill's -p, -r, -y, -f and -b")
+        if isinstance(value, str) and (kinds[name] != "str" or value == "None"):
+            values[name] = parse_literal(value)  # a text stays one where a text is wanted
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def parse_options(text: str) -> dict[str, Any]:
@@ -122,23 +101,23 @@ def parse_options(text: str) -> dict[str, Any]:
     Raises:
         UserError: an unclosed quote, an unknown option, a missing value, unreadable YAML.
     """
-    parser = _Options(prog="PARAMS", add_help=False, allow_abbrev=False)
-    for option in ("parameters_base64", "parameters_file", "parameters_yaml"):
-        parser.add_argument(f"-{option[11]}", f"--{option}", action="append", default=[])
-    for option in ("parameters", "parameters_raw"):
-        short = "-r" if option.endswith("raw") else "-p"
-        parser.add_argument(short, f"--{option}", nargs=2, action="append", default=[])
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in ("base64", "file", "yaml"):
+        parser.add_argument(f"-{option[0]}", f"--parameters_{option}", action="append", default=[])
+    for option in ("-p", "--parameters"), ("-r", "--parameters_raw"):
+        parser.add_argument(*option, dest="single", nargs=2, action="append", default=[])
     try:
-        given = parser.parse_args(shlex.split(text))
+        given, unknown = parser.parse_known_args(shlex.split(text))
+        if unknown:
+            raise ValueError(f"unrecognized arguments: {' '.join(unknown)}; papermill has others")
         texts = [base64.b64decode(code).decode() for code in given.parameters_base64]
         texts += [Path(p).expanduser().read_text("utf-8") for p in given.parameters_file]
         layers = [yaml.safe_load(item) for item in [*texts, *given.parameters_yaml]]
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (argparse.ArgumentError, OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"PARAMS: {' '.join(str(error).split())}") from None
-    layers += [{name: value} for name, value in given.parameters + given.parameters_raw]
     if not all(isinstance(layer, dict) for layer in layers):
         raise UserError(f"PARAMS: {text}: expected name: value")
-    return {name: value for layer in layers for name, value in layer.items()}
+    return {str(k): v for layer in layers for k, v in layer.items()} | dict(given.single)
 
 
 def configured(base: Config, given: Mapping[str, Any]) -> Config:

@@ -25,7 +25,15 @@ import yaml
 
 from eurosat_lib.config import Config, load_config, stored_parameters
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.files import is_frozen, locked, read_json, revision, write_json, write_text
+from eurosat_lib.files import (
+    check_open,
+    is_frozen,
+    locked,
+    read_json,
+    revision,
+    write_json,
+    write_text,
+)
 from eurosat_lib.progress import BUILT
 from eurosat_lib.report.request import (
     COMMON,
@@ -43,15 +51,11 @@ from eurosat_lib.schema import Compute
 
 ENGINE = {*Compute.model_fields} - {"device", "precision", "threads"}  # no result depends on it
 LIBRARY = Path(__file__).resolve().parents[1]
-# Modules that act when the report is bound, and not when a notebook runs.
-BINDING = {"__main__", "check", "commands", "export", "page", "pdf", "publish", "request"}
-BINDING |= {"reruns", "run", "runs", "verdicts", "words", "words_data", "words_results"}
-BINDING |= {"words_training"}
+SHOWN = {"__init__", "cells"}  # modules of the report that notebooks run; others bind
 # ipykernel warns about its local connection; what a kernel writes past its cells is the bars'.
 KERNEL = ["-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
 KERNEL += ["--IPKernelApp.capture_fd_output=False"]
-HABITS = ("MPLBACKEND", "PYTHONSTARTUP", "PYTHONWARNINGS", "TQDM_DISABLE")
-FRAME = re.compile(r"^(?:File )?(\S+\.py):(\d+),? in (\w+)", re.MULTILINE)
+HABITS = ("PYTHONSTARTUP", "PYTHONWARNINGS", "TQDM_DISABLE")
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,11 @@ class Step:
 
     def current(self) -> bool:
         """Tell whether the executed copy is up to date, and with it the results it showed."""
-        tree = read_json(self.target) or {}
-        record = (tree.get("metadata") or {}).get("eurosat") or {}
+        record = _read_record(self.target)
         return (
             record.get("key") == self.key
-            and record.get("cells") == _cells_digest(tree)
-            and record["results"] == results_state(self.config, record["results"])
+            and record.get("cells") == _cells_digest(self.target)
+            and record["results"] == _results_state(self.config, record["results"])
         )
 
 
@@ -83,19 +86,14 @@ class Plan:
     given: Mapping[str, Any]  # parameters of the run, for params.yaml
     steps: Sequence[Step]
 
-    @property
-    def targets(self) -> list[Path]:
-        """The executed copies, in order."""
-        return [step.target for step in self.steps]
-
 
 class NotebookFailed(Exception):
-    """A cell failed by a bug, or its kernel died; one line, and notes for whoever mends it."""
+    """A cell failed by a bug, or its kernel died; one line, and a note where to look."""
 
 
-def say(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)
+def since(started: float) -> str:
+    """Write the time since a value of ``time.monotonic``: ``0:01:10``."""
+    return str(datetime.timedelta(seconds=round(time.monotonic() - started)))
 
 
 def build(request: Request) -> list[Path]:
@@ -105,46 +103,37 @@ def build(request: Request) -> list[Path]:
         UserError: the request is wrong (before any kernel starts), or a cell raised one.
         NotebookFailed: a cell failed; the last good results are kept.
     """
-    from eurosat_lib.report.runs import refresh_index
-
-    plan = prepare(request)
-    config = plan.config
-    with locked(config.paths.reports / ".build.lock"):
+    reports = prepare(request).config.paths.reports
+    with locked(reports / ".build.lock"):
         plan = prepare(request)  # once more: another build may have been waited for
-        steps = plan.steps
-        _guard(plan)
-        _sweep_up(config.paths.reports)
+        changed = not request.only and _changed_by_hand(plan.config)
+        if changed or not all(step.current() for step in plan.steps):
+            from eurosat_lib.data import load_dataset
+
+            check_open(plan.config.paths.artifacts)
+            load_dataset(plan.config)  # what is wrong with the images is said before any kernel
+        _remove_partial(reports)
         text = yaml.safe_dump(dict(plan.given), sort_keys=True, allow_unicode=True)
-        write_text(config.paths.artifacts / "params.yaml", text)
-        for number, step in enumerate(steps, 1):
-            title = f"[{number}/{len(steps)}] {step.source.stem}"
-            if not request.only and step.current():
-                say(f"{title} · up to date")
+        write_text(plan.config.paths.artifacts / "params.yaml", text)
+        for number, step in enumerate(plan.steps, 1):
+            title = f"[{number}/{len(plan.steps)}] {step.source.stem}"
+            if not request.only and not changed and step.current():
+                print(f"{title} · up to date")
             else:
-                _run(step, title)
-        if not request.only:
-            _check_plan(plan, prepare(request))
-        files = plan.targets if request.only else bind(config, plan.targets)
-    refresh_index(Path(config.paths.root))
-    return files
+                print(title)
+                _run(step)
+        targets = [step.target for step in plan.steps]
+        if request.only:
+            built = reports / ".build.json"
+            if state := read_json(built):  # what the last report left is not what there is now
+                write_json(built, state | {"published": _published_files(plan.config)})
+            return targets
+        _check_plan(plan, prepare(request))
+        return bind(plan.config, targets)
 
 
-def _guard(plan: Plan) -> None:
-    """Refuse to compute a finished run again: git holds its results.
-
-    Raises:
-        UserError: something of it is out of date.
-    """
-    card = plan.config.paths.artifacts / "MODEL_CARD.md"
-    if card.is_file() and not is_frozen() and not all(step.current() for step in plan.steps):
-        raise UserError(
-            f"{plan.config.paths.name}: a finished run; FROZEN=1 binds it as it is, another NAME "
-            f"computes beside it (without {os.path.relpath(card)} it would be computed anew)"
-        )
-
-
-def _sweep_up(reports: Path) -> None:
-    """Remove the partial files of builds that were killed; the lock is held."""
+def _remove_partial(reports: Path) -> None:
+    """Remove what builds that were killed have left."""
     for partial in reports.glob("notebooks/.[0-9][0-9]_*.ipynb"):
         partial.unlink()
     for folder in reports.glob(".report-*"):
@@ -152,24 +141,13 @@ def _sweep_up(reports: Path) -> None:
 
 
 def _check_plan(plan: Plan, now: Plan) -> None:
-    """Refuse to bind what is no longer one experiment: something was changed meanwhile.
-
-    Raises:
-        UserError: names the first notebook that is not the one that was planned.
-    """
+    """Refuse to bind what is no longer one experiment: something was changed meanwhile."""
     for step, again in zip(plan.steps, now.steps, strict=False):
         if step.key != again.key or not again.current():
             raise UserError(
                 f"{step.source.stem}: this notebook, its parameters or its results were changed "
                 "while the report was made; the same command makes it of one piece"
             )
-
-
-def is_current(request: Request) -> bool:
-    """Tell whether a build would have nothing to do."""
-    plan = prepare(request)
-    done = all(step.current() for step in plan.steps)
-    return done and _is_bound(plan.config, _report_key(plan.config, plan.targets))
 
 
 def prepare(request: Request) -> Plan:
@@ -212,19 +190,12 @@ def prepare(request: Request) -> Plan:
 def _key(notebook: Notebook, config: Config, stored: Mapping[str, Any]) -> str:
     """Hash what a notebook depends on, the results of stages aside."""
     shown = any("stored_parameters" in source for _, source in notebook.cells)
-    return _digest(
-        {
-            "cells": notebook.cells,
-            "config": _settings(config),
-            "data": _data_signature(config),
-            "library": _library_digest(),
-            "given": stored if shown else {},
-            "frozen": is_frozen(),
-        }
-    )
+    data, library = _data_signature(config), _library_digest()
+    parts = [notebook.cells, _settings(config), data, library, is_frozen()]
+    return _digest([*parts, stored if shown else {}])
 
 
-def results_state(config: Config, stages: Iterable[str]) -> dict[str, str]:
+def _results_state(config: Config, stages: Iterable[str]) -> dict[str, str]:
     """Return the digest of each stage's published result; empty where there is none.
 
     The configuration that a result was asked for with is left out: a notebook later in the
@@ -238,7 +209,24 @@ def results_state(config: Config, stages: Iterable[str]) -> dict[str, str]:
     return state
 
 
-def read_record(executed: Path) -> dict[str, Any]:
+def _changed_by_hand(config: Config) -> bool:
+    """Tell, and say, whether a published file is not as the last report left it."""
+    known = (read_json(config.paths.reports / ".build.json") or {}).get("published") or {}
+    now = known if is_frozen() else _published_files(config)
+    names = [name for name, digest in known.items() if now.get(name) != digest]
+    if names:
+        print(f"not as the last report left them, written anew: {', '.join(names)}")
+    return bool(names)
+
+
+def _published_files(config: Config) -> dict[str, str]:
+    """Return the digest of each file that the course asks for."""
+    patterns = ("*.csv", "metrics*.json", "best*.ckpt")
+    found = [path for pattern in patterns for path in config.paths.artifacts.glob(pattern)]
+    return {p.name: _files_digest([p]) for p in found if p.name != "test_openings.csv"}
+
+
+def _read_record(executed: Path) -> dict[str, Any]:
     """Return what an executed notebook was made from; empty if there is none."""
     return ((read_json(executed) or {}).get("metadata") or {}).get("eurosat") or {}
 
@@ -249,26 +237,21 @@ def _report_key(config: Config, executed: Sequence[Path]) -> str:
     places = [(root / "reports", p) for p in ("answers/*", "template/**/*", "journal.md")]
     places += [(config.paths.reports, "journal.md")]
     places += [(artifacts, p) for p in ("results/*.json", "params.yaml", "captures/**/*")]
+    places += [(root / "notebooks", p) for p in ("**/*.png", "**/*.jp*g", "**/*.gif", "**/*.svg")]
     places += [(LIBRARY, "**/*.py")]
     files = [path for folder, pattern in places for path in sorted(folder.glob(pattern))]
     parts = [_files_digest([*executed, *files]), _settings(config), revision(root), is_frozen()]
     return _digest(parts)
 
 
-def _is_bound(config: Config, key: str) -> bool:
-    reports = config.paths.reports
-    there = all((reports / name).is_file() for name in ("rapport.html", "rapport.pdf"))
-    return there and read_json(reports / ".build.json") == {"key": key}
-
-
 def _data_signature(config: Config) -> list[str]:
     """Say which images there are, and which of the spatial split beside them."""
-    from eurosat_lib.data import on_spatial, signature
+    from eurosat_lib.data import describe_source, on_spatial
 
     try:
-        return [signature(config), signature(on_spatial(config))]
+        return [describe_source(one).signature for one in (config, on_spatial(config))]
     except UserError as error:  # of the spatial split; the first one's is raised again below
-        return [signature(config), str(error)]
+        return [describe_source(config).signature, str(error)]
 
 
 @cache
@@ -278,8 +261,7 @@ def _settings(config: Config) -> dict[str, Any]:
 
 def _library_digest() -> str:
     sources = sorted(LIBRARY.rglob("*.py"))
-    report = LIBRARY / "report"
-    return _files_digest(p for p in sources if p.parent != report or p.stem not in BINDING)
+    return _files_digest(p for p in sources if p.parent.name != "report" or p.stem in SHOWN)
 
 
 def _files_digest(paths: Iterable[Path]) -> str:
@@ -287,9 +269,9 @@ def _files_digest(paths: Iterable[Path]) -> str:
     return _digest([(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files])
 
 
-def _cells_digest(notebook: Mapping[str, Any]) -> str:
+def _cells_digest(executed: Path) -> str:
     """Hash an executed notebook's cells, to notice an edit."""
-    return _digest(notebook.get("cells"))
+    return _digest((read_json(executed) or {}).get("cells"))
 
 
 def _digest(value: Any) -> str:
@@ -300,9 +282,8 @@ def _digest(value: Any) -> str:
 # --- execution ----------------------------------------------------------------------------------
 
 
-def _run(step: Step, title: str) -> None:
+def _run(step: Step) -> None:
     """Execute one notebook; its copy takes the place of the last one only when all went well."""
-    say(title)
     folder, started = step.target.parent, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{step.source.stem}.{os.getpid()}.ipynb"
@@ -311,9 +292,14 @@ def _run(step: Step, title: str) -> None:
         asked = execute(step.source, partial, step.values, Path(step.config.paths.root))
         for earlier in folder.glob("[0-9][0-9]_*.ipynb"):
             if earlier.name < step.target.name:
-                asked |= set(read_record(earlier).get("results", ()))
-        _stamp(partial, step, asked, time.monotonic() - started)
-        _keep_edited(step.target)
+                asked |= set(_read_record(earlier).get("results", ()))
+        _stamp(partial, step, asked)
+        known = _read_record(step.target).get("cells")
+        if step.target.is_file() and known != _cells_digest(step.target):  # somebody's words
+            changed = datetime.datetime.fromtimestamp(step.target.stat().st_mtime)
+            kept = step.target.with_name(f"edited-{changed:%Y%m%d-%H%M%S}-{step.target.name}")
+            os.replace(step.target, kept)
+            print(f"      it had been edited: kept as {os.path.relpath(kept)}")
         os.replace(partial, step.target)
         failed.unlink(missing_ok=True)
     except (UserError, NotebookFailed) as error:
@@ -323,26 +309,11 @@ def _run(step: Step, title: str) -> None:
         raise
     finally:
         partial.unlink(missing_ok=True)
-    say(f"      done in {duration(time.monotonic() - started)}")
-
-
-def _keep_edited(target: Path) -> None:
-    """Set an executed notebook aside that somebody has edited since: its words may be dear."""
-    known = read_record(target).get("cells")
-    if known and known != _cells_digest(read_json(target)):
-        kept = target.with_name(f"edited-{target.name}")
-        os.replace(target, kept)
-        say(f"      it had been edited: kept as {os.path.relpath(kept)}")
+    print(f"      done in {since(started)}")
 
 
 def execute(source: Path, output: Path, values: Mapping[str, Any], root: Path) -> set[str]:
-    """Execute a notebook by papermill, in a kernel that is this very interpreter.
-
-    Args:
-        source: the notebook.
-        output: written as cells are done, also when one fails.
-        values: parameters to inject.
-        root: working directory of the kernel.
+    """Execute a notebook by papermill, in a kernel that is this very interpreter, at ``root``.
 
     Returns:
         The stages whose results it asked for.
@@ -365,74 +336,53 @@ def execute(source: Path, output: Path, values: Mapping[str, Any], root: Path) -
                 dict(values),
                 kernel_name="python3",
                 progress_bar=False,
+                cwd=str(root),
                 shutdown_kernel="immediate",  # what it computed is kept already
-                kernel_manager_class=_kernel_manager(asked, root),
+                kernel_manager_class=_kernel_manager(asked),
             )
         except PapermillExecutionError as error:
-            raise _explain(error, source.stem) from None
+            place = f"{source.stem}, cell {error.cell_index}"  # papermill's own stands before it
+            text = " ".join(error.evalue.split())
+            if error.ename == "UserError":
+                raise UserError(f"{place}: {text}") from None
+            raise NotebookFailed(f"{place}: {error.ename}: {text}") from None
         except DeadKernelError:
             why = "the kernel died; most often, memory ran out"
             raise NotebookFailed(f"{source.stem}: {why}") from None
         return set(asked.read_text(encoding="utf-8").split())
 
 
-def _kernel_manager(asked: Path, root: Path) -> type:
+def _kernel_manager(asked: Path) -> type:
+    """Start this interpreter, whatever the kernels named python3 on this machine are."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
+    # No profile, and Matplotlib as it comes: the user's own settings stay outside.
+    matplotlib = Path(find_spec("matplotlib").origin).parent  # not imported
+    paths = filter(None, [LIBRARY.parent, os.environ.get("PYTHONPATH")])
+    environment = dict.fromkeys(HABITS, "") | {
+        BUILT: str(asked),
+        "IPYTHONDIR": str(asked.parent),
+        "MATPLOTLIBRC": str(matplotlib / "mpl-data" / "matplotlibrc"),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+    }
+    command = [sys.executable, *KERNEL]
+    spec = KernelSpec(argv=command, env=environment, display_name="Python 3", language="python")
+
     class ThisInterpreter(AsyncKernelManager):
-        """Starts ``sys.executable``, whatever the kernels named python3 on this machine are."""
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            """Say how the kernel is started."""
-            argv = [sys.executable, *KERNEL]
-            return KernelSpec(argv=argv, display_name="Python 3", language="python")
-
-        async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
-            inherited = options.get("env") or os.environ
-            kept = {name: value for name, value in inherited.items() if name not in HABITS}
-            paths = filter(None, [str(LIBRARY.parent), inherited.get("PYTHONPATH")])
-            own = {BUILT: str(asked), "PYTHONPATH": os.pathsep.join(paths)}
-            # No profile, and Matplotlib as it comes: the user's own settings stay outside.
-            own |= {"IPYTHONDIR": str(asked.parent), "MATPLOTLIBRC": _matplotlibrc()}
-            options |= {"cwd": str(root), "env": kept | own}
-            await super()._async_launch_kernel(kernel_cmd, **options)
+        kernel_spec = spec
 
     return ThisInterpreter
 
 
-def _matplotlibrc() -> str:
-    """Return Matplotlib's own settings, without importing it."""
-    return str(Path(find_spec("matplotlib").origin).with_name("mpl-data") / "matplotlibrc")
-
-
-def _explain(error: Any, name: str) -> Exception:
-    """Turn a failed cell into one line; papermill's own cell stands before it, and counts."""
-    text = " ".join(error.evalue.split())
-    if error.ename == "UserError":
-        return UserError(f"{name}, cell {error.cell_index}: {text}")
-    failure = NotebookFailed(f"{name}, cell {error.cell_index}: {error.ename}: {text}")
-    frames = FRAME.findall(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)))
-    if frames:
-        failure.add_note("raised in {}:{}, {}".format(*frames[-1]))
-    return failure
-
-
-def _stamp(executed: Path, step: Step, asked: Iterable[str], seconds: float) -> None:
+def _stamp(executed: Path, step: Step, asked: Iterable[str]) -> None:
     """Write into an executed notebook what it was made from, and no place of this machine."""
-    from eurosat_lib.data import describe_source
-
     tree, root = read_json(executed), step.config.paths.root
-    now = datetime.datetime.now().astimezone()
     tree["metadata"]["eurosat"] = {
         "key": step.key,
-        "results": results_state(step.config, asked),
-        "cells": _cells_digest(tree),
-        "seconds": round(seconds, 1),
-        "finished": now.isoformat(timespec="seconds"),
-        "profile": step.config.profile,
-        "synthetic": describe_source(step.config).synthetic,
+        "results": _results_state(step.config, asked),
+        "cells": _cells_digest(executed),
     }
     for name, path in (("input_path", step.source), ("output_path", step.target)):
         tree["metadata"]["papermill"][name] = os.path.relpath(path, root)
@@ -449,20 +399,25 @@ def bind(config: Config, executed: Sequence[Path]) -> list[Path]:
         UserError: the report would have holes; names each with its notebook and cell.
     """
     reports, key = config.paths.reports, _report_key(config, executed)
-    files = [reports / "rapport.html", reports / "rapport.pdf"]
-    if _is_bound(config, key):
-        say("report · up to date")
+    files, built = [reports / "rapport.html", reports / "rapport.pdf"], reports / ".build.json"
+    state = read_json(built) or {}
+    if state.get("key") == key and state.get("files") == _files_digest(files):
+        print("report · up to date")
         return files
-    say("report: HTML and PDF")
+    from eurosat_lib.report.runs import write_index
+
+    print("report: HTML and PDF")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=".report-", dir=reports) as folder:
         fresh = [Path(folder, path.name) for path in files]
         pages = _write_report(config, executed, *fresh)
-        (reports / ".build.json").unlink(missing_ok=True)
+        built.unlink(missing_ok=True)
         for new, target in zip(fresh, files, strict=True):
             os.replace(new, target)
-    write_json(reports / ".build.json", {"key": key})
-    say(f"      done in {duration(time.monotonic() - started)}, {pages} pages")
+    state = {"key": key, "files": _files_digest(files), "published": _published_files(config)}
+    write_json(built, state)
+    print(f"      done in {since(started)}, {pages} pages")
+    write_index(Path(config.paths.root))
     return files
 
 
@@ -474,19 +429,9 @@ def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: P
     from eurosat_lib.report.title import title_of, to_complete
 
     if empty := to_complete(config):
-        say(f"      to fill in: {', '.join(empty)} (configs/config.yaml)")
+        print(f"      to fill in: {', '.join(empty)} (configs/config.yaml)")
     root, title = Path(config.paths.root), title_of(config, executed)
     page, problems = bind_page(executed, title, root, config.paths.reports)
     refuse(problems)
     html.write_text(page, encoding="utf-8", newline="\n")
     return write_pdf(page, paper)
-
-
-def duration(seconds: float) -> str:
-    """Write a duration: ``45 s``, ``1 min 10 s``, ``2 h 05 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

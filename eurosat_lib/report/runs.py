@@ -1,46 +1,43 @@
-"""The runs of a project beside each other: found, listed, compared."""
+"""The runs of a project side by side: found, listed, compared."""
 
 from __future__ import annotations
 
 import hashlib
 import html
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from eurosat_lib.config import PARAMETERS, Config, load_config, read_yaml
-from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.files import read_csv, read_json, write_text
-from eurosat_lib.french import duree, intervalle, nombre, p_value, pct, power, signe
-from eurosat_lib.schema import RESERVED, Paths
+import pandas as pd
+from IPython.display import HTML
 
-CONFIG = "configs/config.yaml"
+from eurosat_lib.config import PARAMETERS, Config, read_yaml
+from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.files import locked, read_csv, read_json, write_text
+from eurosat_lib.french import duree, intervalle, nombre, p_value, pct, plural, signe
+from eurosat_lib.schema import Paths
+
 LEVEL = 0.95  # of the intervals, where no run says one
 ASIDE = ("paths", "identity", "compute")  # sections that say nothing of what a result is
 LABELS = {key: name for name, key in PARAMETERS.items()} | {"lr": "LR choisi à la main (04)"}
-FILES = {"rapport": "reports/rapport.html", "PDF": "reports/rapport.pdf"}
-FILES |= {"carnets": "reports/notebooks", "métriques": "artifacts/metrics.json"}
-FILES |= {"paramètres": "artifacts/params.yaml", "configuration": "artifacts/config.yaml"}
-CONDITIONS = {"commit": "Commit", "device": "Appareil", "precision": "Précision"}
-CONDITIONS |= {"processor": "Processeur", "python": "Python", "torch": "PyTorch"}
+SCORES = {"Validation": "train", "Test": "evaluate", "Découpage spatial": "evaluate_spatial"}
+CONDITIONS = ("commit", "device", "precision", "processor", "python", "torch")
 NONE = "<p>Aucun run n’a encore de résultats : <code>make report</code> fait le premier.</p>"
 PAGE = """<!DOCTYPE html>
 <html lang="fr"><head><meta charset="utf-8"><title>Tous les runs</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-:root {{ color-scheme: light dark; background: Canvas; color: CanvasText }}
-a {{ color: LinkText }}
+:root {{ color-scheme: light dark }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: auto; padding: 1rem }}
 div {{ overflow-x: auto }}
-table {{ border-collapse: collapse; font-size: .9em }}
 th, td {{ text-align: left; vertical-align: top; padding: .4em .8em }}
-tr {{ border-bottom: 1px solid #8888 }}
 </style></head>
 <body><main><h1>Tous les runs</h1>
 <div tabindex="0" role="region" aria-label="Tableau des runs">{runs}</div>
@@ -58,19 +55,15 @@ class Run:
     paths: Paths
 
     @property
-    def name(self) -> str:
-        """Name of the run; empty for the unnamed one."""
-        return self.paths.name
-
-    @property
     def label(self) -> str:
         """Name for the reader of a page."""
-        return self.name or "sans nom"
+        return self.paths.name or "sans nom"
 
     @cached_property
     def facts(self) -> dict[str, dict[str, Any]]:
         """Facts by stage, as the report states them."""
-        return read_json(self.paths.artifacts / "facts.json") or {}
+        tree = read_json(self.paths.artifacts / "facts.json") or {}
+        return {stage: facts for stage, facts in tree.items() if isinstance(facts, dict)}
 
     @cached_property
     def results(self) -> dict[str, dict[str, Any]]:
@@ -82,182 +75,105 @@ class Run:
         trees = {path.stem: read_json(path) or {} for path in files}
         return {stage: tree for stage, tree in trees.items() if tree.get("provenance")}
 
-    @property
-    def chosen_lr(self) -> dict[str, Any] | None:
-        """The choice made by hand in notebook 04 that the run's grid was built on, or ``None``."""
-        tree = read_json(self.paths.artifacts / "results" / "chosen_lr.json") or {}
-        grid = self.results.get("grid_search", {}).get("result", {})
-        return tree.get("result") if grid.get("origin") == "chosen_lr" else None
-
-    def score(self, stage: str) -> dict[str, Any] | None:
-        """Facts of a stage that tests a checkpoint; ``None`` without any."""
+    def score(self, stage: str) -> dict[str, Any]:
+        """Facts of a stage that tests a checkpoint; empty without any."""
         facts = self.facts.get(stage, {})
-        return facts if {"accuracy", "low", "high", "n"} <= set(facts) else None
+        return facts if {"accuracy", "low", "high", "n"} <= set(facts) else {}
 
-    @cached_property
+    @property
     def tested_other(self) -> bool:
         """Whether the test scores are those of another checkpoint than the run's ``best.ckpt``."""
         best, scores = self.paths.artifacts / "best.ckpt", self.score("evaluate")
-        if not scores or not best.is_file():
-            return False
-        return hashlib.sha256(best.read_bytes()).hexdigest() != scores["checkpoint_sha256"]
+        found = hashlib.sha256(best.read_bytes()).hexdigest() if best.is_file() else None
+        return bool(scores and found and found != scores["checkpoint_sha256"])
 
-    @property
-    def origin(self) -> dict[str, Any]:
-        """Where, when and with what the final network was trained; empty without one."""
-        return self.results.get("train", {}).get("provenance", {})
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """Parameters that the run was given, and the rate chosen in notebook 04, by dotted key."""
+        path = self.paths.artifacts / "params.yaml"
+        values = read_yaml(path) if path.is_file() else {}
+        chosen = read_json(self.paths.artifacts / "results" / "chosen_lr.json") or {}
+        used = self.facts.get("grid_search", {}).get("origin") == "chosen_lr"
+        rate = {"lr": chosen.get("result", {}).get("lr")} if used else {}
+        return {PARAMETERS[n]: value for n, value in values.items() if n in PARAMETERS} | rate
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the run was given, by dotted key: the final training's, and its parameters."""
-        trees = [self.results["train"]] if "train" in self.results else self.results.values()
-        last = max(trees, key=lambda tree: tree["provenance"]["started"], default={})
-        known = {k: v for k, v in last.get("config", {}).items() if k not in ASIDE}
-        path = self.paths.artifacts / "params.yaml"
-        given = read_yaml(path) if path.is_file() else {}
-        own = {PARAMETERS[name]: value for name, value in given.items() if name in PARAMETERS}
-        chosen = {"lr": self.chosen_lr["lr"]} if self.chosen_lr else {}
-        return flatten(known) | own | chosen
+        """Configuration of the final training, and what the run was given, by dotted key."""
+        last = self.results.get("train") or next(iter(self.results.values()), {})
+        known = {key: value for key, value in last.get("config", {}).items() if key not in ASIDE}
+        return flatten(known) | self.given
+
+
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn sections into dotted keys; lists stay whole."""
+    return pd.json_normalize([dict(tree)]).to_dict("records")[0]
 
 
 def find_runs(root: Path) -> list[Run]:
     """Return the runs that have left facts: the unnamed one, then by name."""
-    folders = sorted(path.parent for path in (root / "artifacts").glob("*/facts.json"))
-    names = [folder.name for folder in folders if folder.name.casefold() not in RESERVED]
-    runs = [Run(Paths(root=str(root), name=name)) for name in ("", *_valid(names))]
+    places, runs = sorted((root / "artifacts").glob("*/facts.json")), []
+    for name in ("", *(path.parent.name for path in places)):
+        with suppress(ValueError):  # a folder that no run can have made
+            runs.append(Run(Paths(root=str(root), name=name)))
     return [run for run in runs if run.facts]
 
 
-def _valid(names: Sequence[str]) -> Iterator[str]:
-    """Pass by folders that no run can have made."""
-    for name in names:
-        try:
-            Paths(root="", name=name)
-        except ValueError:
-            continue
-        yield name
-
-
 def find_run(root: Path, name: str) -> Run:
-    """Return one run.
-
-    Raises:
-        UserError: there is none of this name, or it has computed nothing.
-    """
-    runs = {run.name: run for run in find_runs(root)}
+    """Return one run; a ``UserError`` says which there are."""
+    runs = {run.paths.name: run for run in find_runs(root)}
     if name not in runs:
-        known = ", ".join(run.name or "the unnamed one" for run in runs.values()) or "none yet"
+        known = ", ".join(name or "the unnamed one" for name in runs) or "none yet"
         what = f"{name}: no such run" if name else "the unnamed run has no results"
         raise UserError(f"{what}{did_you_mean(name, runs)}; runs: {known}")
     return runs[name]
 
 
-# --- what differs -------------------------------------------------------------------------------
-
-
-def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Turn sections into dotted keys; lists stay whole."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{above}{key}.")
-        else:
-            flat[f"{above}{key}"] = value
-    return flat
-
-
-def differing(runs: Sequence[Run]) -> list[str]:
-    """Return the keys that somebody chose: those that a profile alone explains are left out."""
-    known = [run.settings for run in runs if run.settings]
-    keys = dict.fromkeys(key for own in known for key in own)
-    different = [key for key in keys if any(own.get(key) != known[0].get(key) for own in known)]
-    chosen = {"profile", "lr"}
-    for run in runs:
-        usual = _usual(run.paths.root, run.settings.get("profile", ""))
-        chosen |= {key for key, value in run.settings.items() if usual.get(key, value) != value}
-    return [key for key in different if key in chosen]
-
-
-@cache
-def _usual(root: str, profile: str) -> dict[str, Any]:
-    """Return the settings of a profile as its files are now; empty if there is none so named."""
-    try:
-        return flatten(load_config(Path(root, CONFIG), profile).model_dump(mode="json"))
-    except UserError:
-        return {}
-
-
-def written(value: Any) -> str:
-    """Write a setting's value: 3 × 10⁻⁴, a list, « automatique » for none."""
-    if value is None:
-        return "automatique"
-    if isinstance(value, bool):
-        return "oui" if value else "non"
-    if isinstance(value, list | tuple):
-        return f"[{' ; '.join(map(written, value))}]"
-    if isinstance(value, int | float):
-        plain = isinstance(value, int) or value == 0 or 1e-2 <= abs(value) < 1e5
-        return nombre(value) if plain else power(value)
-    return str(value)
-
-
 # --- the list -----------------------------------------------------------------------------------
 
 
-def list_runs(root: Path, folder: Path) -> Any:
-    """Lay all runs out: what differs in their parameters, their scores, links to their files.
+def differing(runs: Sequence[Run]) -> list[str]:
+    """Return the keys that differ: the profile, what was given, what one profile has twice."""
+    frame = pd.DataFrame([run.settings for run in runs]).map(str)
+    if "profile" not in frame:
+        return []
+    chosen = frame.groupby("profile").nunique().gt(1).any()
+    given = {"profile"}.union(*(run.given for run in runs))
+    return [key for key in frame if frame[key].nunique() > 1 and (key in given or chosen[key])]
 
-    Args:
-        root: the project's folder.
-        folder: where the links start.
 
-    Returns:
-        A DataFrame of French HTML.
-    """
-    import pandas as pd
-
+def list_runs(root: Path, folder: Path) -> str:
+    """Lay all runs out as an HTML table: what differs, scores, links that start in ``folder``."""
     runs = find_runs(root)
     keys = differing(runs)
-    return pd.DataFrame([_row(run, keys, folder) for run in runs])
+    return _table([_row(run, keys, folder) for run in runs])
 
 
 def _row(run: Run, keys: Sequence[str], folder: Path) -> dict[str, str]:
-    own = [
-        f"{LABELS.get(key, key)} = {written(run.settings[key])}"
-        for key in keys
-        if key in run.settings
-    ]
+    own = [f"{LABELS.get(k, k)} = {run.settings[k]}" for k in keys if k in run.settings]
     origins = [tree["provenance"] for tree in run.results.values()]
-    test, spatial = _score(run.score("evaluate")), _score(run.score("evaluate_spatial"))
-    places = {text: _place(run, place) for text, place in FILES.items()}
+    reports, metrics = run.paths.reports, run.paths.artifacts / "metrics.json"
+    places = {"rapport": reports / "rapport.html", "PDF": reports / "rapport.pdf"}
+    places |= {"carnets": reports / "notebooks", "métriques": metrics}
     return {
-        "Run": html.escape(run.label),
-        "Ce qui diffère": html.escape("\n".join(own)).replace("\n", "<br>") or "—",
-        "Validation": _validation(run),
-        "Test": test + ("<br>(autre checkpoint)" if run.tested_other else ""),
-        "Découpage spatial": spatial,
-        "Calculs": duree(sum(origin["seconds"] for origin in origins)),
-        "Date": max((origin["started"][:10] for origin in origins), default="—"),
-        "À ouvrir": " · ".join(
-            link(place, folder, text) for text, place in places.items() if place.exists()
-        ),
+        "Run": html.escape(run.label) + (" (autre checkpoint testé)" if run.tested_other else ""),
+        "Ce qui diffère": "<br>".join(map(html.escape, own)) or "—",
+        **{text: _score(run, stage) for text, stage in SCORES.items()},
+        "Calculs": duree(sum(origin.get("seconds", 0) for origin in origins)),
+        "Date": max((origin.get("started", "")[:10] for origin in origins), default="—"),
+        "À ouvrir": " · ".join(link(p, folder, t) for t, p in places.items() if p.exists()),
     }
 
 
-def _score(facts: Mapping[str, Any] | None) -> str:
+def _score(run: Run, stage: str) -> str:
+    best, facts = run.facts.get(stage, {}).get("best_val_accuracy"), run.score(stage)
     if not facts:
-        return "—"
+        return "—" if best is None else pct(best, 2)
     return f"{pct(facts['accuracy'], 2)}<br>{intervalle((facts['low'], facts['high']), 2)}"
 
 
-def _validation(run: Run) -> str:
-    accuracy = run.facts.get("train", {}).get("best_val_accuracy")
-    return "—" if accuracy is None else pct(accuracy, 2)
-
-
-def _place(run: Run, relative: str) -> Path:
-    kind, name = relative.split("/")
-    return getattr(run.paths, kind) / name
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    return pd.DataFrame(rows).to_html(escape=False, index=False, border=0) if rows else NONE
 
 
 def link(target: Path, folder: Path, text: str) -> str:
@@ -266,158 +182,101 @@ def link(target: Path, folder: Path, text: str) -> str:
     return f'<a href="{address}">{html.escape(text)}</a>'
 
 
-def to_html(frame: Any) -> str:
-    """Write a table of HTML texts."""
-    return frame.to_html(escape=False, index=False, border=0, justify="left")
-
-
 def write_index(root: Path) -> Path:
     """Write ``reports/index.html``, the list of all runs and of their comparisons."""
-    path = root / "reports" / "index.html"
-    pairs = [
-        link(page, path.parent, page.stem.replace("_", "sans nom").replace("+", " et "))
-        for page in sorted(path.parent.glob("comparaisons/*+*.html"))
-    ]
-    runs = to_html(list_runs(root, path.parent)) if find_runs(root) else NONE
-    write_text(path, PAGE.format(runs=runs, pairs="".join(f"<li>{item}</li>" for item in pairs)))
+    path, pairs = root / "reports" / "index.html", ""
+    for page in sorted(path.parent.glob("comparaisons/*+*.html")):
+        names = page.stem.replace("_", "sans nom").replace("+", " et ")
+        pairs += f"<li>{link(page, path.parent, names)}</li>"
+    write_text(path, PAGE.format(runs=list_runs(root, path.parent), pairs=pairs))
     return path
 
 
-def refresh_index(root: Path) -> None:
-    """Write the list anew if a run has changed since."""
-    path = root / "reports" / "index.html"
-    places = ("artifacts/facts.json", "artifacts/*/facts.json", "reports/rapport.html")
-    places += ("reports/*/rapport.html", "reports/comparaisons/*.html")
-    dates = [p.stat().st_mtime_ns for pattern in places for p in root.glob(pattern)]
-    if not path.is_file() or max(dates, default=0) > path.stat().st_mtime_ns:
-        write_index(root)
-        path.touch()
+def show_runs(config: Config) -> HTML:
+    """Lay all runs out in a notebook."""
+    return HTML(list_runs(Path(config.paths.root), Path.cwd()))
 
 
-def show_runs(config: Config) -> None:
-    """Display all runs in a notebook."""
-    _display(list_runs(Path(config.paths.root), Path.cwd()))
-
-
-def show_steps(config: Config) -> None:
-    """Display the notebooks with what this run keeps of their results."""
-    import pandas as pd
-
+def show_steps(config: Config) -> HTML:
+    """Lay the notebooks out with what this run keeps of their results."""
     from eurosat_lib.protocol import NOTEBOOK_STAGES
-    from eurosat_lib.stages import result_path, scope
+    from eurosat_lib.stages import scope
 
-    known, rows = scope(config) | {"data": ""}, []
+    known, kept, rows = scope(config), Run(config.paths).results, []
     for name, stages in NOTEBOOK_STAGES.items():
         path = Path(config.paths.root, "notebooks", f"{name}.ipynb")
         title = "".join(read_json(path)["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-        trees = [read_json(result_path(config, stage)) or {} for stage in stages]
-        # The spatial split is another cut of the same images.
-        done = [t["provenance"] for t in trees if (t.get("scope") or {}) | {"data": ""} == known]
-        last = max((origin["started"] for origin in done), default="")
-        kept = f"{len(done)} résultats sur {len(stages)}" if done else "à faire"
-        moment = f"{datetime.fromisoformat(last).astimezone():%d/%m/%Y, %H h %M}" if last else "—"
-        link_ = link(path, Path.cwd(), title)
-        rows.append({"Notebook": link_, "Gardé": kept, "Dernier calcul": moment})
-    _display(pd.DataFrame(rows))
-
-
-def _display(frame: Any) -> None:
-    from IPython.display import HTML, display
-
-    display(HTML(to_html(frame) if len(frame) else NONE))
+        done = []
+        for stage in stages:
+            tree = kept.get(stage, {})
+            # The spatial split is another cut of the same images.
+            other = {"data": ""} if stage == "evaluate_spatial" else {}
+            if tree and tree["scope"] | other == known | other:
+                done.append(tree["provenance"])
+        rows.append(
+            {
+                "Notebook": link(path, Path.cwd(), title),
+                "Gardé": f"{plural(len(done), 'résultat')} sur {len(stages)}",
+                "Dernier calcul": max((origin["started"][:10] for origin in done), default="—"),
+            }
+        )
+    return HTML(_table(rows))
 
 
 # --- two of them --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two runs, for ``notebooks/compare.ipynb``."""
+def verdict(*pair: Run) -> str:
+    """Say in French which of two runs is better on the test, and how sure that is."""
+    from eurosat_lib.stats import mcnemar, paired_difference
 
-    first: Run
-    second: Run
-
-    @classmethod
-    def find(cls, root: Path, first: str, second: str) -> Pair:
-        """Find two runs.
-
-        Raises:
-            UserError: a run does not exist, or both are the same.
-        """
-        if first == second:
-            raise UserError("make compare A=… B=…: two runs, an empty name is the unnamed run")
-        return cls(find_run(root, first), find_run(root, second))
-
-    @property
-    def _both(self) -> tuple[Run, Run]:
-        return self.first, self.second
-
-    def verdict(self) -> str:
-        """Say in French which of them is better on the test, and how sure that is."""
-        from eurosat_lib.stats import mcnemar, paired_difference
-
-        first, second = (_predictions(run) for run in self._both)
-        if untested := [run.label for run in self._both if not _predictions(run)]:
-            return f"Sans évaluation sur le test, rien à comparer : {', '.join(untested)}."
-        truths = [{name: truth for name, (truth, _) in own.items()} for own in (first, second)]
-        if truths[0] != truths[1]:
-            return "Les deux runs n’ont pas été testés sur les mêmes images : rien à apparier."
-        right = [(first[n][0] == first[n][1], second[n][0] == second[n][1]) for n in first]
-        only, n = (right.count((True, False)), right.count((False, True))), len(right)
-        level = (self.first.score("evaluate") or {}).get("confidence_level", LEVEL)
-        p, bounds = mcnemar(*only), paired_difference(only[1], only[0], n, level)
-        a, b = self.first.label, self.second.label
-        says = "Le test ne départage pas les deux runs"
-        if p < 1 - level:
-            says = f"« {b if only[1] > only[0] else a} » fait mieux sur le test"
-        return (
-            f"**{says}** : « {b} » moins « {a} », {signe((only[1] - only[0]) / n, 2)}, intervalle "
-            f"à {pct(level, 0)} : {intervalle([100 * x for x in bounds], 2, 'points')} ; test de "
-            f"McNemar exact : {p_value(p)}. Sur les mêmes {nombre(n)} images, {nombre(only[0])} "
-            f"que seul « {a} » reconnaît, {nombre(only[1])} que seul « {b} » reconnaît. Un "
-            "entraînement chacun : ce que changerait une autre graine n’est pas compté."
-        )
-
-    def curves(self) -> Any:
-        """Draw both final trainings over each other; ``None`` if one is missing."""
-        import pandas as pd
-
-        from eurosat_lib import plots
-
-        fits = {r.label: r.results.get("train", {}).get("result", {}) for r in self._both}
-        epochs = {name: result.get("fit", {}).get("epochs") for name, result in fits.items()}
-        if not all(epochs.values()):
-            return None
-        return plots.run_curves({n: pd.DataFrame(e).set_index("epoch") for n, e in epochs.items()})
-
-    def scores(self) -> Any:
-        """Lay out accuracy on validation, test and spatial split."""
-        rows = {"Validation, meilleure époque": [_validation(run) for run in self._both]}
-        for text, stage in (("Test", "evaluate"), ("Découpage spatial", "evaluate_spatial")):
-            rows[text] = [_score(run.score(stage)).replace("<br>", " ") for run in self._both]
-        return self._frame(rows, "Exactitude")
-
-    def differences(self) -> Any:
-        """Lay out what differs: parameters, profiles included, and conditions of the training."""
-        both = [
-            {LABELS.get(key, key): written(value) for key, value in run.settings.items()}
-            | {text: run.origin.get(key, "") for key, text in CONDITIONS.items()}
-            for run in self._both
-        ]
-        names = [name for name in both[0] | both[1] if both[0].get(name) != both[1].get(name)]
-        rows = {name: [own.get(name) or "—" for own in both] for name in names}
-        return self._frame(rows or {"rien": ["—", "—"]}, "Ce qui diffère")
-
-    def _frame(self, rows: Mapping[str, Sequence[str]], title: str) -> Any:
-        import pandas as pd
-
-        names = [run.label for run in self._both]
-        return pd.DataFrame.from_dict(dict(rows), orient="index", columns=names).rename_axis(title)
+    columns, (a, b) = ["name", "truth", "prediction"], (run.label for run in pair)
+    files = [read_csv(run.paths.artifacts / "predictions.csv") for run in pair]
+    frames = [pd.DataFrame(rows, columns=columns) for rows in files]
+    untested = [run.label for run, frame in zip(pair, frames, strict=True) if frame.empty]
+    if untested:
+        return f"Sans évaluation sur le test, rien à comparer : {', '.join(untested)}."
+    both = frames[0].merge(frames[1], how="outer", on="name", suffixes=("_a", "_b"))
+    if (both.truth_a != both.truth_b).any():
+        return "Les deux runs n’ont pas été testés sur les mêmes images : rien à apparier."
+    right = both.prediction_a == both.truth_a, both.prediction_b == both.truth_b
+    only, n = (int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())), len(both)
+    level = pair[0].score("evaluate").get("confidence_level", LEVEL)
+    p, bounds = mcnemar(*only), paired_difference(only[1], only[0], n, level)
+    says = "Le test ne départage pas les deux runs"
+    if p < 1 - level:
+        says = f"« {b if only[1] > only[0] else a} » fait mieux sur le test"
+    return (
+        f"**{says}** : « {b} » moins « {a} », {signe((only[1] - only[0]) / n, 2)}, intervalle "
+        f"à {pct(level, 0)} : {intervalle([100 * x for x in bounds], 2, 'points')} ; test de "
+        f"McNemar exact : {p_value(p)}. Sur les mêmes {nombre(n)} images, {nombre(only[0])} "
+        f"que seul « {a} » reconnaît, {nombre(only[1])} que seul « {b} » reconnaît. Un "
+        "entraînement chacun : ce que changerait une autre graine n’est pas compté."
+    )
 
 
-def _predictions(run: Run) -> dict[str, tuple[str, str]]:
-    rows = read_csv(run.paths.artifacts / "predictions.csv")
-    return {row["name"]: (row["truth"], row["prediction"]) for row in rows}
+def curves(*pair: Run) -> Any:
+    """Draw both final trainings over each other; ``None`` if one is missing."""
+    from eurosat_lib.plots import training as plots
+
+    fits = [run.results.get("train", {}).get("result", {}).get("fit", {}) for run in pair]
+    epochs = {run.label: fit.get("epochs") for run, fit in zip(pair, fits, strict=True)}
+    if not all(epochs.values()):
+        return None
+    return plots.run_curves({n: pd.DataFrame(e).set_index("epoch") for n, e in epochs.items()})
+
+
+def side_by_side(*pair: Run) -> pd.DataFrame:
+    """Lay out accuracies, and what differs: parameters, conditions of the training."""
+    told = []
+    for run in pair:
+        origin = run.results.get("train", {}).get("provenance", {})
+        own = {text: _score(run, stage).replace("<br>", " ") for text, stage in SCORES.items()}
+        own |= {LABELS.get(key, key): str(value) for key, value in run.settings.items()}
+        told.append(own | {key: origin.get(key, "—") for key in CONDITIONS})
+    frame = pd.DataFrame(told, index=[run.label for run in pair]).fillna("—").T
+    frame = frame[(frame.nunique(axis=1) > 1) | frame.index.isin([*SCORES])]
+    return frame.rename_axis("Exactitudes, et ce qui diffère")
 
 
 def compare(root: Path, first: str, second: str) -> Path:
@@ -426,16 +285,19 @@ def compare(root: Path, first: str, second: str) -> Path:
     Raises:
         UserError: a run does not exist, or both are the same.
     """
-    Pair.find(root, first, second)
     from eurosat_lib.report.export import Rapport
     from eurosat_lib.report.run import execute
 
+    if find_run(root, first) == find_run(root, second):
+        raise UserError("make compare A=… B=…: two runs, an empty name is the unnamed run")
     page = root / "reports" / "comparaisons" / f"{first or '_'}+{second or '_'}.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".compare-", dir=page.parent) as folder:
-        executed = Path(folder, "compare.ipynb")
-        values = {"first": first, "second": second}
-        execute(root / "notebooks" / "compare.ipynb", executed, values, root)
-        text, _ = Rapport().from_filename(str(executed))
-    write_text(page, text)
+    with locked(page.parent / ".lock"):
+        for left in page.parent.glob(".compare-*"):  # by one that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".compare-", dir=page.parent) as folder:
+            executed = Path(folder, "compare.ipynb")
+            values = {"first": first, "second": second}
+            execute(root / "notebooks" / "compare.ipynb", executed, values, root)
+            text, _ = Rapport().from_filename(str(executed))
+        write_text(page, text)
     return page

@@ -1,125 +1,103 @@
-"""Written values and verdict words of sections 9 to 12, of the abstract and of the conclusion."""
+"""Words of sections 9 to 12, abstract and conclusion. A function is its answer's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import subprocess
+from pathlib import Path
 from textwrap import indent
-from typing import Any
 
 import yaml
 
-from eurosat_lib.french import (
-    THIN,
-    code,
-    intervalle,
-    liste,
-    nombre,
-    p_value,
-    pct,
-    plural,
-    signe,
-)
-from eurosat_lib.report import verdicts
-from eurosat_lib.report.deposit import journal
+from eurosat_lib.config import Config, read_yaml
+from eurosat_lib.evaluation import Evaluation
+from eurosat_lib.french import intervalle, liste, nombre, pct, plural, signe
+from eurosat_lib.report import words as verdicts
 from eurosat_lib.report.words import (
-    agree,
+    Facts,
+    Words,
     answers_folder,
+    between,
+    bounded,
+    commands,
     magnitude,
-    make_options,
-    options,
-    points_and_interval,
-    results_folder,
+    plain,
+    point,
+    written,
 )
-from eurosat_lib.report.words_training import point
 
-Facts = Mapping[str, Any]
-Words = dict[str, Any]
-FAULTS = {
-    "blur": "le flou",
-    "noise": "le bruit",
-    "jpeg": "la compression JPEG",
-    "haze": "la brume",
-}
+FAULTS = {"blur": "flou", "noise": "bruit", "jpeg": "JPEG", "haze": "brume"}
+NAMING = ("name", "profile", "data", "config_path")  # parameters that have options of their own
 ABSENT = {  # why there is no spatial split
     "synthetic": "car les images dessinées n’ont ni lieu ni voisines",
-    "split": "car ce rapport est calculé tout entier sur un autre découpage que le standard",
-    "disabled": "car ce run ne l’a pas demandé ; le score standard peut devoir aux voisines",
-    "lists": "faute de ses listes ; le score standard peut devoir aux voisines",
+    "split": "car tout ce run est calculé sur un autre découpage que le standard",
+    "disabled": "car ce run ne l’a pas demandé",
+    "lists": "faute de ses listes",
 }
-PLACES = {  # of a file that the course asks for
-    "déposé": "dans le dépôt",
-    "ici seulement": "sur la machine de calcul, non dans le dépôt ; les commandes le refont",
-    "absent": "absent",
-}
-FULL_SIDE = 64  # pixels, of an image as it is published
-NAMING = ("name", "profile", "data", "config_path")  # parameters that have options of their own
 HELBER = 0.9857  # accuracy that the abstract of Helber et al. (2019) states
-EXTRACT = {  # what section 11 shows of the configuration
-    "data": ("image_size", "batch_size", "train_limit", "validation_limit", "test_limit"),
-    "augment": ("crop_padding", "flip_probability", "brightness", "contrast", "saturation"),
-    "model": ("channels",),
-    "grid": ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage", "epochs", "train_limit"),
-    "train": (
-        *("lr", "weight_decay", "dilation_stage3", "blocks_per_stage", "max_epochs"),
-        *("max_steps", "optimizer", "schedule"),
-    ),
-}
-NULLS = {  # how a null of the extract reads
-    "toutes les images": ("train_limit", "validation_limit", "test_limit"),
-    "aucun arrêt avant la dernière époque": ("max_steps",),
-    "déduit des étapes précédentes": ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage"),
-}
+EXPECTED = [{"Highway", "River"}, {"Pasture", "HerbaceousVegetation"}]  # confusions, in D10
+EXTRACT = ("data", "augment", "model", "grid")  # of the configuration, in section 11
+
+
+def journal(reports: Path, name: str) -> str:
+    """Return the diary that the owner of a run keeps, as it is but for comments.
+
+    ``reports/NAME/journal.md`` of a named run, else ``reports/journal.md``; nothing without one.
+    """
+    for path in (reports / name / "journal.md", reports / "journal.md"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            return re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip()
+    return ""
+
+
+def files_there(config: Config, evaluation: Evaluation) -> dict[str, bool]:
+    """Tell which of a run's files git holds; its copy of the configuration has what was tested."""
+    folder, stored = config.paths.artifacts, config.paths.artifacts / "config.yaml"
+    given = Path(config.evaluate.checkpoint or folder / "best.ckpt").expanduser()
+    kept = read_yaml(stored).get("train", {}) if stored.is_file() else {}
+    own = evaluation.hyperparameters.model_dump().items()
+    aligned = all(kept.get(key) == value for key, value in own)
+    return {
+        "runs": _committed(config, config.paths.runs),
+        "checkpoint": _committed(config, Path(config.paths.root, given)),
+        "config": aligned and _committed(config, stored),
+    }
 
 
 def s9(facts: Facts) -> Words:
-    """The tested checkpoint and its scores."""
-    found, config = facts["evaluate"], facts["config"]
-    given = config["evaluate"]["checkpoint"]
-    return {
+    """The tested checkpoint and its scores, the rarest class and the most frequent confusion."""
+    found, config, classes = facts["evaluate"], facts["config"], facts["classes"]
+    rare, low = (min(classes, key=lambda one: one[key]) for key in ("support", "recall"))
+    words = _scores(found) | {
         **point(found["hyperparameters"]),
-        "checkpoint": code(given or results_folder(config) + "best.ckpt"),
-        "epoque": found["epoch"],
-        "empreinte": code(found["checkpoint_sha256"][:12] + "…"),
-        "accuracy": pct(found["accuracy"], 2),
-        "justes": nombre(found["correct"]),
-        "n": nombre(found["n"]),
-        "niveau": pct(found["confidence_level"], 0),
-        "intervalle": intervalle((found["low"], found["high"]), 2),
-        "f1": pct(found["macro_f1"], 2),
+        **written(nombre, found, "loss", digits=3),
+        "fichier": _checkpoint(config),
+        "empreinte": found["checkpoint_sha256"][:12],
         "f1_intervalle": intervalle(found["macro_f1_interval"], 2),
-        "perte": nombre(found["loss"], 3),
-        "pire": f"{pct(found['worst_f1'])} ({found['worst_class']})",
-        "mieux": f"{pct(found['best_f1'])} ({found['best_class']})",
+        "rare": rare["name"],
+        "rappel_rare": pct(rare["recall"]),
+        "basse": low["name"],
+        "rappel_bas": pct(low["recall"]),
+        "rarete": "peut en être une cause" if rare == low else "n’explique pas les erreurs",
+        "vraie": "",
     }
-
-
-def s9_2(facts: Facts) -> Words:
-    """Labels to look at."""
-    found = facts["analyse_errors"]
-    count = found["doubtful"]
-    return {
-        "douteuses": agree(count, "étiquette", "étiquettes") if count else "aucune étiquette",
-        "n": nombre(found["n"]),
-        "erreurs": pct(found["errors"] / found["n"]),
-    }
+    if facts["confusions"] and not facts["synthetic"]:
+        words["vraie"], words["predite"], count = facts["confusions"][0]
+        words["confondues"] = plural(count, "image")
+        expected = {words["vraie"], words["predite"]} in EXPECTED
+        words["attente"] = "comme attendu" if expected else "contre notre attente"
+    return words
 
 
 def s9_3(facts: Facts) -> Words:
-    """Calibration and risk."""
+    """Whether the mean confidence is right, and what a temperature changes."""
     found = facts["analyse_errors"]
-    effects = {"plus haut": "abaisse la perte du test", "plus bas": "augmente la perte du test"}
-    effect = verdicts.difference(*found["gain_interval"])
     return {
+        **written(pct, found, "ece_before", "ece_after", digits=2),
+        **written(nombre, found, "temperature", digits=2),
         "verdict": verdicts.calibration(found),
-        "ece": pct(found["ece_before"], 2),
-        "seuil": pct(found["ece_calibrated_before"], 2),
-        "ecart": signe(found["excess_before"], 2),
-        "temperature": nombre(found["temperature"], 2),
-        "effet": effects.get(effect, "ne change pas la perte du test de façon décelable"),
-        "garde": pct(found["kept"], 0),
-        "risque": pct(found["kept_risk"]),
-        "risque_intervalle": intervalle(found["kept_interval"]),
-        "erreurs": pct(found["errors"] / found["n"]),
+        "ecart": bounded(found["excess_before"], *found["excess_interval_before"]),
     }
 
 
@@ -128,187 +106,109 @@ def s9_4(facts: Facts) -> Words:
     found = facts["measure_robustness"]
     light = [FAULTS[kind] for kind in found["light_harmful"]]
     return {
-        "stables": pct(found["stable"]),
-        "n": nombre(found["n"]),
-        "vue": found["worst_view"],
-        "perte_vue": _loss(found["worst_view_change"]),
+        **plain(found),
+        **written(pct, found, "stable"),
+        **written(_loss, found, "worst_view_change", "worst_change"),
         "defaut": FAULTS[found["worst_fault"]],
-        "perte_defaut": _loss(found["worst_change"]),
-        "legers": f"perte décelable avec {liste(light)}" if light else "aucune perte décelable",
-    }
-
-
-def s9_5(facts: Facts) -> Words:
-    """The two best finalists on the same test images."""
-    found = facts["compare_finalists_on_test"]
-    decided = "une vraie différence entre ces deux réseaux (une seule graine)"
-    return {
-        "premier": code(found["first"]),
-        "second": code(found["second"]),
-        "epoques": plural(found["epochs"], "époque"),
-        "images": nombre(found["train_images"]),
-        "n": nombre(found["n"]),
-        "un": pct(found["accuracies"][0], 2),
-        "deux": pct(found["accuracies"][1], 2),
-        "ecart": points_and_interval(found["difference"], *found["interval"]),
-        "p": p_value(found["p_value"]),
-        "verdict": decided if found["decided"] else "aucune différence décelable",
+        "legers": f"avec {liste(light)}" if light else "aucune",
     }
 
 
 def s9_graines(facts: Facts) -> Words:
-    """The final training from other seeds, on either split."""
-    spatial = facts.get("evaluate_spatial_seeds") or {}
-    more = f" ; sur le découpage spatial, {_over_seeds(spatial)}" if spatial.get("count") else ""
-    return {"standard": _over_seeds(facts["evaluate_seeds"]), "spatial": more}
+    """The final training from other seeds: two by themselves, more by mean and deviation."""
+    seeds, one = facts["evaluate_seeds"]["seeds"], facts["evaluate_seeds"]["accuracy"]
+    if len(seeds) == 1:
+        return {"plusieurs": ""}
+    scores = f"{pct(one['mean'], 2)} en moyenne, écart-type {magnitude(one['sd'], 2)}"
+    if len(seeds) == 2:
+        ends = (pct(one["mean"] + side * one["sd"] / 2**0.5, 2) for side in (-1, 1))
+        scores = f"de {' à '.join(ends)}"
+    return {"plusieurs": "oui", "graines": liste(seeds), "scores": scores}
 
 
 def s9_6(facts: Facts) -> Words:
     """The same training on the spatial split."""
     found = facts["compare_splits"]
     if not found["available"]:
-        return {"spatial": ABSENT[found["absent"]], "verdict": "absent", "baisses": ""}
-    lower, drops = found["lower"], found["drops"]
-    falls = liste(f"{name} ({signe(-drops[name])})" for name in lower) if lower else ""
-    gap = (found["gap_low"], found["gap_high"])
-    one, other = found["spatial"], found["standard"]
+        return {"verdict": "absent", "raison": ABSENT[found["absent"]]}
+    drops, gap = found["drops"], (found["gap_low"], found["gap_high"])
+    ends = (max(drops, key=drops.get), min(drops, key=drops.get))
+    pire, mieux = (f"{signe(-drops[name])} ({name})" for name in ends)
     return {
-        "spatial": "oui",
-        "accuracy": pct(one["accuracy"], 2),
-        "intervalle": intervalle((one["low"], one["high"]), 2),
-        "standard": pct(other["accuracy"], 2),
-        "autre": "" if found["same_training"] else ", qui n’ont pas la même configuration",
-        "ecart": signe(found["gap"], 2),
-        "bornes": intervalle([100 * end for end in gap], 2, ""),
+        **written(pct, found["spatial"], "accuracy", digits=2),
+        "intervalle": between(found["spatial"]),
+        "standard": pct(found["standard"]["accuracy"], 2),
+        "ecart": bounded(found["gap"], *gap, 2),
         "verdict": verdicts.difference(*gap),
-        "baisses": f"Le rappel baisse nettement (Bonferroni) pour {falls}"
-        if lower
-        else "Aucune baisse du rappel d’une classe n’est établie",
+        "autre": "" if found["same_training"] else " d’un autre réseau",
+        "pire": pire,
+        "mieux": mieux,
+        "etablies": plural(len(found["lower"]), "classe"),
     }
 
 
 def s9_recette(facts: Facts) -> Words:
     """The recipe on the test images."""
     found = facts["train_recipe"]
-    one, own, precision = found["accuracy"], found.get("spatial"), "une graine, "
-    precision += intervalle((found["low"], found["high"]), 2)
-    if found["count"] > 1:
-        precision = f"moyenne de {found['count']} graines, écart-type {magnitude(one['sd'], 2)}"
-    bounds = intervalle((own["low"], own["high"]), 2) if own else ""
-    told = f" et {pct(own['accuracy'], 2)} {bounds} sur le découpage spatial" if own else ""
-    return {"accuracy": pct(one["mean"], 2), "precision": precision, "spatial": told}
+    accuracy, seeds = pct(found["accuracy"]["mean"], 2), plural(found["count"], "graine")
+    return {"accuracy": accuracy, "graines": seeds, "intervalle": between(found)}
 
 
 def m9(facts: Facts) -> Words:
-    """Test against validation, and whether the network knows its training images by heart."""
-    found, bars, train = facts["evaluate"], facts.get("compute_baselines"), facts.get("train")
+    """Test against validation and against published scores; whether training knows its images."""
+    found, bar, train = facts["evaluate"], facts.get("compute_baselines"), facts.get("train") or {}
     gap = (found["gap_low"], found["gap_high"])
-    own = train if train and _same_training(train, found) else None
-    learnt, bar = "inconnu", ""
-    if own:
-        learnt = "oui" if own["best_train_accuracy"] > found["high"] else "non"
-    if bars:
-        bar = "C’est" if found["low"] > bars["best_linear"] else "Ce n’est pas"
-        bar += " nettement plus que le meilleur modèle linéaire, "
-        bar += f"{pct(bars['best_linear'])} en validation"
-    return {
-        "accuracy": pct(found["accuracy"], 2),
-        "n": nombre(found["n"]),
-        "niveau": pct(found["confidence_level"], 0),
-        "intervalle": intervalle((found["low"], found["high"]), 2),
-        "f1": pct(found["macro_f1"], 2),
-        "barre": bar,
-        "validation": pct(found["val_accuracy"], 2),
-        "ecart": signe(found["gap"], 2),
-        "bornes": intervalle([100 * end for end in gap], 2, ""),
+    words = conclusion(facts) | {
+        "ecart": bounded(found["gap"], *gap, 2),
         "verdict": verdicts.difference(*gap),
-        "par_coeur": learnt,
-        "entrainement": pct(own["best_train_accuracy"]) if own else "",
-        "avance": magnitude(own["best_train_accuracy"] - found["accuracy"]) if own else "",
+        "barre": "",
+        "par_coeur": "inconnu",
+        "helber": "" if facts["synthetic"] else pct(HELBER, 2),
     }
-
-
-def m9_familles(facts: Facts) -> Words:
-    """Whether the errors stay in the families of look-alikes that were announced."""
-    found, errors = facts["analyse_errors"]["look_alikes"], facts["evaluate"]["errors"]
-    groups = [set(family["classes"]) for family in found["families"]]
-    outside = [
-        f", dont {truth} pris pour {guess} ({plural(count, 'image')})"
-        for truth, guess, count in facts["evaluate"]["confusions"]
-        if not any({truth, guess} <= group for group in groups)
-    ]
-    return {
-        "verdict": verdicts.families(found),
-        "dedans": nombre(found["within"]),
-        "erreurs": nombre(errors),
-        "part": pct(found["share"]),
-        "part_intervalle": intervalle((found["low"], found["high"])),
-        "hasard": pct(found["chance"]),
-        "sortent": nombre(errors - found["within"]),
-        "exemple": outside[0] if outside else "",
-    }
-
-
-def m9_litterature(facts: Facts) -> Words:
-    """The scores beside the two published ones whose sources were read."""
-    found, spatial = facts["evaluate"], facts["compare_splits"]
-    there = spatial["available"]
-    return {
-        "accuracy": pct(found["accuracy"], 2),
-        "ecart": signe(found["accuracy"] - HELBER),
-        "helber": pct(HELBER, 2),
-        "spatial": pct(spatial["spatial"]["accuracy"], 2) if there else "",
-    }
+    if bar:
+        words |= plain(bar) | written(pct, bar, "best_linear")
+        words["barre"] = "est" if found["low"] > bar["best_linear"] else "n’est pas"
+    tested = {"best_epoch": found["epoch"], "seed": found["seed"], **found["hyperparameters"]}
+    if tested.items() <= train.items():  # the checkpoint of the run's final training
+        learnt = train["best_train_accuracy"]
+        words["entrainement"] = pct(learnt)
+        words["par_coeur"] = "oui" if learnt > found["high"] else "non"
+        words["place"] = "au-dessous de" if learnt < found["low"] else "dans"
+    return words
 
 
 def s10(facts: Facts) -> Words:
     """Limits, and the diary of the run's owner."""
-    found, config, grid = facts["evaluate"], facts["config"], facts.get("grid_search")
-    views, side = facts.get("measure_robustness"), config["data"]["image_size"]
-    seeds = facts.get("evaluate_seeds", {}).get("count", 1)
-    early = reduced = turned = ""
-    if grid:
-        length = f"{plural(grid['epochs'], 'époque')}, {nombre(grid['train_images'])} images"
-        early = f" ; les hyperparamètres sont choisis sur des débuts d’entraînement ({length})"
-    if side < FULL_SIDE:
-        reduced = f" ; les images sont réduites à {side} pixels, hors du protocole complet"
-    if views and views["worst_view_change"][2] < 0:
-        lost = magnitude(views["worst_view_change"][0])
-        turned = f" ; tourner l’image fait perdre jusqu’à {lost}"
-    return {
-        "donnees": _data_limits(facts["synthetic"], facts.get("compare_splits") or {}),
-        "graines": plural(seeds, "graine"),
-        "n": nombre(found["n"]),
-        "debuts": early,
-        "reduction": reduced,
-        "pire": f"{found['worst_class']} (F1 de {pct(found['worst_f1'])})",
-        "orientation": turned,
-        "journal": indent(journal(answers_folder().parent, config["paths"]["name"]), "  "),
+    name, count = facts["config"]["paths"]["name"], facts.get("evaluate_seeds", {}).get("count", 1)
+    return conclusion(facts) | {
+        "images": "dessinées" if facts["synthetic"] else "réelles",
+        "graines": plural(count, "graine") if count > 1 else "une seule graine",
+        "journal": indent(journal(answers_folder().parent, name), "  "),
     }
 
 
 def s11(facts: Facts) -> Words:
     """What it takes to do it again, and what of it is in the repository."""
-    config, synthetic, given = facts["config"], facts["synthetic"], facts["given"]
-    folder, name, there = results_folder(config), config["paths"]["name"], facts["there"]
-    checkpoint = config["evaluate"]["checkpoint"] or folder + "best.ckpt"
+    config, given, found = facts["config"], facts["given"], facts["evaluate"]
+    name, epochs = config["paths"]["name"], config["train"]["max_epochs"]
     extract = {"seed": config["seed"], "profile": config["profile"]}
-    extract |= {part: {k: config[part][k] for k in keys} for part, keys in EXTRACT.items()}
-    flags = "".join(f" --{key} {value}" for key, value in given.items() if key not in NAMING)
-    files = {"runs": f"runs/{name}/" if name else "runs/", "checkpoint": checkpoint}
-    files |= {"config": folder + "config.yaml"}
+    for part in EXTRACT:
+        extract[part] = {k: value for k, value in config[part].items() if value is not None}
+    for key in () if facts["synthetic"] else ("source", "synthetic_images"):
+        extract["data"].pop(key, None)  # of no use to a reader when the images are real
+    extract["train"] = found["hyperparameters"] | {"max_epochs": epochs}
+    folder, file = f"runs/{name}/" if name else "runs/", _checkpoint(config)
     return {
-        **point(facts["evaluate"]["hyperparameters"]),
-        "graine": facts["evaluate"]["seed"],
+        **commands(config, facts["synthetic"], given),
+        "graine": found["seed"],
         "extrait": yaml.safe_dump(extract, sort_keys=False, default_flow_style=None).strip(),
-        "config": code(folder + "config.yaml"),
-        "nuls": _nulls(extract),
+        "drapeaux": "".join(f" --{k} {value}" for k, value in given.items() if k not in NAMING),
         "images": facts["location"],
-        "make": make_options(config, synthetic, given),
-        "options": f"--config configs/config.yaml{options(config, synthetic)}{flags}",
-        "checkpoint": checkpoint,
-        **{f"{key}_case": "x" if there[key] == "déposé" else " " for key in there},
-        **{f"{key}_la": f"{code(path)}, {PLACES[there[key]]}" for key, path in files.items()},
+        "fichier": file,
+        "runs": "" if folder == "runs/" else f", dans `{folder}`",
+        "poids": "" if file == "artifacts/best.ckpt" else f", dans `{file}`",
+        **{f"{key}_case": "x" if there else " " for key, there in facts["there"].items()},
+        "absents": "" if all(facts["there"].values()) else "oui",
     }
 
 
@@ -322,89 +222,57 @@ def s12(facts: Facts) -> Words:
 
 def resume(facts: Facts) -> Words:
     """The run in ten lines: both test accuracies, what was chosen, what failed."""
-    found, splits = facts["evaluate"], facts.get("compare_splits") or {}
-    grid, finalists = facts.get("grid_search"), facts.get("compare_finalists")
-    spatial = searched = ""
-    if splits.get("available"):
-        one = splits["spatial"]
-        bounds = intervalle((one["low"], one["high"]), 2)
-        spatial = "Réentraîné sur un découpage qui sépare les lieux, il classe bien "
-        spatial += f"**{pct(one['accuracy'], 2)}** de ses nouvelles images de test {bounds}."
-    if grid and finalists:
-        again = plural(len(finalists["finalists"]), "finaliste")
-        searched = f", après une grille de {grid['n_trials']} essais, une grille resserrée "
-        searched += f"et {again} réentraînés avec de nouvelles graines"
-    return {
+    searches = ("grid_search", "refined_grid_search", "compare_finalists")
+    grid, refined, finalists = map(facts.get, searches)
+    found, train = facts["evaluate"], facts.get("train")
+    words = {
+        **conclusion(facts),
         **point(found["hyperparameters"]),
         "images": "dessinées" if facts["synthetic"] else "réelles",
-        "parametres": nombre(found["parameters"]),
-        "accuracy": pct(found["accuracy"], 2),
-        "n": nombre(found["n"]),
-        "intervalle": intervalle((found["low"], found["high"]), 2),
-        "validation": pct(found["val_accuracy"], 2),
-        "spatial": spatial,
-        "recherches": searched,
-        "echecs": _failures(facts),
+        "resserree": verdicts.refinement(refined, grid) if refined else "seule",
+        "epoques": plural(train["epochs"], "époque") if train else "",
+        **dict.fromkeys(("essais", "pourtant"), ""),
     }
+    if train and grid and refined and {*train["origin"].values()} == {searches[2]}:
+        words["essais"], equal = grid["n_trials"], verdicts.leads(finalists) == "à égalité"
+        words["finalistes"] = plural(len(finalists["finalists"]), "finaliste")
+        words["depart"] = ", qui ne les départagent pas" if equal else ""
+        new = train["lr"] in refined["values"]["lr"] and train["lr"] not in grid["values"]["lr"]
+        words["pourtant"] = ", d’où vient pourtant le LR," if new else ""
+    return words
 
 
 def conclusion(facts: Facts) -> Words:
     """What the run teaches."""
-    splits, train = facts.get("compare_splits") or {}, facts.get("train")
-    recipe, there = facts.get("train_recipe"), splits.get("available")
-    return {
-        "parametres": nombre(facts["evaluate"]["parameters"]),
-        "accuracy": pct(facts["evaluate"]["accuracy"], 2),
+    train, recipe = facts.get("train"), facts.get("train_recipe")
+    splits = facts.get("compare_splits") or {"available": False}
+    words = _scores(facts["evaluate"]) | {
         "sous": verdicts.underfitting(train) if train else "inconnu",
         "recette": pct(recipe["accuracy"]["mean"], 2) if recipe else "",
-        "verdict_spatial": verdicts.difference(splits["gap_low"], splits["gap_high"])
-        if there
-        else "absent",
-        "accuracy_spatiale": pct(splits["spatial"]["accuracy"], 2) if there else "",
+        "spatial": "",
+        "ecart_spatial": "absent",
+    }
+    if splits["available"]:
+        words["spatial"] = pct(splits["spatial"]["accuracy"], 2)
+        words["spatial_intervalle"] = between(splits["spatial"])
+        words["perte"] = magnitude(splits["gap"])
+        words["ecart_spatial"] = verdicts.difference(splits["gap_low"], splits["gap_high"])
+    return words
+
+
+def _scores(found: Facts) -> Words:
+    """Write what every answer says of an evaluation."""
+    return {
+        **plain(found),
+        **written(pct, found, "accuracy", "macro_f1", "val_accuracy", digits=2),
+        **written(pct, found, "confidence_level", digits=0),
+        **written(pct, found, "worst_f1", "best_f1"),
+        "intervalle": between(found),
     }
 
 
-def _failures(facts: Facts) -> str:
-    """Write what did not work, sentence by sentence; the weakest class at least."""
-    found, train = facts["evaluate"], facts.get("train")
-    refined, grid = facts.get("refined_grid_search"), facts.get("grid_search")
-    splits = facts.get("compare_splits") or {}
-    told = []
-    if refined and verdicts.refinement(refined, grid) == "gain":
-        told.append("La grille resserrée n’apporte pas de gain démontré.")
-    elif refined and verdicts.refinement(refined, grid) in ("perte", "égalité"):
-        told.append("La grille resserrée n’améliore pas le score de la grille.")
-    if train and verdicts.underfitting(train) in ("oui", "en partie"):
-        told.append(
-            f"En {plural(train['epochs'], 'époque')}, le réseau semble encore sous-apprendre."
-        )
-    if splits.get("available") and splits["gap_low"] > 0:
-        told.append(f"Sur d’autres lieux, il perd {magnitude(splits['gap'])}.")
-    weakest = f"{found['worst_class']} reste la classe la plus faible"
-    return " ".join([*told, f"{weakest} (F1 de {pct(found['worst_f1'])})."])
-
-
-def _data_limits(synthetic: bool, splits: Facts) -> str:
-    if synthetic:
-        return "**images de démonstration**, dessinées par programme, qui ne disent rien d’EuroSAT"
-    text = "les listes standard sont tirées au hasard, et des vignettes voisines tombent des deux "
-    text += "côtés"
-    if splits.get("available") and splits["gap_low"] > 0:
-        lost = magnitude(splits["gap"])
-        text += f" ; sur un découpage qui sépare les lieux, le même entraînement perd {lost}"
-    return text + " ; aucune étiquette n’a été corrigée"
-
-
-def _nulls(extract: Facts) -> str:
-    """Say how each null of an extract reads."""
-    parts = [part for part in extract.values() if isinstance(part, dict)]
-    empty = {key for part in parts for key, value in part.items() if value is None}
-    told = [
-        f"{words} pour {liste(code(key) for key in keys if key in empty)}"
-        for words, keys in NULLS.items()
-        if empty & set(keys)
-    ]
-    return f"`null` se lit : {f'{THIN}; '.join(told)}." if told else ""
+def _checkpoint(config: Facts) -> str:
+    return config["evaluate"]["checkpoint"] or commands(config)["dossier"] + "best.ckpt"
 
 
 def _loss(change: tuple[float, float, float]) -> str:
@@ -414,21 +282,11 @@ def _loss(change: tuple[float, float, float]) -> str:
     return "ne fait rien perdre de décelable"
 
 
-def _over_seeds(found: Facts) -> str:
-    """Write the scores over seeds: two by themselves, more by mean and standard deviation."""
-    seeds, one = found["seeds"], found["accuracy"]
-    if len(seeds) == 1:
-        return f"{pct(one['mean'], 2)} pour la seule graine {seeds[0]}"
-    if len(seeds) == 2:
-        half = one["sd"] / 2**0.5
-        pair = f"{pct(one['mean'] - half, 2)} et {pct(one['mean'] + half, 2)}"
-        return f"{pair} pour deux graines, trop peu pour un écart-type"
-    bounds = intervalle((one["low"], one["high"]), 2)
-    spread = f"écart-type {magnitude(one['sd'], 2)}, moyenne dans {bounds}"
-    return f"{len(seeds)} graines ({liste(seeds)}), {pct(one['mean'], 2)} en moyenne, {spread}"
-
-
-def _same_training(train: Facts, found: Facts) -> bool:
-    """Tell whether a tested checkpoint is that of the run's final training."""
-    own = all(train[key] == value for key, value in found["hyperparameters"].items())
-    return own and (train["best_epoch"], train["seed"]) == (found["epoch"], found["seed"])
+def _committed(config: Config, path: Path) -> bool:
+    """Tell whether git holds a file, or anything of a folder, that is still there."""
+    command = ["git", "-C", str(config.paths.root), "ls-files", "--", str(path)]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:  # no git
+        return False
+    return path.exists() and any(not name.endswith(".gitkeep") for name in listed.split("\n")[:-1])

@@ -1,8 +1,8 @@
 -- Pandoc's tree of the page as calls of rapport.typ; what is not named here is left to pandoc.
 
-local BLOCKS = { 'question', 'answer', 'callout', 'banner', 'label', 'front', 'course', 'title',
-  'byline', 'abstract', 'card', 'colophon' }
-local MARKS = { 'number', 'marker', 'author', 'checkbox' }
+local BLOCKS = { 'abstract', 'question', 'answer', 'callout', 'banner', 'label', 'front', 'course',
+  'title', 'byline', 'card', 'colophon' }
+local MARKS = { 'number', 'marker', 'author' }
 
 local function quoted(text) return '"' .. text:gsub('\\', '\\\\'):gsub('"', '\\"') .. '"' end
 
@@ -86,6 +86,19 @@ function Figure(el)
   return pandoc.RawBlock('typst', ('#picture(%s, %s)%s'):format(
     content(el.caption.long), content(el.content), label(el)))
 end
+
+-- No float cuts a paragraph or an item; one that ends by a colon stays with what it announces.
+local function whole(el)
+  local text = pandoc.utils.stringify(el)
+  if #text > 1500 then return el end -- a quarter of a page
+  local sticky = text:match(':%s*$') and '(sticky: true)' or ''
+  return { pandoc.RawBlock('typst', '#whole' .. sticky .. '['), pandoc.Para(el.content),
+    pandoc.RawBlock('typst', ']') }
+end
+
+Para = whole
+function BulletList(el) return el:walk { Plain = whole } end
+OrderedList = BulletList
 
 function Span(el) return named(el, MARKS, pandoc.RawInline) end
 

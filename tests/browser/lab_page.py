@@ -50,10 +50,7 @@ LOOK = """async cell => {
 
 
 class Lab:
-    """One page of JupyterLab: opens a notebook, runs cells, moves what they show."""
-
     def __init__(self, page, address):
-        """Load the page."""
         self.page, self._kernel = page, None
         page.set_default_timeout(1000 * PATIENCE)
         page.goto(address)
@@ -62,7 +59,6 @@ class Lab:
 
     @contextmanager
     def notebook(self, name):
-        """Open a notebook; all share a kernel, so that Torch is imported once, but no names."""
         self._kernel = self.page.evaluate(OPEN, [f"notebooks/{name}.ipynb", self._kernel])
         try:
             yield self
@@ -70,7 +66,6 @@ class Lab:
             self.page.evaluate(CLOSE)
 
     def menu(self, *path):
-        """Go through the menus by mouse, to the last entry of a path."""
         first, *between, last = path
         self.page.locator("#jp-MainMenu").get_by_text(first, exact=True).click()
         for name in between:
@@ -78,43 +73,34 @@ class Lab:
         self.entry(last).click()
 
     def download(self, *path):
-        """Go through the menus to an entry that opens a page, and take the file it brings."""
         with self.page.expect_download() as got:
             self.menu(*path)
         return got.value
 
     def entry(self, name):
-        """Find an entry of an open menu."""
         return self.page.locator(".lm-Menu-item:visible").get_by_text(name, exact=True)
 
     def run_all(self):
-        """Run all cells and wait for the last."""
         self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells').then(() => 0)")
 
     def run(self, cell, wait=True):
-        """Run one cell."""
         self.page.evaluate(RUN, [cell, wait])
 
     def interrupt(self):
-        """Press the stop button of the toolbar, as a user does."""
         command = "notebook:interrupt-kernel"
         self.page.evaluate(f"jupyterapp.commands.execute('{command}').then(() => 0)")
 
     def write(self, cell, old, text):
-        """Replace a part of a cell's source."""
         self.page.evaluate(WRITE, [cell, old, text])
 
     def outputs(self, cell=None):
-        """List the outputs of the notebook, or of one cell."""
         found = self.page.evaluate(OUTPUTS)
         return [output for output in found if cell in (None, output["cell"])]
 
     def cell(self, name):
-        """Find a cell by its id."""
         return self.page.locator(f"[data-cell={name}]")
 
     def look(self, cell, before=None):
-        """Return what the pictures of a cell show, once it is something else than before."""
         deadline = time.monotonic() + PATIENCE
         while (seen := self.cell(cell).evaluate(LOOK)) in (None, "", before):
             assert time.monotonic() < deadline, f"{cell}: the picture does not change"
@@ -122,11 +108,9 @@ class Lab:
         return seen
 
     def await_text(self, cell, text):
-        """Wait until an output of a cell says something."""
         self.cell(cell).locator(".jp-OutputArea-output").get_by_text(text).first.wait_for()
 
     def drag(self, cell, slider, share):
-        """Draw a slider, counted from 0, to a share of its length."""
         track = self.cell(cell).locator(".noUi-target").nth(slider)
         track.scroll_into_view_if_needed()
         handle, box = track.locator(".noUi-handle").bounding_box(), track.bounding_box()
@@ -137,9 +121,7 @@ class Lab:
         self.page.mouse.up()
 
     def press(self, cell, name):
-        """Click a button by the text on it, or by its tooltip."""
         self.cell(cell).locator(f"button:has-text('{name}'), button[title='{name}']").click()
 
     def choose(self, cell, box, row):
-        """Choose a row of a list, both counted from 0."""
         self.cell(cell).locator("select").nth(box).select_option(index=row)

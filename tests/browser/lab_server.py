@@ -24,7 +24,6 @@ SETTINGS = {
 
 @contextmanager
 def jupyterlab(project):
-    """Start a JupyterLab at the project's root; give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -43,7 +42,6 @@ def jupyterlab(project):
 
 
 def _environment(project):
-    """Keep the user's own Jupyter out, and have the package's exporters found."""
     private = project / ".jupyter"
     for name, values in SETTINGS.items():
         path = private / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"

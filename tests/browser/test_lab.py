@@ -21,9 +21,6 @@ VIEWS = {
         "explore-images": lambda lab, cell: lab.drag(cell, 0, 0.9),
         "explore-augmentation": lambda lab, cell: lab.drag(cell, 3, 0.9),
     },
-    "03_model_checks": {
-        "explore-layers": lambda lab, cell: lab.choose(cell, 0, 3),
-    },
     "04_lr_finder": {"explore-sweep": lambda lab, cell: lab.drag(cell, 0, 0.3)},
     "05_grid": {"explore-trials": lambda lab, cell: lab.choose(cell, -1, 2)},
     "07_eval": {
@@ -116,7 +113,7 @@ def test_a_training_is_stopped_and_goes_on(lab):
 def test_a_notebook_is_exported_through_the_menu(lab, tmp_path):
     with lab.notebook("02_baselines"):
         lab.menu("Run", "Run All Cells")
-        answered = "[data-cell=m0-answer] .jp-OutputArea-output"
+        answered = "[data-cell=baselines-table] .jp-OutputArea-output"
         lab.page.locator(answered).first.wait_for(timeout=1000 * PATIENCE)
         assert troubles(lab) == []
         saved = lab.download("File", "Save and Export Notebook As", "Rapport")

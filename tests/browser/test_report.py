@@ -71,15 +71,13 @@ def test_the_theme_follows_the_system_until_it_is_switched(visit):
     page.emulate_media(color_scheme="light")
     assert colour(page) != dark
     press(page, "theme")
+    page.reload()
     assert colour(page) == dark
     filters = "i => getComputedStyle(i).filter"
     assert "invert" in page.locator("#fig-perte img").evaluate(filters)
     assert "invert" not in page.locator("#fig-photos img").evaluate(filters)
-    page.reload()
-    assert colour(page) == dark
     page.emulate_media(media="print")
     assert colour(page) == "rgb(255, 255, 255)"
-    assert page.locator("#fig-perte img").evaluate(filters) == "none"
     assert page.locator("#D1").is_visible() and not page.locator(".contents").is_visible()
 
 
@@ -88,11 +86,9 @@ def test_the_answers_alone_are_one_page(visit):
     press(page, "answers")
     shown = page.locator("main .cell > *").locator("visible=true")
     assert {e.get_attribute("class") for e in shown.all()} == {"question", "answer reply"}
-    assert page.locator("header [data-answer=resume]").is_visible()
+    assert page.locator("header .abstract").is_visible()
     page.locator("#reponse-D1 a", has_text="figure").click()
     page.locator("#fig-photos").wait_for(timeout=3000)  # the whole report is back
-    page.goto(f"{page.url.partition('#')[0]}#reponses")
-    assert not page.locator("#fig-photos").is_visible()
 
 
 def test_the_keyboard_reaches_everything(visit):
@@ -116,16 +112,10 @@ def test_a_reference_shows_and_opens_what_it_points_to(visit):
     link.hover()
     card.locator("td", has_text="0,5").first.wait_for(timeout=3000)
     assert card.inner_text().startswith("Tableau\u00a0S1. Un tableau de 2")
-    assert page.evaluate("document.querySelectorAll('[id=tab-plus]').length") == 1
     page.keyboard.press("Escape")
     assert not card.is_visible()
-    for _ in range(2):
-        page.locator("details.fold").first.evaluate("e => { e.open = false }")
-        link.click()
-        page.locator("#tab-plus td").first.wait_for(timeout=3000)
-    page.locator("#reponse-D1 .label a").hover()  # in view already
-    page.wait_for_timeout(400)
-    assert not card.is_visible()
+    link.click()
+    page.locator("#tab-plus td").first.wait_for(timeout=3000)
 
 
 def test_the_active_section_is_marked_and_the_way_up_is_there(visit):
@@ -142,23 +132,17 @@ def test_the_active_section_is_marked_and_the_way_up_is_there(visit):
 
 def test_code_is_shown_by_one_button_and_copied(visit):
     page = visit(permissions=["clipboard-read", "clipboard-write"])
-    silent, button = page.locator(".silent"), page.locator("[data-action=code]")
-    assert silent.count() == 1 and not silent.is_visible()
-    button.click()
-    assert silent.is_visible() and button.text_content() == "Masquer le code"
-    page.locator(".silent .copy").focus()
+    code = page.locator("details.code", has_text="rien = 1")
+    assert not code.is_visible()  # of a cell that shows nothing else
+    press(page, "code")
+    assert page.locator("[data-action=code]").text_content() == "Masquer le code"
+    code.locator(".copy").focus()
     page.keyboard.press("Enter")
     page.locator(".copy", has_text="Copié").wait_for(timeout=3000)
     assert page.evaluate("navigator.clipboard.readText()") == "rien = 1"
-    button.click()
-    assert not silent.is_visible()
 
 
-def test_print_is_asked_for_and_without_scripts_the_text_is_there(visit):
-    page = visit()
-    page.evaluate("window.print = () => { window.printed = true; }")
-    press(page, "print")
-    assert page.evaluate("window.printed")
+def test_without_scripts_the_text_is_there(visit):
     page = visit(java_script_enabled=False, **PHONE)
     assert page.locator("#toc a").first.is_visible() and page.locator("#D1").is_visible()
     assert not page.locator(".tools").is_visible()
