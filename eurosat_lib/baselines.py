@@ -51,6 +51,7 @@ def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
     images, labels = train.images[kept], train.labels[kept]
 
     def linear(features: Callable[[np.ndarray], np.ndarray]) -> float:
+        """Score a logistic regression on features (N, F) of the images, in [0, 1]."""
         model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
         model.fit(features(images), labels)
         return float(model.score(features(validation.images), validation.labels))

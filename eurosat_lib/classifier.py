@@ -65,6 +65,7 @@ class Classifier:
         """Return the scores before the softmax, (N, K), of RGB images, uint8 (N, 3, H, W)."""
 
         def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            """Yield normalised images by batches, with labels that nobody knows."""
             for start in range(0, len(images), self.batch):
                 part = torch.from_numpy(images[start : start + self.batch].copy())
                 batch = self.preprocessing(part.to(self.runtime.device))

@@ -96,9 +96,8 @@ def warm(jobs: Sequence[Job], perform: Perform, sign: Sign, bar: Bar) -> None:
                 if not _collect(ray, task, job, attempt):
                     (waiting if attempt <= own.retries else lost).append((job, attempt + 1))
             done, told = len(jobs) - len(waiting) - len(running), ray.get(ledger.read.remote())
-            seen = sum(min(told.get(job.name, 0), job.images) for job in jobs)
-            note = f"{done} sur {len(jobs)}, {len(running)} en cours"
-            bar.advance(before + seen - bar.done, note)
+            seen = before + sum(min(told.get(job.name, 0), job.images) for job in jobs)
+            bar.advance(seen - bar.done, f"{done} sur {len(jobs)}, {len(running)} en cours")
     except BaseException:
         for task in running:
             ray.cancel(task, force=True)
@@ -146,6 +145,7 @@ def _work(job: Job, perform: Perform, sign: Sign, ledger: Any) -> dict[str, byte
     seen, told = 0, time.monotonic()
 
     def tell(images: int) -> None:
+        """Note the images seen, not more often than the driver looks."""
         nonlocal seen, told
         seen += images
         if time.monotonic() - told > PAUSE:

@@ -50,6 +50,7 @@ def _start(folder: Path) -> Callable[[bool], None]:
     shown, due = display(HTML(""), display_id=True), 0.0
 
     def draw(last: bool) -> None:
+        """Draw the curves anew, unless that was a moment ago."""
         nonlocal due
         begun = time.monotonic()
         if begun < due and not last:

@@ -113,7 +113,10 @@ def stage(
     code = Code(rooms, reads)
 
     def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R]:
+        """Make a stage of the function that computes."""
+
         def find(config: Config) -> Kept[R]:
+            """Load or compute the result."""
             if not rooms:
                 return compute(config)
             given = inputs(config)

@@ -200,6 +200,7 @@ def _trained(
     hear = [start(run_folder) for start in watchers if not (note or _is_kept(config))]
 
     def say(record: EpochRecord) -> None:
+        """Name the epoch beside the bar, and tell who watches."""
         bar.advance(0, f"{note}époque {record.epoch}, val {pct(record.val_accuracy)}")
         for watcher in hear:
             watcher(record.epoch == config.train.max_epochs)

@@ -55,6 +55,7 @@ def view(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(make)
     def show(*results: Any) -> Any:
+        """Make the view, or say in a line why there is none."""
         if os.environ.get(BUILT):
             return print(typeset(ELSEWHERE))
         try:
@@ -107,6 +108,7 @@ def browse(config: Config) -> Any:
     measured = {k: pool.submit(measure, getattr(dataset, k).images) for k in shown}  # seconds
 
     def show(split: str, classe: str, constat: str) -> Any:
+        """Show the images of this split, class and finding."""
         labels = [k for k, name in enumerate(dataset.classes) if classe in (ALL, name)]
         if constat == OVERLAPPING:
             found = pairs(overlaps, split, labels)
@@ -154,6 +156,7 @@ def augmentation(config: Config) -> Any:
     controls["crop_padding"] = w.IntSlider(usual.crop_padding, min=0, max=32)
 
     def show(image: int, tirage: int, **values: float) -> str:
+        """Draw one image augmented several times."""
         chosen = Augmentation(**vars(usual) | values)
         original = train.images[image * len(train) // 100]
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
@@ -177,6 +180,7 @@ def sweep(config: Config, result: LRFinder) -> Any:
     chosen: dict[str, Any] = {}
 
     def show(lissage: float, règle: str) -> str:
+        """Read the sweep again with this smoothing and rule."""
         read = read_again(result, lissage, règle)
         chosen.update(lr=read.choice, rule=règle, smoothing=float(lissage))
         use.disabled = read.choice is None or config.grid.lr is not None
@@ -184,6 +188,7 @@ def sweep(config: Config, result: LRFinder) -> Any:
         return line(f"LR lu ainsi : <b>{lr}</b>.") + picture(lr_sweep(read))
 
     def tell(_: Any = None) -> None:
+        """Say what notebook 05 will try."""
         points, origin = trainings.grid_points(config)
         rates = french.liste(map(power, sorted({point.lr for point in points})))
         state.value = line(f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]}).")
@@ -216,6 +221,7 @@ def trials(config: Config, grid: GridSearch) -> Any:
     trained = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
 
     def show(essai: str) -> str:
+        """Draw the trial beside the best one."""
         fit = trained[essai]
         shown = {one.hyperparameters.name: history(one) for one in (grid.best, fit) if one.epochs}
         ended = f"divergé ({html.escape(fit.diverged)})" if fit.diverged else pct(fit.score)
@@ -236,6 +242,7 @@ def confusion(config: Config, evaluation: Evaluation) -> Any:
     buttons, shown, opened = {worst: None} | cells, w.HTML(), [worst]
 
     def open_(button: Any) -> None:
+        """Show the images of the cell that was clicked."""
         opened[0].layout.border = ""
         opened[0], button.layout.border = button, f"3px solid {style.ORANGE}"
         shown.value = opened_cell(dataset, found, buttons[button], order.value)
@@ -301,6 +308,7 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
     parts |= {"Test, pour comparer": (found.logits, found.labels)}
 
     def show(confiance: float) -> str:
+        """Count what is answered at this confidence, and its errors."""
         lines = []
         for name, (logits, labels) in parts.items():
             shares = softmax(logits.astype(float), axis=1)
@@ -325,6 +333,7 @@ def own_image(config: Config) -> Any:
     found = Classifier.load(path, config.compute.device)
 
     def show(fichier: Sequence[dict], exemple: int) -> str:
+        """Classify the file, or else an example of validation."""
         row = exemple * len(part) // 100
         name, tile = part.names[row], part.images[row].transpose(1, 2, 0)
         try:

@@ -58,6 +58,7 @@ def styled(plot: Callable[..., Figure | None]) -> Callable[..., Any]:
 
     @wraps(plot)
     def draw(*args: Any, **kwargs: Any) -> Figure | None:
+        """Draw under the project’s style, whatever the caller’s."""
         with matplotlib.style.context(STYLE, after_reset=True):
             if fig := plot(*args, **kwargs):
                 fig.draw_without_rendering()  # makes the ticks while the style holds
