@@ -60,8 +60,8 @@ results: ready # write the model card of the run NAME and the headline of the RE
 train: ready # train and test the recipe RECIPE, or without one train the final configuration
 	@"$$PY" -m eurosat_lib $(if $(RECIPE),train_recipe --recipe "$$RECIPE",train) \
 		--profile "$$PROFILE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} $$ARGS
-test: tools # run the tests
-	@"$$PY" -m pytest $$ARGS
+test: tools # run the tests, two at a time
+	@"$$PY" -m pytest -n 2 --dist loadfile $$ARGS
 lint: tools # check style and layers of imports
 	@"$$PY" -m ruff check .
 	@"$$PY" -m ruff format --check .

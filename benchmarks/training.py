@@ -27,7 +27,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.loaders import make_loader
 from eurosat_lib.model import build_model
 from eurosat_lib.optimizers import make_optimizer
-from eurosat_lib.runtime import Runtime, describe_device, keep_freed_memory, set_seed
+from eurosat_lib.runtime import Runtime, keep_freed_memory, set_seed
 from eurosat_lib.train import TrainStep, predict, train_epoch
 
 WARM_UP = 2  # batches before the clock starts
@@ -186,7 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     runtime = Runtime.of(config)
-    print(f"{describe_device(runtime)}, {runtime.precision}, {torch.get_num_threads()} threads")
+    device = runtime.describe()["device"]
+    print(f"{device}, {runtime.precision}, {torch.get_num_threads()} threads")
     for blocks in sorted(set(config.grid.blocks_per_stage)):
         for verb, train in (("training", True), ("evaluation", False)):
             pairs = compare(config, dataset, blocks, train, options.steps, options.rounds)

@@ -22,7 +22,6 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
 
 import argparse
 import json
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from eurosat_lib.config import PARAMETERS, load_config, parse_literal, parse_override
@@ -34,13 +33,9 @@ from eurosat_lib.stages import STAGES
 
 # Section of the configuration whose values are flags of a stage: --epochs is overfit.epochs.
 SECTIONS = {
-    "overfit_small": "overfit",
-    "lr_finder": "lr_finder",
-    "grid_search": "grid",
-    "refined_grid_search": "refined_grid",
-    "compare_finalists": "finalists",
-    "train": "train",
-    "evaluate": "evaluate",
+    **{name: name for name in ("lr_finder", "train", "evaluate")},
+    **{"overfit_small": "overfit", "grid_search": "grid", "refined_grid_search": "refined_grid"},
+    **{"compare_finalists": "finalists"},
 }
 RECIPE = {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"}
 COMMON = {  # flags of every stage
@@ -51,67 +46,59 @@ COMMON = {  # flags of every stage
     "seed": "of weights, order and augmentation",
     "set": "KEY=VALUE, a value of the file; may be repeated",
 }
+WHOLE = "compute"  # all stages, in order
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line and exit code 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise the error, without the usage.
-
-        Raises:
-            UserError: always.
-        """
+        """Raise the error, without the usage."""
         raise UserError(f"{message}; see {self.prog} --help")
 
 
-def flags(stage: str) -> Mapping[str, str]:
+def flags(stage: str) -> dict[str, str]:
     """Return the flags of a stage: the values of its section, and their names in notebooks."""
     if stage.endswith("_recipe"):
         return RECIPE
     section = SECTIONS.get(stage)
-    if section is None:
-        return {}
-    fields = Config.model_fields[section].annotation.model_fields
-    own = {name: f"{section}.{name}" for name in fields}
-    return own | {n: key for n, key in PARAMETERS.items() if key.startswith(f"{section}.")}
+    fields = Config.model_fields[section].annotation.model_fields if section else ()
+    names = {name: key for name, key in PARAMETERS.items() if key.startswith(f"{section}.")}
+    return {name: f"{section}.{name}" for name in fields} | names
 
 
 def make_parser() -> Parser:
     """Build the parser: one sub-command per stage, and ``compute`` for all of them."""
-    parser = Parser(prog="python -m eurosat_lib", description=__doc__)
+    about = "Run a stage, or compute: all of them; work STAGE shares it with other processes."
+    parser = Parser(prog="python -m eurosat_lib", description=about)
     commands = parser.add_subparsers(dest="stage", metavar="STAGE", parser_class=Parser)
-    for stage in (*STAGE_NAMES, "compute"):
-        text = "all stages, in order" if stage == "compute" else stage.replace("_", " ")
-        about = {"help": text, "description": f"Run {text}.", "allow_abbrev": False}
-        command = commands.add_parser(stage, **about)
-        for flag, what in (*COMMON.items(), *flags(stage).items()):
-            command.add_argument(
-                f"--{flag}", help=what, action="append" if flag == "set" else None
-            )
+    for stage in (*STAGE_NAMES, WHOLE):
+        command = commands.add_parser(stage, help=stage.replace("_", " "), allow_abbrev=False)
+        for flag, what in (COMMON | flags(stage)).items():
+            action = "append" if flag == "set" else "store"
+            command.add_argument(f"--{flag}", help=what, action=action)
         command.set_defaults(config="configs/config.yaml", profile="auto", set=[])
     return parser
 
 
-def run(arguments: list[str]) -> None:
-    """Run the stages that the words of a command line ask for, print their facts as JSON.
-
-    Raises:
-        UserError: the input is wrong.
-    """
-    stage = arguments[0] if arguments else ""
-    if not stage:
+def run(words: list[str]) -> None:
+    """Run the stages that a command line asks for, print their facts; UserError if it is wrong."""
+    work = words[:1] == ["work"]
+    words = words[work:]
+    if not words:
         raise UserError("which stage? python -m eurosat_lib --help lists them")
-    if stage not in (*STAGE_NAMES, "compute", "-h", "--help"):
+    stage = words[0]
+    if stage not in (*STAGE_NAMES, WHOLE, "-h", "--help"):
         raise UserError(f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}")
-    options, unknown = make_parser().parse_known_args(arguments)
+    options, unknown = make_parser().parse_known_args(words)
     if unknown:
         flag = unknown[0].split("=")[0]
-        known = [f"--{name}" for name in (*COMMON, *flags(stage))]
+        known = [f"--{name}" for name in COMMON | flags(stage)]
         raise UserError(f"{stage}: unknown option {flag}{did_you_mean(flag, known)}")
-    config = load_config(options.config, options.profile, _overrides(options))
-    for name in STAGE_NAMES if stage == "compute" else (stage,):
-        if stage == "compute" and name in ("evaluate_spatial", *ON_DEMAND):
+    values = {"compute.engine": "work"} if work else {}
+    config = load_config(options.config, options.profile, values | _overrides(options))
+    for name in STAGE_NAMES if stage == WHOLE else (stage,):
+        if stage == WHOLE and name in ("evaluate_spatial", *ON_DEMAND):
             continue  # compare_splits evaluates where there are lists
         found = STAGES[name](config)
         facts = found.facts() if found else None
@@ -130,11 +117,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; return the exit code."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if words[:1] == ["work"]:
-        words = [*words[1:], "--set", "compute.engine=work"] if words[1:] else []
     try:
-        run(words)
+        run(sys.argv[1:] if arguments is None else arguments)
     except (UserError, OSError, MemoryError) as error:
         own = error if isinstance(error, UserError) else of_system(error)
         return _end(f"error: {' '.join(str(own).splitlines())}", 2)

@@ -1,8 +1,7 @@
 """The images themselves, all of them: counts, faults, copies, colours, and shared ground.
 
-Two tiles cut from one scene may share some of their pixels. A hash of the whole image only sees
-shifts of a few pixels: here key points that look the same in two tiles propose a shift, and the
-correlation of the shared rectangle decides.
+Two tiles cut from one scene may share some of their pixels. Key points that look the same in two
+tiles propose a shift, and the correlation of the shared rectangle decides.
 """
 
 from __future__ import annotations
@@ -26,20 +25,18 @@ NODATA = 8  # of 255: at most this in the three channels; JPEG smears a zero by 
 SATURATED = 0.01  # share of the values at 255 above which an image is called saturated
 FAINT = 3.0  # of 255: standard deviation of the most contrasted channel of a faint image
 FLAGS = ("black", "nodata", "flat", "saturated", "faint")  # see measure
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: what JPEG calls luminance
 
-RADIUS = 3  # bits of 63 by which the surroundings of two points may differ: one less than chunks
 SMALLEST = 0.1  # share of the tile that two tiles must have in common
 SAME = 0.9  # correlation of the shared rectangle from which it shows the same ground
 MOST = 20_000  # proposed shifts looked at closely, at most
 BACKGROUND = 9  # pixels: what is wider belongs to the background
 PER_TILE = 6  # strongest points kept
-HALF = 8  # pixels: the surroundings are 2 HALF x 2 HALF
+HALF = 8  # pixels: the surroundings of a point are 2 HALF x 2 HALF
 APART = 7  # pixels: side of the square in which a point is the strongest
 STRONG = 4.0  # of 255: difference of the two blurs below which a point is noise
+RADIUS = 3  # bits of 63 by which the surroundings of two points may differ: one less than chunks
 CHUNK_BITS = 16  # of a 64-bit hash: four chunks
 COMMON = 400  # points that share a chunk beyond which it tells nothing
-LOWEST = 8  # frequencies of a hash kept along each axis
 SHIFT = ["first", "second", "down", "right"]  # two tiles, and how far the second lies from there
 
 
@@ -74,22 +71,21 @@ class Audit(Record):
 
     def facts(self) -> dict[str, Any]:
         """Return the fields and what follows from them."""
-        train, total = self.counts["train"], sum(self.sizes.values())
-        largest, smallest = max(train), min(train)
-        order = np.argsort(self.faint_by_class, kind="stable")[::-1]  # nine faint images in ten
-        reached = np.cumsum(np.array(self.faint_by_class)[order])
-        needed = int(np.searchsorted(reached, 0.9 * self.faint)) + 1 if self.faint else 0
+        train, total = pd.Series(self.counts["train"], self.classes), sum(self.sizes.values())
+        faint = pd.Series(self.faint_by_class, self.classes)[::-1]
+        faint = faint.sort_values(ascending=False, kind="stable")
+        most = faint[faint.cumsum() - faint < 0.9 * self.faint]  # nine faint images in ten
         return self.model_dump(mode="json") | {
             **{f"n_{split}": size for split, size in self.sizes.items()},
             "total": total,
             "shares": {split: size / total for split, size in self.sizes.items()},
-            "largest_class": self.classes[train.index(largest)],
-            "largest_count": largest,
-            "smallest_class": self.classes[train.index(smallest)],
-            "smallest_count": smallest,
-            "imbalance": largest / smallest,
+            "largest_class": train.idxmax(),
+            "largest_count": int(train.max()),
+            "smallest_class": train.idxmin(),
+            "smallest_count": int(train.min()),
+            "imbalance": float(train.max() / train.min()),
             "synthetic": self.source_kind == "synthetic",
-            "faint_classes": [self.classes[i] for i in order[:needed]],
+            "faint_classes": list(most.index),
         }
 
 
@@ -106,6 +102,8 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
     mean, sd = measures[0]["mean"], measures[0]["sd"]
     center = mean.mean(0)
     spread = np.sqrt((sd**2 + (mean - center) ** 2).mean(0))  # law of total variance
+    pixels = [hashlib.blake2b(image).digest() for split in splits for image in split.images]
+    copies = pd.DataFrame({"split": np.repeat(SPLITS, counts.sum(1)), "pixels": pixels})
     return Audit(
         source_kind=dataset.source.kind,
         source_location=dataset.source.location,
@@ -115,7 +113,8 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
         counts=dict(zip(SPLITS, counts.tolist(), strict=True)),
         balance={"p_value": float(test.pvalue)} if test else None,
         image_shape=dataset.train.images.shape[1:],
-        **_copies(dataset),
+        duplicates=int(copies["pixels"].duplicated().sum()),
+        duplicates_across=int((copies.groupby("pixels")["split"].nunique() > 1).sum()),
         **{flag: int(rows.sum()) for flag, rows in found.items()},
         faint_by_class=np.bincount(labels[found["faint"]], minlength=count).tolist(),
         channel_mean=(center / 255).tolist(),
@@ -133,7 +132,7 @@ def measure(images: np.ndarray) -> dict[str, np.ndarray]:
         ``SATURATED`` of the values at 255; ``faint``, no channel varies by ``FAINT``.
     """
     parts = []
-    for block in _blocks(images):
+    for block in np.array_split(images, range(BLOCK, len(images), BLOCK)):
         pixels = block.reshape(len(block), block.shape[1], -1)  # (n, 3, H * W)
         values = pixels.astype(np.float32)
         mean = pixels.mean(2)
@@ -147,10 +146,6 @@ def measure(images: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _blocks(images: np.ndarray) -> list[np.ndarray]:
-    return [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
-
-
 def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
     """Return the share of the variance of mean colours (N, 3) that labels (N,) explain, in [0, 1].
 
@@ -160,18 +155,6 @@ def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
     between = sum(len(group) * (group.mean(0) - center) ** 2 for group in groups)
     total = ((mean - center) ** 2).sum(0)
     return tuple(np.divide(between, total, out=np.zeros_like(total), where=total > 0).tolist())
-
-
-def _copies(dataset: EuroSAT) -> dict[str, int]:
-    images = [
-        (hashlib.blake2b(image.tobytes(), digest_size=16).digest(), name)
-        for name in SPLITS
-        for image in getattr(dataset, name).images
-    ]
-    table = pd.DataFrame(images, columns=["digest", "split"])
-    across = table.groupby("digest")["split"].nunique() > 1
-    again = table["digest"].duplicated()
-    return {"duplicates": int(again.sum()), "duplicates_across": int(across.sum())}
 
 
 class Tile(Record):
@@ -217,21 +200,23 @@ class Overlaps(Record):
         """Return a row per pair, for whoever wants to leave these tiles out."""
         rows = []
         for p in self.pairs:
-            names = {"first": p.first.name, "first_split": p.first.split}
-            names |= {"second": p.second.name, "second_split": p.second.split}
-            numbers = p.model_dump(exclude={"first", "second"})
-            rows.append(names | {key: round(value, 4) for key, value in numbers.items()})
+            row = {"first": p.first.name, "first_split": p.first.split}
+            row |= {"second": p.second.name, "second_split": p.second.split}
+            row |= {"down": p.down, "right": p.right, "share": round(p.share, 4)}
+            rows.append(row | {"correlation": round(p.correlation, 4)})
         return {"overlaps.csv": rows}
 
 
 def find_overlaps(dataset: EuroSAT) -> Overlaps:
     """Search all three splits for tiles that share ground, as they lie: not turned."""
-    tiles = [
-        Tile(split=name, index=index, name=split.names[index], label=label)
-        for name, split in ((name, getattr(dataset, name)) for name in SPLITS)
-        for index, label in enumerate(split.labels.tolist())
-    ]
-    tile, place, strength, hashes = _find_keypoints(dataset)
+    tiles, parts = [], []
+    for name, split in ((name, getattr(dataset, name)) for name in SPLITS):
+        each = enumerate(zip(split.names, split.labels.tolist(), strict=True))
+        tiles += [Tile(split=name, index=i, name=own, label=label) for i, (own, label) in each]
+        parts += np.array_split(split.images, range(BLOCK, len(split), BLOCK))
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(_keypoints, parts, np.cumsum([0, *map(len, parts[:-1])])))
+    tile, place, strength, hashes = map(np.concatenate, zip(*found, strict=True))
     pairs = match_keypoints(tile, hashes)
     shifts = place[pairs[:, 0]] - place[pairs[:, 1]]
     proposed = pd.DataFrame(np.c_[tile[pairs], shifts], columns=SHIFT)
@@ -247,17 +232,8 @@ def find_overlaps(dataset: EuroSAT) -> Overlaps:
     kept = kept[kept["share"] >= SMALLEST].sort_values("correlation", ascending=False)
     kept = kept.drop_duplicates(["first", "second"]).query(f"correlation >= {SAME}")
     kept = kept.sort_values(["share", "correlation"], ascending=False).to_dict("records")
-    pairs = [row | {end: tiles[row[end]] for end in ("first", "second")} for row in kept]
-    return Overlaps(capped=len(proposed) > MOST, pairs=pairs)
-
-
-def _find_keypoints(dataset: EuroSAT) -> tuple[np.ndarray, ...]:
-    """Find the points of all images: see :func:`_keypoints`."""
-    parts = [part for name in SPLITS for part in _blocks(getattr(dataset, name).images)]
-    starts = np.cumsum([0, *map(len, parts)])
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_keypoints, parts, starts.tolist()))
-    return tuple(map(np.concatenate, zip(*found, strict=True)))
+    rows = [row | {end: tiles[row[end]] for end in ("first", "second")} for row in kept]
+    return Overlaps(capped=len(proposed) > MOST, pairs=rows)
 
 
 def _keypoints(images: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
@@ -283,53 +259,42 @@ def _keypoints(images: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
     rows, columns = np.divmod(best[tile, column], grey.shape[2])
     windows = np.lib.stride_tricks.sliding_window_view(grey, (2 * HALF, 2 * HALF), axis=(1, 2))
     spectra = dctn(windows[tile, rows - HALF, columns - HALF], axes=(1, 2), norm="ortho")
-    bits = spectra[:, :LOWEST, :LOWEST].reshape(len(tile), -1)[:, 1:] > 0
+    bits = spectra[:, :8, :8].reshape(len(tile), 64)[:, 1:] > 0
     hashes = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
     return start + tile, np.stack([rows, columns], axis=1), values[tile, column], hashes
 
 
 def _luminance(images: np.ndarray) -> np.ndarray:
-    """Weigh the channels of uint8 (N, 3, H, W) into one: float32 (N, H, W), in [0, 255]."""
-    grey = images[:, 0] * np.float32(LUMA[0])
-    grey += images[:, 1] * np.float32(LUMA[1])
-    grey += images[:, 2] * np.float32(LUMA[2])
-    return grey
+    """Weigh the channels of uint8 (N, 3, H, W) as JPEG does (ITU-R BT.601): float32 (N, H, W)."""
+    red, green, blue = np.float32([0.299, 0.587, 0.114])
+    return images[:, 0] * red + images[:, 1] * green + images[:, 2] * blue
 
 
 def match_keypoints(tile: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     """List pairs of points of two images whose hashes differ in ``RADIUS`` bits or less.
 
-    A pair within 3 bits shares one of the four chunks of its hash (Norouzi, Punjani & Fleet,
-    « Fast search in Hamming space with multi-index hashing », CVPR 2012): only points that share
-    one are compared.
-
-    Args:
-        tile: int64 (n,), the image of each point, in order.
-        hashes: uint64 (n,).
-
-    Returns:
-        int64 (m, 2), positions of points, the earlier image first.
+    Such a pair shares one of the four chunks of its hash (Norouzi, Punjani & Fleet, « Fast search
+    in Hamming space with multi-index hashing », CVPR 2012): only points that share one are
+    compared. ``tile``, int64 (n,), is the image of each point, in order; ``hashes`` uint64 (n,).
+    Returns int64 (m, 2), positions of points, the earlier image first.
     """
     found = []
     for low in range(0, 64, CHUNK_BITS):
         chunk = hashes >> np.uint64(low) & np.uint64(2**CHUNK_BITS - 1)
         points = pd.DataFrame({"chunk": chunk, "point": np.arange(len(hashes))})
         points = points[points.groupby("chunk")["point"].transform("size") <= COMMON]
-        first, second = points.merge(points, on="chunk")[["point_x", "point_y"]].to_numpy().T
+        pairs = points.merge(points, on="chunk")[["point_x", "point_y"]].to_numpy()
+        first, second = pairs.T
         close = np.bitwise_count(hashes[first] ^ hashes[second]) <= RADIUS
-        close &= tile[first] < tile[second]
-        found.append(np.stack([first[close], second[close]], axis=1))
+        found.append(pairs[close & (tile[first] < tile[second])])
     return np.unique(np.concatenate(found), axis=0)
 
 
 def shared(first: np.ndarray, second: np.ndarray, down: int, right: int) -> tuple[float, float]:
     """Correlate the rectangle that two tiles, float (H, W), share.
 
-    The second lies ``down`` pixels below the first and ``right`` to its right, or, where they are
-    negative, above and to its left.
-
-    Returns:
-        Pearson's correlation in [-1, 1] (0 where nothing varies), and the share of the area.
+    The second lies ``down`` pixels below the first and ``right`` to its right. Returns Pearson's
+    correlation in [-1, 1] (0 where nothing varies), and the share of the area.
     """
     height, width = first.shape
     a = first[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]

@@ -8,16 +8,14 @@ import os
 import re
 import shutil
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
-from eurosat_lib.files import read_json
+from eurosat_lib.files import read_json, replacing
 from eurosat_lib.tracking import run_key
 
 VIEWS = {  # picture -> stage, or factors compared; cards of the Time Series tab
@@ -28,47 +26,23 @@ VIEWS = {  # picture -> stage, or factors compared; cards of the Time Series tab
     "compare_wd": (["weight_decay"], ["train/accuracy", "val/accuracy"]),
     "compare_model": (["dilation_stage3", "blocks_per_stage"], ["val/accuracy", "val/loss"]),
 }
-WIDTHS = {2: 460, 4: 730}  # by cards, pixels; 730 on 16.5 cm of paper: letters of 11 have 7 points
+WIDTH = 460  # pixels, of two cards; 730 on 16.5 cm of paper: letters of 11 have 7 points
 PATIENCE = 60.0  # seconds for TensorBoard to read the runs, and for a page to be drawn
 SETTINGS = {"scalarSmoothing": 0, "ignoreOutliers": False, "stepSelectorEnabled": True}
 SETTINGS |= {"timeSeriesSettingsPaneOpened": False}
 PALETTE = re.compile('lightHex:"#[0-9a-f]{6}"')  # in TensorBoard's script, in the order of runs
-STYLE = """
-.sidebar, .expand-collapsed-sidebar, .controls, metrics-main-view .toolbar, .group-toolbar,
-app-header mat-toolbar > :not(.brand, .plugins), plugin-selector mat-form-field, .expand-button,
-.mat-mdc-tab-header-pagination, .mat-mdc-tab:not(.mdc-tab--active), .add-button-column,
-card-fob button, tb-data-table-content-cell:nth-child(n+4),
-tb-data-table-header-cell:nth-child(n+4) { display: none !important; }
-app-header mat-toolbar, .mat-mdc-tab { height: 40px !important; }
-plugin-selector { margin-left: 24px; }
-.card-grid { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)) !important;
-  grid-gap: 8px !important; padding: 8px !important; }
-scalar-card *, card-view { min-height: 0 !important; resize: none !important; }
-scalar-card-component { padding-bottom: 4px !important; }
-.always-visible, .data-table-container { height: auto !important; flex: none !important; }
-.chart-container { height: 165px !important; flex: none !important; }
-.data-table-container { margin: 0 -12px; }
-.data-table { font-size: 11px !important; width: auto !important; }
-"""
+STYLE = Path(__file__).resolve().parents[1] / "reports" / "template" / "tensorboard.css"
 
 
-@dataclass(frozen=True)
-class Capture:
-    """A picture of TensorBoard: the PNG file, and what it shows, in French."""
-
-    path: Path
-    alt: str
-
-
-def find_captures(config: Config) -> dict[str, Capture]:
-    """Return the pictures that are not older than the events they show, by name."""
+def find_captures(config: Config) -> dict[str, tuple[Path, str]]:
+    """Return the pictures that are not older than the events they show: name -> PNG, alt text."""
     found = {}
     for name, runs in _shown_runs(config).items():
         path = config.paths.artifacts / "captures" / f"{name}.png"
         events = [file.stat().st_mtime for run in runs.values() for file in run.glob("events*")]
         if events and path.is_file() and path.stat().st_mtime >= max(events):
             alt = f"Page de TensorBoard. {', '.join(VIEWS[name][1])} : {', '.join(runs)}."
-            found[name] = Capture(path, alt)
+            found[name] = path, alt
     return found
 
 
@@ -80,8 +54,8 @@ def _shown_runs(config: Config) -> dict[str, dict[str, Path]]:
         stage = facts.get("source", "none") if compared else sources[0]
         names = [c["name"] for factor in sources for c in facts.get(factor, {}).get("curves", [])]
         folders = [f for f in sorted((config.paths.runs / stage).glob("*")) if run_key(f)]
-        runs = {f.name: f for f in folders if not compared or f.name in names}
-        shown |= {name: runs} if runs else {}
+        if runs := {f.name: f for f in folders if not compared or f.name in names}:
+            shown[name] = runs
     return shown
 
 
@@ -89,12 +63,15 @@ def _compared(config: Config) -> dict[str, Any]:
     return (read_json(config.paths.artifacts / "facts.json") or {}).get("compare_curves", {})
 
 
-def take_captures(config: Config) -> Iterator[Path]:
-    """Photograph the views that have runs, one after the other, by a headless Chromium.
+def open_browser(playwright: Any) -> Any:
+    """Start the Chromium of ``$CHROMIUM``, of the system, or Playwright's own."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    return playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
-    Raises:
-        UserError: nothing to show, no browser, or a page that is not drawn.
-    """
+
+def take_captures(config: Config) -> Iterator[Path]:
+    """Photograph the views that have runs; nothing to show, or no browser, is a UserError."""
     from playwright.sync_api import Error, sync_playwright
 
     from eurosat_lib.plots import style
@@ -104,57 +81,47 @@ def take_captures(config: Config) -> Iterator[Path]:
         raise UserError(f"{config.paths.runs}: no runs to show yet; compute them: make report")
     folder = config.paths.artifacts / "captures"
     folder.mkdir(parents=True, exist_ok=True)
-    known = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    own = os.environ.get("CHROMIUM") or next(known, None)  # none: Playwright's
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=own, args=["--no-sandbox"])
+            browser = open_browser(playwright)
             for name, runs in views.items():
-                size = {"width": WIDTHS[len(VIEWS[name][1])], "height": 1500}
-                page = browser.new_page(viewport=size, device_scale_factor=2)
                 colours = dict(zip(runs, itertools.cycle(style.SEED_COLOURS), strict=False))
                 colours |= style.run_colours(_compared(config)) if "compare" in name else {}
-                picture = _photograph(page, VIEWS[name][1], runs, colours)
-                (folder / f"{name}.png").write_bytes(picture)
-                yield folder / f"{name}.png"
+                target, tags = folder / f"{name}.png", VIEWS[name][1]
+                size = {"width": WIDTH, "height": 1500}
+                with browser.new_page(viewport=size, device_scale_factor=2) as page:
+                    picture = _photograph(page, tags, runs, colours)
+                with replacing(target) as partial:
+                    partial.write_bytes(picture)
+                yield target
     except Error as error:
         raise UserError(f"no picture of TensorBoard: {str(error).splitlines()[0]}") from None
 
 
-def _photograph(
-    page: Any, tags: list[str], runs: dict[str, Path], colours: dict[str, str]
-) -> bytes:
+def _photograph(page: Any, tags: list[str], runs: dict[str, Path], colours: dict) -> bytes:
     """Open TensorBoard on some runs alone, in our figures' colours; return a PNG of its page."""
+    from tensorboard import program
+
     with TemporaryDirectory() as folder:
         for name, path in runs.items():
             shutil.copytree(path, Path(folder, name))
-        address, order = _serve(folder, len(runs))
-        wanted = [colours[name] for name in order]
+        server, order, start = program.TensorBoard(), [], time.monotonic()
+        options = {"logdir": folder, "port": "0", "load_fast": "false", "reload_interval": "0"}
+        server.configure([None, *(f"--{name}={value}" for name, value in options.items())])
+        address = server.launch()
+        while len(order) < len(runs) and time.monotonic() < start + PATIENCE:
+            page.wait_for_timeout(200)
+            order = page.request.get(f"{address}data/runs").json()  # in the order of its colours
+        wanted = iter([colours[name] for name in order])
         page.set_default_timeout(1000 * PATIENCE)
         kept = json.dumps(json.dumps(SETTINGS))
         page.add_init_script(f"localStorage.setItem('_tb_global_settings', {kept})")
-        page.route("**/index.js*", lambda route: _repaint(route, iter(wanted)))
+        page.route("**/index.js*", lambda route: _repaint(route, wanted))
         page.goto(f"{address}?darkMode=false&tagFilter=^({'|'.join(tags)})$#timeseries")
-        page.add_style_tag(content=STYLE)
+        page.add_style_tag(path=STYLE)
         _fit(page, len(tags))
         page.wait_for_timeout(1000)  # the last animation
-        picture = page.screenshot(animations="disabled")
-        page.close()
-    return picture
-
-
-def _serve(folder: str, count: int) -> tuple[str, list[str]]:
-    """Start TensorBoard; return its address and its runs, in the order of its colours."""
-    from tensorboard import program
-
-    server, order, start = program.TensorBoard(), [], time.monotonic()
-    options = {"logdir": folder, "port": "0", "load_fast": "false", "reload_interval": "0"}
-    server.configure([None, *(f"--{name}={value}" for name, value in options.items())])
-    address = server.launch()
-    while len(order) < count and time.monotonic() < start + PATIENCE:
-        time.sleep(0.2)
-        order = json.load(urllib.request.urlopen(f"{address}data/runs"))
-    return address, order
+        return page.screenshot(animations="disabled")
 
 
 def _repaint(route: Any, wanted: Iterator[str]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -32,16 +32,12 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU, with ``weights_only=True``; nothing in it has changed.
-
-    Raises:
-        UserError: the file is missing, damaged, changed, or not one of ours.
-    """
+    """Read a checkpoint to the CPU, ``weights_only``; UserError if it is not as it was written."""
     if not path.is_file():
         hint = "train first: python -m eurosat_lib train, or notebook 06_train"
+        if (path.parent / "result.json").is_file():  # among the results of stages
+            hint = "delete its folder and train again"
         raise UserError(f"{path}: no such checkpoint; {hint}")
-    kept = (path.parent / "result.json").is_file()  # among the results of stages
-    again = f"delete {'its folder' if kept else 'it'} and train again"
     try:
         with warnings.catch_warnings():  # torch says its part of what the error says
             warnings.simplefilter("ignore")
@@ -49,44 +45,52 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 if archive.testzip():
                     raise ValueError("CRC-32")
             content = torch.load(path, map_location="cpu", weights_only=True)
+        ours = isinstance(content, dict) and content.get("format") == FORMAT
+        fault = _fault(content) if ours else ""
     except Exception as error:  # torch raises whatever it meets
-        kind = f"damaged, cut short, or not a checkpoint ({type(error).__name__})"
-        raise UserError(f"{path}: {kind}; {again}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path}: a checkpoint of another program; expected format {FORMAT}")
+        fault = f"damaged, cut short, or not a checkpoint ({type(error).__name__})"
+    else:
+        if not ours:
+            raise UserError(f"{path}: a checkpoint of another program; expected format {FORMAT}")
+    if fault:
+        kept = (path.parent / "result.json").is_file()  # among the results of stages
+        which = "its folder" if kept else "it"
+        raise UserError(f"{path}: {fault}; delete {which} and train again")
+    return content
+
+
+def _fault(content: Mapping[str, Any]) -> str:
     own = {name: value for name, value in content.items() if name not in ("format", "sha256")}
     digest = _digest(own)
     if content.get("sha256", digest) != digest:  # older files have none
-        raise UserError(f"{path}: its content is not what was written (SHA-256); {again}")
+        return "its content is not what was written (SHA-256)"
     weights = own.get("model")
     found = weights.values() if isinstance(weights, Mapping) else ()
-    if any(torch.is_tensor(value) and not value.isfinite().all() for value in found):
-        raise UserError(f"{path}: weights that are no numbers; {again}")
-    return content
+    finite = all(value.isfinite().all() for value in found if torch.is_tensor(value))
+    return "" if finite else "weights that are no numbers"
 
 
 def _digest(content: Any) -> str:
     """Return the SHA-256 of tensors and plain values, however they lie in memory."""
     total = hashlib.sha256()
-    for part in _parts(content):
-        total.update(part)
+
+    def add(part: Any) -> None:
+        if isinstance(part, Mapping):
+            for key in sorted(part, key=str):
+                total.update(f"{key}:".encode())
+                add(part[key])
+        elif isinstance(part, list | tuple):
+            total.update(f"[{len(part)}".encode())
+            for one in part:
+                add(one)
+        elif torch.is_tensor(part):
+            total.update(f"{part.dtype} {tuple(part.shape)}".encode())
+            total.update(part.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+        else:
+            total.update(f"{part!r};".encode())
+
+    add(content)
     return total.hexdigest()
-
-
-def _parts(content: Any) -> Iterator[Any]:
-    if isinstance(content, Mapping):
-        for key in sorted(content, key=str):
-            yield f"{key}:".encode()
-            yield from _parts(content[key])
-    elif isinstance(content, list | tuple):
-        yield f"[{len(content)}".encode()
-        for one in content:
-            yield from _parts(one)
-    elif torch.is_tensor(content):
-        yield f"{content.dtype} {tuple(content.shape)}".encode()
-        yield content.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy()
-    else:
-        yield f"{content!r};".encode()
 
 
 def describe_task(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -102,22 +106,16 @@ def describe_task(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def check_task(path: Path, content: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint trained for another network or other inputs.
-
-    Raises:
-        UserError: names each value that differs.
-    """
-    found = content.get("task") or {}
-    differences = [
-        f"{key} is {found.get(key)} there and {value} here"
+    """Refuse an incomplete checkpoint, or one of another network or inputs, and say why."""
+    missing = {"hyperparameters", "data_fingerprint"} - set(content)
+    missing |= {name for name in ("epoch", "seed") if not isinstance(content.get(name), int)}
+    if missing:
+        raise UserError(f"{path}: incomplete checkpoint, without {', '.join(sorted(missing))}")
+    task = content["task"] if isinstance(content.get("task"), Mapping) else {}
+    others = [
+        f"{key} is {task.get(key)} there and {value} here"
         for key, value in expected.items()
-        if found.get(key) != value
+        if task.get(key) != value
     ]
-    if differences:
-        raise UserError(f"{path}: made for another configuration: {'; '.join(differences)}")
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if others:
+        raise UserError(f"{path}: made for another configuration: {'; '.join(others)}")

@@ -1,13 +1,10 @@
-"""A trained network by itself: one file in, classes of new images out; no configuration, no data.
+"""A trained network by itself: the classes of new images.
 
-from eurosat_lib.classifier import Classifier
-
-print(Classifier.load("artifacts/best.ckpt").classify("tile.jpg"))
+Classifier.load("artifacts/best.ckpt").classify("tile.jpg")
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.errors import UserError
@@ -36,23 +34,15 @@ class Classifier:
     batch: int = 64  # images; those of the evaluation, so that the same device gives the same bits
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str = "fp32") -> Classifier:
-        """Read a checkpoint of this project, ``weights_only``, onto a device.
-
-        Raises:
-            UserError: the file is missing, damaged, or no checkpoint of this project.
-        """
-        content, runtime = load_checkpoint(Path(path)), Runtime(get_device(device), precision)
-        return cls.of(path, content, runtime)
-
-    @classmethod
-    def of(cls, path: str | Path, content: dict, runtime: Runtime, batch: int = 64) -> Classifier:
-        """Build the network that the content of a checkpoint describes; UserError if it cannot."""
+    def load(cls, path: Path | str, runtime: Runtime | None = None, batch: int = 64) -> Classifier:
+        """Read a checkpoint, by default in float32 on the best device; UserError if unsound."""
+        content = load_checkpoint(Path(path))
+        runtime = runtime or Runtime(get_device("auto"), "fp32")
         try:
             task, own = content["task"], Hyperparameters(**content["hyperparameters"])
-            shape = (own.blocks_per_stage, own.dilation_stage3)
-            classes = tuple(task["classes"])
-            model = DilatedCNN(tuple(task["model.channels"]), *shape, len(classes))
+            channels, classes = tuple(task["model.channels"]), tuple(task["classes"])
+            shape = (own.blocks_per_stage, own.dilation_stage3, len(classes))
+            model = DilatedCNN(channels, *shape)
             model.load_state_dict(content["model"])
             values = (tuple(task[f"preprocess.{name}"]) for name in ("mean", "std"))
             preprocessing = Preprocessing(task["data.image_size"], *values)
@@ -61,27 +51,23 @@ class Classifier:
             raise UserError(f"{path}: not a whole checkpoint: {reason}") from None
         return cls(runtime.place(model).eval(), preprocessing, classes, runtime, batch)
 
+    def prepare(self, images: np.ndarray | Tensor) -> Tensor:
+        """Normalise RGB images, uint8 (N, 3, H, W), on the device and at the network's size."""
+        return self.preprocessing(torch.as_tensor(images).to(self.runtime.device))
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the scores before the softmax, (N, K), of RGB images, uint8 (N, 3, H, W)."""
-
-        def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-            """Yield normalised images by batches, with labels that nobody knows."""
-            for start in range(0, len(images), self.batch):
-                part = torch.from_numpy(images[start : start + self.batch].copy())
-                batch = self.preprocessing(part.to(self.runtime.device))
-                unknown = torch.full((len(part),), -1)  # no labels
-                yield batch.contiguous(memory_format=torch.channels_last), unknown
-
-        return predict(self.model, batches(), self.runtime)[0].numpy()
+        parts = torch.tensor(images).split(self.batch)
+        unknown = torch.full((self.batch,), -1)  # nobody knows their classes
+        look = {"memory_format": torch.channels_last}
+        batches = ((self.prepare(part).contiguous(**look), unknown[: len(part)]) for part in parts)
+        return predict(self.model, batches, self.runtime)[0].numpy()
 
     def classify(self, image: str | Path | Image.Image | np.ndarray) -> dict[str, float]:
-        """Return the probability of each class, the most probable first.
+        """Return the probability of each class, the most probable first; UserError if unreadable.
 
-        Of a picture or its file, or an array (H, W, 3), RGB, uint8 in 0-255 or float in [0, 1]:
-        640 m of ground, as Sentinel-2 sees it; another image gets a worthless answer.
-
-        Raises:
-            UserError: the file is missing or no picture, or these are no 8-bit RGB values.
+        Of a picture or its file, or an array (H, W, 3), RGB, uint8: 640 m of ground, as Sentinel-2
+        sees it; another image gets a worthless answer.
         """
         image = read_picture(image) if isinstance(image, str | Path) else _pixels(image)
         scores = torch.from_numpy(self.logits(image.transpose(2, 0, 1)[None]))
@@ -90,7 +76,7 @@ class Classifier:
 
 
 def read_picture(path: str | Path | BinaryIO) -> np.ndarray:
-    """Decode a picture of 8 bits per channel, by its path or opened: uint8 (H, W, 3), RGB."""
+    """Decode a picture of 8 bits per channel, a path or an open file: uint8 (H, W, 3), RGB."""
     try:
         with Image.open(path, formats=PICTURES) as picture:
             return _pixels(picture)
@@ -109,12 +95,7 @@ def _pixels(image: Image.Image | np.ndarray) -> np.ndarray:
             name = getattr(image, "filename", "") or "picture"
             raise UserError(f"{name}: of mode {image.mode} and more than 8 bits per channel")
         return np.asarray(image.convert("RGB"))
-    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise UserError(f"array of shape {image.shape}: (height, width, 3) is expected, RGB")
-    if np.issubdtype(image.dtype, np.floating):
-        if not (image.min() >= 0 and image.max() <= 1):  # NaN neither
-            raise UserError("float pixels outside [0, 1]: give uint8 in 0-255, or divide by 255")
-        image = (image * 255).round().astype(np.uint8)
-    if image.dtype != np.uint8:
-        raise UserError(f"pixels of type {image.dtype}: uint8 in 0-255 is expected")
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
+        found = f"array of shape {image.shape}, {image.dtype}"
+        raise UserError(f"{found}: (height, width, 3) is expected, RGB, uint8 in 0-255")
     return image

@@ -1,10 +1,7 @@
-"""The one configuration: read from YAML, a profile and overrides.
+"""The one configuration: ``configs/config.yaml``, a profile over it, then overrides.
 
 What is wrong in it is a ``UserError`` that names the first wrong key or value, and its place.
-
-Order, the last wins: ``configs/config.yaml``, ``configs/profiles/<profile>.yaml``, overrides
-(``--set a.b=c`` on the command line, parameters in a notebook). A recipe is other values of the
-same sections.
+Overrides are ``--set a.b=c`` on the command line, parameters in a notebook.
 """
 
 from __future__ import annotations
@@ -13,7 +10,9 @@ import ast
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,45 +53,36 @@ PARAMETERS: dict[str, str] = {
 }
 
 
-class Step(Section):
-    """One change of a recipe."""
-
-    name: str  # in French, as the report prints it
-    set: dict[str, Any]  # dotted key -> value
-
-
 class Recipe(Section):
     """Another way to train the network: where it starts, and the steps away from there."""
 
-    name: str = ""
+    name: str
     title: str  # in French
     base: dict[str, Any]  # dotted key -> value
-    steps: tuple[Step, ...]
+    steps: dict[str, dict[str, Any]]  # name in French -> dotted key -> value
 
-    def after(
-        self, config: Config, count: int | None = None, changes: Mapping[str, Any] | None = None
-    ) -> Config:
-        """Return a configuration after the first ``count`` steps, or all, then ``changes``."""
-        for layer in (self.base, *(step.set for step in self.steps[:count]), changes or {}):
-            config = override(config, layer, f"recipes/{self.name}.yaml")
-        return config
+    def after(self, config: Config, count: int | None = None) -> Config:
+        """Return a configuration after the first ``count`` steps, or all."""
+        layers = (self.base, *list(self.steps.values())[:count])
+        values = {key: value for layer in layers for key, value in layer.items()}
+        return override(config, values, f"recipes/{self.name}.yaml")
 
 
 def load_recipe(config: Config, name: str) -> Recipe:
-    """Read ``configs/recipes/<name>.yaml``, and check each of its steps."""
-    path = _one_of(Path(config.paths.root, "configs", "recipes"), "recipe", name)
+    """Read ``configs/recipes/<name>.yaml``, and check what it sets."""
+    path = _one_of(Path(config.paths.root, "configs/recipes"), "recipe", name)
     recipe = validate(read_yaml(path) | {"name": name}, f"recipes/{name}.yaml", Recipe)
     recipe.after(config)
     return recipe
 
 
-def _one_of(folder: Path, kind: str, name: str, *more: str) -> Path:
-    """Find a YAML file of a folder by its name; ``more`` names what else could be meant."""
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+def _one_of(folder: Path, kind: str, name: str) -> Path:
+    """Find a YAML file of a folder by its name."""
+    known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if name not in known:
-        listed = ", ".join([*more, *known]) or "none"
-        raise UserError(f"{kind} {name!r} is unknown{did_you_mean(name, known)}; there: {listed}")
-    return folder / f"{name}.yaml"
+        hint, there = did_you_mean(name, known), ", ".join(known) or "none"
+        raise UserError(f"{kind} {name!r} is unknown{hint}; there: {there}")
+    return known[name]
 
 
 def load_config(
@@ -102,23 +92,24 @@ def load_config(
 ) -> Config:
     """Read a YAML file, lay a profile and overrides (dotted key -> value) over it.
 
-    The project's root is the nearest folder above that holds ``configs/``. Profiles are beside
-    the file; ``auto`` is ``full`` with CUDA, else ``quick``. A file without such a folder, stored
-    with a result, is taken as it is. A relative path is looked for here and in the folders above,
-    for notebooks run one level down.
+    Profiles are beside the file; ``auto`` is ``full`` with CUDA, else ``quick``. A file without
+    any, stored with a result, is taken as it is. A relative path is looked for here and in the
+    folders above, for notebooks run one level down; the project's root is the nearest folder
+    above the file that holds ``configs/config.yaml``.
     """
     here = Path.cwd()
     files = [folder / os.path.expanduser(path) for folder in (here, *here.parents)]
-    if not any(file.is_file() for file in files):
+    file = next((file.resolve() for file in files if file.is_file()), None)
+    if not file:
         raise UserError(f"{path}: no such configuration file, from {here} upwards")
-    path = next(file.resolve() for file in files if file.is_file())
-    above = (folder for folder in path.parents if (folder / "configs/config.yaml").is_file())
-    root, where = next(above, path.parent.parent), f"{path.parent.name}/{path.name}"
-    tree = merge({"paths": {"root": str(root)}}, read_yaml(path))
-    if (path.parent / "profiles").is_dir():  # a stored config.yaml is whole without one
+    above = (folder for folder in file.parents if (folder / "configs/config.yaml").is_file())
+    root, profiles = next(above, file.parent.parent), file.parent / "profiles"
+    tree, where = {"paths": {"root": str(root)}}, f"{file.parent.name}/{file.name}"
+    tree = merge(tree, read_yaml(file))
+    if profiles.is_dir():
         if profile == "auto":
             profile = "full" if cuda_is_available() else "quick"
-        layer = _one_of(path.parent / "profiles", "profile", profile, "auto")
+        layer = _one_of(profiles, "profile", profile)
         tree, where = merge(tree, read_yaml(layer)), f"{where} + profiles/{layer.name}"
     engine = {"compute.engine": os.environ["ENGINE"]} if os.environ.get("ENGINE") else {}
     return validate(merge(tree, nest(engine | dict(overrides or {}))), where)
@@ -141,7 +132,7 @@ def override(config: Config, values: Mapping[str, Any], where: str = "override")
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``a.b=value``; the value is a Python literal, ``null``/``true``/``false``, or text."""
+    """Split ``a.b=value``; see :func:`parse_literal`."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: expected key=value, for instance train.max_epochs=3")
@@ -149,20 +140,16 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def parse_literal(text: str) -> Any:
-    """Read a number, list, ``true``/``false``/``null`` (any case of None, True, False) or text."""
+    """Read a Python literal, ``null``, ``none``, ``true`` or ``false`` in any case, else text."""
     words = {"null": None, "none": None, "true": True, "false": False}
-    if text.lower() in words:
-        return words[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return text
+    with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+        return words[text.lower()] if text.lower() in words else ast.literal_eval(text)
+    return text
 
 
 def cuda_is_available() -> bool:
     """Tell whether PyTorch sees a CUDA device; does not import PyTorch where there is none."""
-    devices = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
-    if os.name == "posix" and not any(device.exists() for device in devices):
+    if not any(map(os.path.exists, ("/dev/nvidiactl", "/dev/dxg"))):
         return False
     import torch
 
@@ -187,86 +174,69 @@ class _Loader(yaml.SafeLoader):
     """YAML without aliases, which can stand for more than memory holds, and with unique keys."""
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
-        """Refuse an alias, and a key that stands twice."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="an alias (*name) is not taken", problem_mark=mark)
-        node = super().compose_node(parent, index)
-        keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                mark = node.value[number][0].start_mark
-                raise yaml.MarkedYAMLError(problem=f"{key} stands twice", problem_mark=mark)
-        return node
+        mark, fault = self.peek_event().start_mark, "an alias (*name) is not taken"
+        if not self.check_event(yaml.AliasEvent):
+            node = super().compose_node(parent, index)
+            pairs = node.value if isinstance(node, yaml.MappingNode) else []
+            counts = Counter(str(key.value) for key, _ in pairs).most_common(1)
+            if not counts or counts[0][1] == 1:
+                return node
+            fault = f"{counts[0][0]} stands twice"
+        raise yaml.MarkedYAMLError(problem=fault, problem_mark=mark)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds sections, of moderate size, in UTF-8."""
+    """Read a YAML file that holds sections, of moderate size."""
     try:
         content = path.read_bytes()
         if len(content) > LARGEST:
             raise UserError(f"{path}: more than {LARGEST // 1000} kB, for a file of settings")
-        tree = yaml.load(content.decode("utf-8-sig"), _Loader)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not in UTF-8; save the file anew") from None
+        tree = yaml.load(content, _Loader)
     except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         kind = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
-        raise UserError(f"{path}: not readable as YAML: {kind}") from None
+        raise UserError(f"{path}: not readable as YAML in UTF-8: {kind}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected a mapping of sections")
     return tree
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn dotted keys into nested sections; ``train`` beside ``train.lr`` is refused."""
+    """Turn dotted keys into nested sections; of two values of one key the last wins."""
     tree: dict[str, Any] = {}
     for dotted, value in flat.items():
-        *parents, leaf = dotted.split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise UserError(f"override: {parent} is given a value and {dotted} too")
-        node[leaf] = value
+        for part in reversed(dotted.split(".")):
+            value = {part: value}
+        tree = merge(tree, value)
     return tree
 
 
-def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay sections over others, key by key."""
-    merged = dict(base)
-    for key, value in layer.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
+def merge(base: Any, layer: Any) -> Any:
+    """Lay sections over others, key by key; a value that is no section replaces the other."""
+    if not (isinstance(base, Mapping) and isinstance(layer, Mapping)):
+        return layer
+    return {**base, **{key: merge(base.get(key), value) for key, value in layer.items()}}
 
 
 def validate(tree: Mapping[str, Any], where: str, model: type[M] = Config) -> M:
-    """Build the configuration, or another model of strict values; ``where`` they stand."""
+    """Build a model of strict values, or name the first fault in it in Pydantic's own words."""
     try:
         # By way of JSON, so that a YAML list may fill a tuple while numbers stay strict.
         return model.model_validate_json(json.dumps(tree, default=str))
-    except (TypeError, RecursionError):
-        raise UserError(f"{where}: nested too deeply, or a key that is no text") from None
     except ValidationError as error:
-        raise UserError(f"{where}: {_explain(error, model)}") from None
-
-
-def _explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Write the first fault in one line, in Pydantic's own words."""
-    first = error.errors()[0]
+        first = error.errors()[0]
+    except (TypeError, ValueError, RecursionError):
+        said = "nested too deeply, a number too long, or a key that is no text"
+        raise UserError(f"{where}: {said}") from None
     if not first["loc"]:  # of the whole text: JSON that is none
-        return "a value that is no text in UTF-8"
-    *sections, last = (part for part in map(str, first["loc"]) if not part.startswith("function"))
-    key, value, said = ".".join([*sections, last]), first["input"], first["msg"]
-    if first["type"] == "missing":
-        return f"{key} is missing"
+        raise UserError(f"{where}: a value that is no text in UTF-8")
+    parts = [part for part in map(str, first["loc"]) if not part.startswith("function")]
+    key, value, said = ".".join(parts), first["input"], first["msg"]
+    said = f"{key}: {said[0].lower()}{said[1:]}"
     if first["type"] == "extra_forbidden":
-        for section in sections:
-            field = getattr(model, "model_fields", {}).get(section)
-            model = field.annotation if field else object
-        return f"unknown key {key}{did_you_mean(last, getattr(model, 'model_fields', []))}"
-    got = "" if isinstance(value, dict) else f", got {value!r}"
+        known = {name for section in Section.__subclasses__() for name in section.model_fields}
+        said = f"unknown key {key}{did_you_mean(parts[-1], known)}"
+    elif not isinstance(value, dict):
+        said += f", got {value!r}"
     if first["type"] == "float_type" and re.fullmatch(r"[-+]?\d+e[-+]?\d+", str(value), re.I):
-        got += "; YAML takes 1e-3 for text, write 1.0e-3"
-    return f"{key}: {said[0].lower()}{said[1:]}{got}"
+        said += "; YAML takes 1e-3 for text, write 1.0e-3"
+    raise UserError(f"{where}: {said}")

@@ -1,18 +1,19 @@
 """EuroSAT RGB as uint8 arrays: every image of a source checked, decoded once, then mapped.
 
-source (Hub, folder, drawn) and split lists -> rows -> uint8 arrays in the cache -> memory maps
+source and split lists -> rows -> uint8 arrays in the cache -> memory maps
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,7 @@ from eurosat_lib.config import Config, override
 from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.files import PICTURES, locked, replacing, write_json
 from eurosat_lib.progress import announce, progress
-from eurosat_lib.sources import NO_GEOGRAPHY, Row, Source, describe_source, digest, read_rows
+from eurosat_lib.sources import NO_GEOGRAPHY, Row, Source, describe_source, read_rows
 from eurosat_lib.synthetic import CLASSES, SIDE, SPLITS
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # the cache; or not there
@@ -44,8 +45,7 @@ class Split:
 class EuroSAT:
     """The three splits, decoded: to learn from, to choose by, and for the final evaluation only.
 
-    The fingerprint is the SHA-256 (hex) of pixels, labels, names (in order) and classes: the same
-    for the same images whatever the layout, place or date of their source.
+    The fingerprint is the SHA-256 (hex) of pixels, labels, names (in order) and classes.
     """
 
     train: Split
@@ -73,7 +73,20 @@ def load_dataset(config: Config) -> EuroSAT:
     Raises:
         UserError: the source or cut cannot be had, or an image is not sound.
     """
-    return _load(describe_source(config))
+    source = describe_source(config)
+    file = source.decoded
+    try:
+        signature = source.signature
+        with suppress(*DAMAGED):
+            return _map(file, signature, source)
+        with locked(file.with_suffix(".lock")):
+            with suppress(*DAMAGED):  # another process has made it
+                return _map(file, signature, source)
+            _make(file, signature, source)
+        return _map(file, signature, source)
+    except OSError as error:
+        where = f"decoded images are kept in {file.parent} (EUROSAT_CACHE names another folder)"
+        raise UserError(f"{source.place}: {one_line(error)}; {where}") from error
 
 
 def on_spatial(config: Config) -> Config:
@@ -96,36 +109,11 @@ def spatial_absence(config: Config) -> Absence | None:
     return None
 
 
-def _load(source: Source) -> EuroSAT:
-    """Map the decoded images of a source; where they are not in the cache, make them first."""
-    file = source.decoded
-    place = file.name.partition("-")[0]
-    with suppress(*DAMAGED):
-        return _map(file, source)
-    try:
-        with locked(file.with_name(f"{place}.lock")):
-            with suppress(*DAMAGED):  # another process has made it
-                return _map(file, source)
-            rows = read_rows(source)
-            for older in file.parent.glob(f"*{place}-*"):
-                older.unlink()
-            _make(file, rows, source)
-        return _map(file, source)
-    except OSError as error:
-        raise UserError(
-            f"{source.place}: {one_line(error)}; decoded images are kept in {file.parent} "
-            "(330 MB; EUROSAT_CACHE names another folder)"
-        ) from error
-
-
-def _make(file: Path, rows: list[Row], source: Source) -> None:
+def _make(file: Path, signature: str, source: Source) -> None:
     """Decode all images into one array, and what belongs to them into JSON beside it."""
-    place = source.place
-    names = {split: [row.name for row in rows if row.split == split] for split in SPLITS}
-    for split in SPLITS:
-        if not names[split]:
-            raise UserError(f"{place}: {split}: no images")
+    rows, place = read_rows(source), source.place
     images, labels = np.empty((len(rows), 3, SIDE, SIDE), np.uint8), np.empty(len(rows), "<i8")
+    names = {split: [row.name for row in rows if row.split == split] for split in SPLITS}
     total, end = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode()), 0
     with progress("Décodage des images", len(rows), "images") as bar:
         for split, own in names.items():
@@ -136,23 +124,16 @@ def _make(file: Path, rows: list[Row], source: Source) -> None:
             total.update("\n".join([f"\n{split} {len(own)}", *own, ""]).encode())
             total.update(labels[start:end])
             total.update(images[start:end])
-    if not source.synthetic:
-        _check_classes(place, rows)
+            absent = [CLASSES[k] for k in sorted({*range(len(CLASSES))} - {*labels[start:end]})]
+            if not own or (absent and split == "train" and not source.synthetic):
+                raise UserError(f"{place}: {split}: no image of {', '.join(absent)}")
+            if absent and not source.synthetic:
+                said = f"aucune image de {', '.join(absent)}, moyennes sans ces classes"
+                announce(f"{place} : {split} : {said}")
     with replacing(file) as part, open(part, "wb") as stream:
         np.save(stream, images)
     kept = {"names": names, "labels": labels.tolist(), "fingerprint": total.hexdigest()}
-    write_json(file.with_suffix(".json"), kept | {"seal": _seal(kept, file)})
-
-
-def _check_classes(place: str, rows: list[Row]) -> None:
-    """Refuse training images without one of the classes; elsewhere, say it."""
-    for split in SPLITS:
-        held = {row.label for row in rows if row.split == split}
-        absent = ", ".join(sorted({*CLASSES} - held))
-        if absent and split == "train":
-            raise UserError(f"{place}: train: no image of {absent}; nothing can be learnt of it")
-        if absent:
-            announce(f"{place} : {split} : aucune image de {absent}, moyennes sans ces classes")
+    write_json(file.with_suffix(".json"), kept | {"state": _state(file, signature, kept)})
 
 
 def _decode(row: Row, where: str) -> tuple[np.ndarray, int]:
@@ -174,19 +155,20 @@ def _decode(row: Row, where: str) -> tuple[np.ndarray, int]:
         raise UserError(f"{where}, {row.name}: {one_line(error)}") from None
 
 
-def _seal(kept: dict, file: Path) -> str:
-    """Hash what changes when an entry of the cache is written to."""
-    own = [kept[name] for name in ("names", "labels", "fingerprint")]
-    return digest(json.dumps([own, file.stat().st_size, file.stat().st_mtime_ns]))
+def _state(file: Path, signature: str, kept: Mapping[str, Any]) -> list:
+    """Return what changes when the source does, or when an entry of the cache is written to."""
+    text = json.dumps([kept[key] for key in ("names", "labels", "fingerprint")])
+    seal = hashlib.sha256(f"{signature}{text}".encode()).hexdigest()
+    return [seal, file.stat().st_size, file.stat().st_mtime_ns]
 
 
 @lru_cache(maxsize=4)  # standard and spatial of two sources
-def _map(file: Path, source: Source) -> EuroSAT:
-    """Map an entry of the cache into memory; missing or cut short, it raises one of DAMAGED."""
+def _map(file: Path, signature: str, source: Source) -> EuroSAT:
+    """Map an entry of the cache into memory; missing, old or damaged, it raises of DAMAGED."""
     kept = json.loads(file.with_suffix(".json").read_text("utf-8"))
-    if kept["seal"] != _seal(kept, file):
-        raise ValueError("written to")
     images, labels = np.load(file, mmap_mode="r"), np.array(kept["labels"], np.int64)
+    if kept["state"] != _state(file, signature, kept):  # asked once the images are mapped
+        raise ValueError("another source, or written to")
     labels.setflags(write=False)
     splits, end = [], 0
     for names in (kept["names"][split] for split in SPLITS):

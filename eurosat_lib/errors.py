@@ -8,20 +8,6 @@ import signal
 from collections.abc import Iterable
 from typing import NoReturn
 
-TODO = {  # what the system refuses -> what to do
-    **dict.fromkeys(
-        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-        "make room there; the same command goes on from here",
-    ),
-    **dict.fromkeys(
-        (errno.EACCES, errno.EPERM, errno.EROFS), "give the rights to read and write there"
-    ),
-    **dict.fromkeys(
-        (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENOENT),
-        "move away what stands in this place",
-    ),
-}
-
 
 class UserError(Exception):
     """The input is wrong: one line that says what, where, and what to do (exit code 2)."""
@@ -35,21 +21,18 @@ class Interrupted(KeyboardInterrupt):
     """A computation was stopped by hand; called again, it goes on from what was finished."""
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows instead of a trace-back: nothing is wrong with the code."""
-        return [
-            "Calcul arrêté. Ce qui était terminé est gardé : exécuter de nouveau cette cellule "
-            "reprend là où il en était."
-        ]
+        said = "Calcul arrêté. Ce qui était terminé est gardé : exécuter de nouveau cette cellule "
+        return [f"{said}reprend là où il en était."]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``' (did you mean X?)'`` for the closest of ``known``, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def one_line(error: BaseException) -> str:
-    """Return the kind of an error and its first line, at most 200 characters."""
+    """Return the kind of an error and what it says, at most 200 characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
@@ -57,8 +40,14 @@ def of_system(error: OSError | MemoryError) -> UserError:
     """Say in one line what the system refuses, of which file, and what to do."""
     if isinstance(error, MemoryError):
         return UserError("memory ran out: close other programs, or take a smaller batch_size")
+    todo = "mend this place, and give the same command again"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        todo = "make room there; the same command goes on from here"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        todo = "give the rights to read and write there"
+    elif error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENOENT):
+        todo = "move away what stands in this place"
     reason = error.strerror or str(error) or type(error).__name__
-    todo = TODO.get(error.errno, "mend it, and give the same command again")
     return UserError(f"{error.filename or 'memory or output'}: {reason}; {todo}")
 
 
@@ -75,5 +64,4 @@ def _stop(number: int, frame: object) -> NoReturn:
 
 def stop_code(stop: KeyboardInterrupt) -> int:
     """Return the exit code of a command that a signal stopped: 128 + the signal's number."""
-    number = next((one for one in stop.args if isinstance(one, int)), signal.SIGINT)
-    return 128 + int(number)
+    return 128 + next((int(number) for number in stop.args if isinstance(number, int)), 2)

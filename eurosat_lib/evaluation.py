@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any, ClassVar
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -20,21 +19,18 @@ from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import replacing
-from eurosat_lib.loaders import make_loader, subset
+from eurosat_lib.loaders import subset
 from eurosat_lib.model import count_parameters
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.stages import Record
-from eurosat_lib.stats import Bounds, ClassScore, class_scores, mean_interval, newcombe, wilson
-from eurosat_lib.train import Hyperparameters, predict
+from eurosat_lib.stats import Bounds, class_scores, mean_interval, newcombe, wilson
+from eurosat_lib.train import Hyperparameters
 from eurosat_lib.transforms import SymmetricAverage
 
 FILE = "predictions.npz"  # in the folder of the stage
-# What NumPy raises for a file that is missing, empty, cut short or overwritten.
-DAMAGE = (OSError, EOFError, ValueError, KeyError, BadZipFile, NotImplementedError)
 BINS = 15  # of confidence, of equal width, as in Guo et al. 2017, arXiv:1706.04599
 TEMPERATURES = (0.05, 20.0)  # tried
 WORST, CASE = 12, ["name", "truth", "prediction", "confidence"]  # errors shown, what of each
-TINY = 1e-300  # probability below which its logarithm is cut
 
 
 @dataclass(frozen=True)
@@ -65,39 +61,29 @@ class Predictions:
     def save(self, folder: Path) -> None:
         """Write all arrays to a folder; the file is whole or absent."""
         with replacing(folder / FILE) as partial, open(partial, "wb") as file:
-            np.savez(file, **asdict(self))
+            np.savez(file, **vars(self))
 
     @classmethod
     def load(cls, folder: Path) -> Predictions:
-        """Read the arrays of a folder.
-
-        Raises:
-            UserError: the file is missing or damaged.
-        """
+        """Read the arrays of a folder; UserError if the file is missing or damaged."""
+        path = folder / FILE
         try:
-            with np.load(folder / FILE) as file:
-                return cls(**{field.name: file[field.name] for field in fields(cls)})
-        except DAMAGE as error:
-            kind = type(error).__name__
-            raise UserError(
-                f"{folder / FILE}: missing or damaged ({kind}); delete its folder, evaluate again"
-            ) from None
+            with np.load(path) as arrays:
+                return cls(**arrays)
+        except Exception as error:  # NumPy raises whatever it meets
+            kind = f"missing or damaged ({type(error).__name__})"
+            raise UserError(f"{path}: {kind}; delete its folder, evaluate again") from None
 
     def table(self, classes: tuple[str, ...]) -> pd.DataFrame:
         """Lay out the columns of ``predictions.csv``, one row per test image."""
-        shares, each = self.probabilities, np.arange(len(self.labels))
-        table = pd.DataFrame(
-            {
-                "name": self.names,
-                "truth": np.array(classes)[self.labels],
-                "prediction": np.array(classes)[self.predicted],
-                "correct": (self.predicted == self.labels).astype(int),
-                "confidence": shares[each, self.predicted],
-                "probability_of_truth": shares[each, self.labels],
-            }
-        )
-        table[[f"p_{name}" for name in classes]] = shares
-        return table
+        names, shares, each = np.array(classes), self.probabilities, np.arange(len(self.labels))
+        columns = {"name": self.names, "truth": names[self.labels]}
+        columns |= {"prediction": names[self.predicted]}
+        columns |= {"correct": (self.predicted == self.labels).astype(int)}
+        columns |= {"confidence": shares[each, self.predicted]}
+        columns |= {"probability_of_truth": shares[each, self.labels]}
+        columns |= {f"p_{name}": share for name, share in zip(classes, shares.T, strict=True)}
+        return pd.DataFrame(columns)
 
 
 class Evaluation(Record):
@@ -121,8 +107,8 @@ class Evaluation(Record):
     confidence_level: float
     macro_f1: float
     macro_f1_interval: Bounds
-    per_class: tuple[ClassScore, ...]
-    confusion: tuple[tuple[int, ...], ...]  # rows: truth, columns: prediction
+    per_class: list[dict[str, Any]]  # see stats.class_scores
+    confusion: list[list[int]]  # rows: truth, columns: prediction
     stored: str = ""  # folder of the stages' cache that holds the predictions
 
     @property
@@ -155,29 +141,18 @@ class Evaluation(Record):
     def facts(self) -> dict:
         """Return the scores; matrix and per-class table stay out."""
         (low, high), (gap_low, gap_high) = self.interval, self.gap_interval
-        worst, best = (pick(self.per_class, key=lambda one: one.f1) for pick in (min, max))
-        hidden = {"confusion", "per_class", "stored"}
-        return self.model_dump(mode="json", exclude=hidden) | {
-            "accuracy": self.accuracy,
-            "low": low,
-            "high": high,
-            "val_accuracy": self.val_accuracy,
-            "gap": self.accuracy - self.val_accuracy,
-            "gap_low": gap_low,
-            "gap_high": gap_high,
-            "worst_class": worst.name,
-            "worst_f1": worst.f1,
-            "best_class": best.name,
-            "best_f1": best.f1,
-        }
+        worst, best = (pick(self.per_class, key=lambda one: one["f1"]) for pick in (min, max))
+        found = self.model_dump(mode="json", exclude={"confusion", "per_class", "stored"})
+        found |= {"accuracy": self.accuracy, "low": low, "high": high}
+        gap = self.accuracy - self.val_accuracy
+        found |= {"val_accuracy": self.val_accuracy, "gap": gap}
+        found |= {"gap_low": gap_low, "gap_high": gap_high}
+        found |= {"worst_class": worst["name"], "worst_f1": worst["f1"]}
+        return found | {"best_class": best["name"], "best_f1": best["f1"]}
 
     def json_files(self) -> dict[str, Any]:
         """Publish the facts and the scores of each class, with their intervals."""
-        kinds = ("precision", "recall", "f1")
-        rows = [score.model_dump() for score in self.per_class]
-        for row, score in zip(rows, self.per_class, strict=True):
-            row |= {f"{k}_interval": score.interval(k, self.confidence_level) for k in kinds}
-        return {self.file: self.facts() | {"per_class": rows}}
+        return {self.file: self.facts() | {"per_class": self.per_class}}
 
 
 class SpatialEvaluation(Evaluation):
@@ -187,37 +162,24 @@ class SpatialEvaluation(Evaluation):
     file: ClassVar[str] = "metrics_spatial.json"
 
 
-class Reliability(Record):
-    """Calibration of one set of probabilities."""
-
-    nll: float  # nats, mean over images
-    brier: float  # mean over images of the squared distance to the one-hot label, in [0, 2]
-    ece: float  # expected calibration error, in [0, 1]
-    excess: float  # mean confidence - accuracy
-    excess_interval: Bounds
-    # For each bin that has images: its place, from 0, images, right answers, mean confidence.
-    bins: tuple[dict[str, Any], ...]
-
-
 class Errors(Record):
-    """The errors of one checkpoint on the test split, from its kept predictions."""
+    """The errors of one checkpoint on the test split, from its kept predictions.
+
+    ``before`` and ``after`` a division of the logits by the temperature: see :func:`reliability`.
+    """
 
     stage: ClassVar[str] = "analyse_errors"
     level: float
     temperature: float  # fitted on validation
-    before: Reliability
-    after: Reliability  # probabilities at that temperature
+    before: dict[str, Any]
+    after: dict[str, Any]
     worst: tuple[dict[str, Any], ...]  # the surest first
 
     def facts(self) -> dict:
         """Return what the text says of the calibration."""
-        return {
-            "ece_before": self.before.ece,
-            "ece_after": self.after.ece,
-            "excess_before": self.before.excess,
-            "excess_interval_before": self.before.excess_interval,
-            "temperature": self.temperature,
-        }
+        own = ("ece", "excess", "excess_interval")
+        before = {f"{name}_before": self.before[name] for name in own}
+        return before | {"ece_after": self.after["ece"], "temperature": self.temperature}
 
 
 def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
@@ -229,111 +191,95 @@ def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> flo
 def evaluate_checkpoint(
     config: Config, dataset: EuroSAT, path: Path, digest: str, folder: Path
 ) -> Evaluation:
-    """Score a checkpoint on all test images, and on validation for the comparison.
-
-    The folder keeps the predictions of each image; the digest is the SHA-256 of the file.
-    """
+    """Score a checkpoint, of this SHA-256, on test and validation; predictions go to a folder."""
     network, content = open_checkpoint(config, dataset, path)
-    model, arrays = network.model, []
-    seen = SymmetricAverage(model) if config.evaluate.views > 1 else model
-    for split, limit in (
-        (dataset.test, config.data.test_limit),
-        (dataset.validation, config.data.validation_limit),
-    ):
-        logits, labels = predict(seen, make_loader(config, split, limit), network.runtime)
-        arrays += [labels.numpy(), logits.numpy()]
-    names = np.array(dataset.test.names)[subset(len(dataset.test), config.data.test_limit)]
-    found, level = Predictions(names, *arrays), config.evaluate.confidence
+    own, data, test = config.evaluate, config.data, dataset.test
+    if own.views > 1:
+        network = replace(network, model=SymmetricAverage(network.model))
+    arrays = [np.array(test.names)[subset(len(test), data.test_limit)]]
+    for split, limit in ((test, data.test_limit), (dataset.validation, data.validation_limit)):
+        index = subset(len(split), limit)
+        arrays += [split.labels[index], network.logits(split.images[index])]
+    found = Predictions(*arrays)
     found.save(folder)
     return Evaluation(
         checkpoint=path.name,
         checkpoint_sha256=digest,
         **{key: content[key] for key in ("hyperparameters", "epoch", "seed")},
-        parameters=count_parameters(model),
+        parameters=count_parameters(network.model),
         classes=dataset.classes,
         n=len(found.labels),
-        correct=int((found.predicted == found.labels).sum()),
+        correct=(found.predicted == found.labels).sum(),
         n_validation=len(found.val_labels),
-        correct_validation=int(found.right_on_validation.sum()),
+        correct_validation=found.right_on_validation.sum(),
         loss=nll(found.logits, found.labels),
         loss_validation=nll(found.val_logits, found.val_labels),
-        confidence_level=level,
-        **class_scores(found.labels, found.predicted, dataset.classes, level),
+        confidence_level=own.confidence,
+        **class_scores(found.labels, found.predicted, dataset.classes, own.confidence),
         stored=folder.name,
     )
 
 
 def right_on_validation(config: Config, dataset: EuroSAT, path: Path) -> np.ndarray:
     """Tell which validation images a checkpoint gets right, bool (M,); test stays closed."""
-    network, _ = open_checkpoint(config, dataset, path)
-    loader = make_loader(config, dataset.validation, config.data.validation_limit)
-    logits, labels = predict(network.model, loader, network.runtime)
-    return (logits.argmax(1) == labels).numpy()
+    network, split = open_checkpoint(config, dataset, path)[0], dataset.validation
+    index = subset(len(split), config.data.validation_limit)
+    return network.logits(split.images[index]).argmax(1) == split.labels[index]
 
 
 def open_checkpoint(config: Config, dataset: EuroSAT, path: Path) -> tuple[Classifier, dict]:
-    """Load a checkpoint that fits the configuration and the data: its network, its content.
-
-    Raises:
-        UserError: the checkpoint is missing, damaged, or made for another configuration.
-    """
+    """Load network and content of a checkpoint; UserError if it fits not configuration or data."""
     content = load_checkpoint(path)
     check_task(path, content, describe_task(config, dataset.classes))
-    missing = {"model", "hyperparameters", "data_fingerprint", "epoch", "seed"} - set(content)
-    if missing:
-        raise UserError(f"{path}: incomplete checkpoint, without {', '.join(sorted(missing))}")
-    there, here = str(content["data_fingerprint"])[:12], dataset.fingerprint[:12]
+    there, here = str(content.get("data_fingerprint"))[:12], dataset.fingerprint[:12]
     if there != here:
         raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
-    return Classifier.of(path, content, Runtime.of(config), config.data.batch_size), content
+    return Classifier.load(path, Runtime.of(config), config.data.batch_size), content
 
 
 def analyse(found: Predictions, own: Evaluation) -> Errors:
     """Analyse the kept predictions of an evaluation; no image is looked at again."""
     temperature, level = fit_temperature(found.val_logits, found.val_labels), own.confidence_level
-    plain = found.probabilities
     scaled = softmax(found.logits.astype(np.float64) / temperature, axis=1)
     wrong = found.table(own.classes).query("correct == 0")
     worst = wrong.sort_values("confidence", ascending=False, kind="stable")[CASE].head(WORST)
     return Errors(
         level=level,
         temperature=temperature,
-        before=reliability(plain, found.labels, level),
+        before=reliability(found.probabilities, found.labels, level),
         after=reliability(scaled, found.labels, level),
         worst=worst.to_dict("records"),
     )
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray, level: float) -> Reliability:
-    """Measure the calibration of the most probable class of probabilities (N, K).
+def reliability(probabilities: np.ndarray, labels: np.ndarray, level: float) -> dict[str, Any]:
+    """Measure the calibration of probabilities (N, K): log loss, Brier score (in [0, 2]).
 
-    The expected calibration error is the gap of confidence and accuracy per bin, weighed by its
-    images; a bin is (low, high].
+    Of the most probable class: ``excess``, mean confidence - accuracy, and its interval; ``bins``
+    of confidence, (low, high], those with images: place, images, right answers, mean confidence;
+    ``ece``, the mean gap of confidence and accuracy per bin, weighed by its images.
     """
+    of_truth = probabilities[np.arange(len(labels)), labels]
     confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
     excess, classes = confidence - correct, range(probabilities.shape[1])
-    of_truth = probabilities[np.arange(len(labels)), labels]
     place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     images, right = (np.bincount(one, minlength=BINS) for one in (place, place[correct]))
     means = np.bincount(place, confidence, BINS) / np.maximum(images, 1)
     bins = pd.DataFrame({"n": images, "correct": right, "confidence": means})
-    return Reliability(
-        nll=float(-np.log(of_truth.clip(TINY)).mean()),
-        brier=float(brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False)),
-        ece=float(np.abs(excess @ np.eye(BINS)[place]).sum() / len(labels)),
-        excess=float(excess.mean()),
-        excess_interval=mean_interval(excess, level),
-        bins=bins[bins["n"] > 0].rename_axis("place").reset_index().to_dict("records"),
-    )
+    return {
+        "nll": float(-np.log(of_truth.clip(1e-300)).mean()),
+        "brier": brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False),
+        "ece": float(np.abs(excess @ np.eye(BINS)[place]).sum() / len(labels)),
+        "excess": float(excess.mean()),
+        "excess_interval": mean_interval(excess, level),
+        "bins": bins[bins["n"] > 0].rename_axis("place").reset_index().to_dict("records"),
+    }
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Find the temperature of least log loss (Guo et al. 2017): above 1, it lowers confidence.
+    """Find the temperature of least log loss (Guo et al. 2017) for logits of unseen images."""
 
-    The logits (N, K) are those of images that trained nothing.
-    """
-    bounds = np.log(TEMPERATURES)
-    found = minimize_scalar(
-        lambda log_t: nll(logits, labels, np.exp(log_t)), bounds=bounds, method="bounded"
-    )
-    return float(np.exp(found.x))
+    def loss(log_temperature: float) -> float:
+        return nll(logits, labels, np.exp(log_temperature))
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))

@@ -1,7 +1,4 @@
-"""The network looked at again: where its evidence lies, what changes its answers.
-
-Both on validation: the test split stays closed.
-"""
+"""Where the evidence of an answer lies (Grad-CAM), and which changes of the image change it."""
 
 from __future__ import annotations
 
@@ -19,19 +16,15 @@ from torch import Tensor
 from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
-from eurosat_lib.evaluation import Predictions
 from eurosat_lib.loaders import subset
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.stages import Record
 from eurosat_lib.stats import paired_difference
 from eurosat_lib.transforms import symmetric_views
 
-DIGITS = 3  # of a map
 SEED = 0  # of the noise
 VEIL = 255 * np.array([0.75, 0.80, 0.85], np.float32)  # colour of haze: bright, a little blue
-VIEWS = tuple(
-    f"{90 * turns}°{', miroir' if flipped else ''}" for flipped in (0, 1) for turns in range(4)
-)
+VIEWS = tuple(f"{turn}°{flip}" for flip in ("", ", miroir") for turn in (0, 90, 180, 270))
 ORDER = (0, 5, 6, 3, 4, 7, 2, 1)  # of VIEWS, turned to the left, among symmetric_views
 # Our choice of light faults for tiles of 64 pixels, each from hardly seen to plain.
 CORRUPTIONS = {
@@ -45,9 +38,8 @@ CORRUPTIONS = {
 class Explanations(Record):
     """For each class a right and a wrong image, the most confident of each, where there are any.
 
-    A case holds its place in the validation split (``index``), the names ``truth`` and
-    ``prediction``, ``confidence``, and ``heat``: the rows of the map of the predicted class, at
-    the size of the last feature map, in [0, 1], its maximum 1.
+    A case holds its place in the validation split (``index``), ``truth``, ``prediction``,
+    ``confidence``, and ``heat``, the map of the predicted class, see :func:`gradcam`.
     """
 
     stage: ClassVar[str] = "explain_predictions"
@@ -63,9 +55,9 @@ def gradcam(model: DilatedCNN, images: Tensor, targets: Tensor) -> Tensor:
     """Grad-CAM of the last stage (Selvaraju et al. 2017, arXiv:1610.02391).
 
     Of normalised images, float32 (N, 3, S, S), and classes to explain, int64 (N,), on the device
-    of a model in evaluation mode. The feature maps are summed with the mean gradient of the
-    class's logit as weights, and negative values are cut. Returns float32 (N, h, w) on the CPU,
-    in [0, 1]: each map divided by its maximum, 0 if it has none.
+    of a model in evaluation mode. Feature maps are summed, weighed by the mean gradient of the
+    class's logit; what is negative is cut. Returns float32 (N, h, w) on the CPU, each map divided
+    by its maximum, 0 if it has none.
     """
     with torch.no_grad():
         features = model.stages(images)  # (N, C, h, w)
@@ -76,62 +68,46 @@ def gradcam(model: DilatedCNN, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def explain(
-    config: Config, dataset: EuroSAT, network: Classifier, found: Predictions
+    config: Config, dataset: EuroSAT, network: Classifier, labels: np.ndarray, logits: np.ndarray
 ) -> Explanations:
-    """Explain, per class, the most confident right and the most confident wrong answer.
-
-    ``found`` holds what the network says of the validation images of the run.
-    """
-    labels, guesses, names = found.val_labels, found.val_logits.argmax(1), dataset.classes
-    confidence = softmax(found.val_logits.astype(np.float64), axis=1).max(1)
-    table = pd.DataFrame({"wrong": labels != guesses, "truth": labels, "confidence": confidence})
-    rows = table.groupby(["wrong", "truth"])["confidence"].idxmax().to_numpy()
-    places = subset(len(dataset.validation), config.data.validation_limit)[rows]
-    device = network.runtime.device
-    images = torch.from_numpy(np.ascontiguousarray(dataset.validation.images[places]))
-    batch = network.preprocessing(images.to(device))
-    heat = gradcam(network.model, batch, torch.from_numpy(guesses[rows]).to(device))
-    cases = [
-        {
-            "index": int(index),
-            "truth": names[labels[row]],
-            "prediction": names[guesses[row]],
-            "confidence": float(confidence[row]),
-            "heat": one.tolist(),
-        }
-        for row, index, one in zip(rows, places, heat.numpy().round(DIGITS), strict=True)
-    ]
-    return Explanations(classes=names, cases=cases)
+    """Explain, per class, the most confident right and wrong answer on validation, as kept."""
+    shares, names = softmax(logits.astype(np.float64), axis=1), dataset.classes
+    table = pd.DataFrame({"truth": labels, "prediction": logits.argmax(1)})
+    table = table.assign(confidence=shares.max(1), wrong=table["truth"] != table["prediction"])
+    table = table.loc[table.groupby(["wrong", "truth"])["confidence"].idxmax()]
+    table["index"] = subset(len(dataset.validation), config.data.validation_limit)[table.index]
+    batch = network.prepare(np.array(dataset.validation.images[table["index"]]))
+    targets = torch.tensor(table["prediction"].tolist(), device=batch.device)
+    heat = gradcam(network.model, batch, targets).numpy().round(3)
+    for key in ("truth", "prediction"):
+        table[key] = np.array(names)[table[key]]
+    table["heat"] = heat.tolist()
+    return Explanations(classes=names, cases=table.drop(columns="wrong").to_dict("records"))
 
 
 def corrupt(images: np.ndarray, kind: str, strength: float) -> np.ndarray:
     """Give uint8 images (N, 3, H, W) a fault of :data:`CORRUPTIONS`."""
     if kind == "blur":
-        look = {"output": np.float32, "mode": "nearest"}
-        values = gaussian_filter(images, (0, 0, strength, strength), **look)
+        width = (0, 0, strength, strength)
+        values = gaussian_filter(images, width, output=np.float32, mode="nearest")
     elif kind == "noise":
         drawn = np.random.default_rng(SEED).standard_normal(images.shape, np.float32)
         values = images + strength * drawn
     elif kind == "haze":  # Koschmieder's law, one depth
         values = (1 - strength) * images + strength * VEIL[:, None, None]
     else:
-        values = np.stack([_jpeg(image, int(strength)) for image in images])
+        files = [io.BytesIO() for _ in images]
+        for file, image in zip(files, images.transpose(0, 2, 3, 1), strict=True):
+            Image.fromarray(image).save(file, "JPEG", quality=strength)
+        values = np.stack([Image.open(file) for file in files]).transpose(0, 3, 1, 2)
     return values.round().clip(0, 255).astype(np.uint8)
-
-
-def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    """Compress uint8 (3, H, W) to JPEG, and back."""
-    buffer = io.BytesIO()
-    Image.fromarray(image.transpose(1, 2, 0)).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer)).transpose(2, 0, 1)
 
 
 class Robustness(Record):
     """Accuracy under changes that leave the class as it is.
 
-    A trial holds its ``kind``, "view" or a corruption, its ``rank`` (the number of the view, or
-    0 for the lightest fault), how many images are ``correct``, ``lost`` (right as they are only)
-    and ``gained`` (right when changed only).
+    A trial holds its ``kind``, "view" or a corruption, its ``rank`` among those, and the numbers
+    of images that are ``correct``, ``lost`` (right as they are only), ``gained`` (changed only).
     """
 
     stage: ClassVar[str] = "measure_robustness"
@@ -142,10 +118,7 @@ class Robustness(Record):
     trials: tuple[dict[str, Any], ...]
 
     def change(self, trial: dict[str, Any], comparisons: int) -> tuple[float, float, float]:
-        """Change of accuracy against the plain images, and its paired interval.
-
-        The intervals of all comparisons hold together (Bonferroni).
-        """
+        """Change of accuracy and its paired interval, one of so many at a time (Bonferroni)."""
         lost, gained, level = trial["lost"], trial["gained"], 1 - (1 - self.level) / comparisons
         return (gained - lost) / self.n, *paired_difference(gained, lost, self.n, level)
 
@@ -169,25 +142,23 @@ class Robustness(Record):
 def measure(config: Config, dataset: EuroSAT, network: Classifier) -> Robustness:
     """Run a network on changed validation images."""
     index = subset(len(dataset.validation), config.evaluate.robustness_images)
-    images = np.ascontiguousarray(dataset.validation.images[index])
-    labels = dataset.validation.labels[index]
+    images, labels = np.array(dataset.validation.images[index]), dataset.validation.labels[index]
     turned = symmetric_views(torch.from_numpy(images))
-    answers = [network.logits(turned[place].numpy()).argmax(1) for place in ORDER]
-    changed = [("view", rank, answer) for rank, answer in enumerate(answers)]
+    views = [network.logits(turned[place].numpy()).argmax(1) for place in ORDER]
+    answers = [("view", rank, answer) for rank, answer in enumerate(views)]
     for kind, strengths in CORRUPTIONS.items():
         for rank, strength in enumerate(strengths):
-            answer = network.logits(corrupt(images, kind, strength)).argmax(1)
-            changed.append((kind, rank, answer))
-    right, trials = answers[0] == labels, []
-    for kind, rank, found in changed:
-        now = found == labels
-        counts = {"correct": now, "lost": right & ~now, "gained": now & ~right}
+            changed = corrupt(images, kind, strength)
+            answers.append((kind, rank, network.logits(changed).argmax(1)))
+    plain, trials = views[0] == labels, []
+    for kind, rank, answer in answers:
+        right = answer == labels
+        counts = {"correct": right, "lost": plain & ~right, "gained": right & ~plain}
         counts = {name: int(which.sum()) for name, which in counts.items()}
-        trials.append({"kind": kind, "rank": rank, **counts})
-    return Robustness(
-        n=len(labels),
-        correct=int(right.sum()),
-        stable=int((np.array(answers) == answers[0]).all(0).sum()),
-        level=config.evaluate.confidence,
-        trials=trials,
-    )
+        trials.append({"kind": kind, "rank": rank} | counts)
+    total = {
+        "n": len(labels),
+        "correct": plain.sum(),
+        "stable": (np.array(views) == views[0]).all(0).sum(),
+    }
+    return Robustness(**total, level=config.evaluate.confidence, trials=trials)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import errno
-import filecmp
 import io
 import json
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,8 +41,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except OSError as error:  # a full disk does not say where
-        said = (error.errno or errno.EIO, error.strerror or str(error), str(path))
-        raise OSError(*said) from error
+        said = error.strerror or str(error)
+        raise OSError(error.errno or errno.EIO, said, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -70,8 +68,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of equal keys; without rows the file goes."""
     if not rows:
         return path.unlink(missing_ok=True)
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, buffer.getvalue())
@@ -79,10 +77,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read rows of text; none if there is no file."""
-    if not path.is_file():
-        return []
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        return list(csv.DictReader(file))
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -94,21 +90,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return tree if isinstance(tree, dict) else None
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, unless the target is the same."""
-    if not (target.is_file() and filecmp.cmp(source, target)):
-        with replacing(target) as partial:
-            shutil.copy2(source, partial)
-
-
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     """Hold a lock file; a killed process lets go of it.
 
     While another process holds it, wait and say so; without ``wait`` yield ``False`` at once.
-
-    Raises:
-        UserError: the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, fallback_to_soft=False)
@@ -116,13 +102,15 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
         lock.acquire(blocking=False)
     except Timeout:
         if wait:
-            place = path.parent.name
-            announce(f"un autre calcul s’occupe déjà de {place} : attente de son résultat")
+            what = path.parent.name
+            announce(f"un autre calcul s’occupe déjà de {what} : attente de son résultat")
             lock.acquire()
     except (NotImplementedError, OSError) as error:
-        if getattr(error, "errno", errno.ENOLCK) not in (errno.ENOLCK, errno.ENOSYS):
-            raise
-        raise UserError(f"{path.parent}: this file system has no locks; use another") from None
+        number = getattr(error, "errno", errno.ENOLCK)
+        said = f"no lock ({error})"
+        if number in (errno.ENOLCK, errno.ENOSYS):
+            said = "this file system has no locks; use another"
+        raise OSError(number, said, str(path.parent)) from error
     try:
         yield lock.is_locked
     finally:
@@ -135,11 +123,7 @@ def is_frozen() -> bool:
 
 
 def check_open(artifacts: Path) -> None:
-    """Refuse to compute a finished run again (``make results``): git holds what it published.
-
-    Raises:
-        UserError: the run has a model card, and is not taken as it is.
-    """
+    """Refuse to compute a run with a model card again: git holds what it published."""
     card = artifacts / "MODEL_CARD.md"
     if card.is_file() and not is_frozen():
         raise UserError(
@@ -151,13 +135,11 @@ def check_open(artifacts: Path) -> None:
 @cache
 def revision(root: Path) -> str:
     """Return the short commit of a project, ``1c135ce0ab-dirty``; empty where it has none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
     if not (root / ".git").exists():
         return ""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"]
     try:
-        done = subprocess.run(
-            [*command, "--exclude=*"], capture_output=True, text=True, check=True, timeout=10
-        )
+        silent = {"stderr": subprocess.DEVNULL, "timeout": 10, "text": True}
+        return subprocess.check_output(command, cwd=root, **silent).strip()
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip()

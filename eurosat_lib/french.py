@@ -29,6 +29,7 @@ ORIGINS = {
     "fallback": "valeur de repli",
 }
 RULES = {"steepest": "plus forte pente", "valley": "vallée", "minimum/10": "minimum / 10"}
+CORRUPTIONS = {"blur": "flou", "noise": "bruit", "jpeg": "JPEG", "haze": "brume"}
 FAULTS = {  # of a sweep of the learning rate
     "short": "trop peu de pas avant la divergence",
     "flat": "la perte ne descend pas assez",
@@ -40,13 +41,11 @@ FAULTS = {  # of a sweep of the learning rate
 def nombre(value: Any, digits: int | None = None) -> str:
     """Write a finite number: ``16200`` → ``16 200``, ``2.3449`` with 3 digits → ``2,345``.
 
-    Without digits an integer stays whole and a float keeps six significant ones. A missing value,
-    or one that is no number, is a UserError.
+    Without digits an integer stays whole and a float keeps six significant ones. Anything else,
+    for instance a missing value, is a UserError.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise UserError(f"a number is wanted, got {value!r}")
-    if not math.isfinite(value):
-        raise UserError(f"a finite number is wanted, got {float(value)}")
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise UserError(f"a finite number is wanted, got {value!r}")
     if digits is not None:
         text = f"{float(value):,.{digits}f}"
     elif isinstance(value, numbers.Integral):
@@ -75,8 +74,6 @@ def power(value: float, digits: int = 2) -> str:
 
 def duree(seconds: float) -> str:
     """Write a duration given in seconds: ``200`` → ``3 min 20 s``, ``3900`` → ``1 h 05 min``."""
-    if seconds < 0:
-        raise UserError(f"a duration cannot be negative: {seconds}")
     whole, units = round(seconds), ("min", "s")
     if whole < 60:
         return f"{nombre(seconds, 1 if seconds < 9.95 else 0)}{FIXED}s"
@@ -97,11 +94,6 @@ def signe(value: float, digits: int = 1, unite: str = "points") -> str:
     return f"{text}{FIXED}{unite}" if unite else text
 
 
-def points(fraction: float) -> str:
-    """Write a difference in points of accuracy, with its sign and without the unit."""
-    return signe(100 * fraction, unite="")
-
-
 def intervalle(bounds: Sequence[float], digits: int = 1, unite: str = "%") -> str:
     """Write an interval: ``(0.791, 0.83)`` → ``[79,1 % ; 83,0 %]``; plain numbers without unit."""
     low, high = (pct(b, digits) if unite == "%" else nombre(b, digits) for b in bounds)
@@ -110,11 +102,10 @@ def intervalle(bounds: Sequence[float], digits: int = 1, unite: str = "%") -> st
 
 
 def interval(mean: float, bounds: Sequence[float] | None) -> str:
-    """Write a difference in points and its interval: ``+1,2 [−0,5 ; +2,9]``."""
-    if bounds is None:
-        return f"{points(mean)} (sans intervalle)"
-    low, high = map(points, bounds)
-    return f"{points(mean)} [{low}{THIN};{FIXED}{high}]"
+    """Write a difference in points and its interval: ``+1,2 [−0,5 ; 2,9]``."""
+    text = signe(100 * mean, unite="")
+    told = intervalle([100 * bound for bound in bounds], 1, "") if bounds else "(sans intervalle)"
+    return f"{text} {told}"
 
 
 def in_points(bounds: Sequence[float], digits: int = 2) -> str:
@@ -132,16 +123,11 @@ def factor_value(factor: str, value: float) -> str:
     return power(value) if factor in ("lr", "weight_decay") else str(int(value))
 
 
-def shape(values: Sequence[int]) -> str:
-    """Write a shape as Python does: ``(3, 64, 64)``."""
-    return str(tuple(values))
-
-
-def liste(items: Iterable[Any], digits: int | None = None, mot: str = "et") -> str:
+def liste(items: Iterable[Any]) -> str:
     """Enumerate: ``a, b et c``; with semicolons where an item holds a comma (``0,5 ; 1 et 2``)."""
-    words = [nombre(i, digits) if isinstance(i, numbers.Real) else str(i) for i in items]
+    words = [nombre(i) if isinstance(i, numbers.Real) else str(i) for i in items]
     comma = f"{THIN}; " if any("," in word for word in words) else ", "
-    return f" {mot} ".join(filter(None, [comma.join(words[:-1]), words[-1]]))
+    return " et ".join(filter(None, [comma.join(words[:-1]), *words[-1:]]))
 
 
 def plural(count: int, word: str) -> str:
@@ -159,8 +145,3 @@ def typeset(text: str) -> str:
     for mark, space in ((":", FIXED), (";", THIN), ("!", THIN), ("?", THIN), ("»", FIXED)):
         text = text.replace(f" {mark}", f"{space}{mark}")
     return text.replace("« ", f"«{FIXED}")
-
-
-def code(value: Any) -> str:
-    """Write a value as inline code, as Python prints it: ``(3, 64, 64)``."""
-    return f"`` {value} ``" if "`" in str(value) else f"`{value}`"

@@ -35,9 +35,9 @@ class Sweep(Record):
     lr: tuple[float, ...]
     loss: tuple[float, ...]
     smoothed: tuple[float, ...]
-    stopped: str  # "end", "diverged" or "not finite"
+    ended: bool  # went to its last rate, instead of stopping at a divergence
     suggestions: dict[str, float]  # rule -> learning rate; empty if there is a fault
-    fault: str  # why there is no suggestion: "short", "flat", "start", "end"
+    fault: str  # why there is no suggestion: see :func:`suggest`
 
 
 class LRFinder(Record):
@@ -52,23 +52,19 @@ class LRFinder(Record):
 
     @property
     def suggestions(self) -> list[float]:
-        """All suggestions, over rules and seeds."""
-        return [lr for sweep in self.sweeps for lr in sweep.suggestions.values()]
-
-    @property
-    def reliable(self) -> bool:
-        """Tell whether every seed shows a fall of the loss that the rules can read."""
-        return all(sweep.suggestions for sweep in self.sweeps)
+        """All suggestions, over rules and seeds; empty if a curve supports none."""
+        mute = any(sweep.fault for sweep in self.sweeps)
+        return [] if mute else [lr for s in self.sweeps for lr in s.suggestions.values()]
 
     @property
     def choice(self) -> float | None:
-        """Median of all suggestions, to two digits; ``None`` if a curve supports none."""
-        return round_digits(statistics.median(self.suggestions)) if self.reliable else None
+        """Median of all suggestions, to two digits; ``None`` without any."""
+        return round_digits(statistics.median(self.suggestions)) if self.suggestions else None
 
     @property
     def window(self) -> tuple[float, float] | None:
         """Range in which the seeds' median loss falls: 5 % below its start, to its minimum."""
-        if not self.reliable:
+        if not self.suggestions:
             return None
         steps = min(len(sweep.smoothed) for sweep in self.sweeps)
         curve = np.median([sweep.smoothed[:steps] for sweep in self.sweeps], axis=0)
@@ -81,7 +77,7 @@ class LRFinder(Record):
         low, high = self.window or (None, None)
         return self.model_dump(exclude={"sweeps", "smoothing"}) | {
             "choice": self.choice,
-            "reliable": self.reliable,
+            "reliable": self.choice is not None,
             "faults": {sweep.seed: sweep.fault for sweep in self.sweeps if sweep.fault},
             "window_low": low,
             "window_high": high,
@@ -101,20 +97,17 @@ class LRFinder(Record):
 
     def tensorboard_runs(self) -> dict[str, Run]:
         """Publish a run per sweep."""
-        runs = {}
-        for sweep in self.sweeps:
-            curves = {"lr": sweep.lr, "loss": sweep.loss, "smoothed": sweep.smoothed}
-            series = {f"lr_finder/{k}": list(enumerate(c, 1)) for k, c in curves.items()}
-            runs[f"seed{sweep.seed}"] = Run(series)
-        return runs
+        tags = {"lr_finder/lr": "lr", "lr_finder/loss": "loss", "lr_finder/smoothed": "smoothed"}
+        return {
+            f"seed{sweep.seed}": Run({tag: getattr(sweep, name) for tag, name in tags.items()})
+            for sweep in self.sweeps
+        }
 
 
 class FinalSweep(LRFinder):
     """The same sweeps of the network that is trained in the end, where that is another one."""
 
     stage: ClassVar[str] = "check_lr"
-    blocks_per_stage: int
-    dilation_stage3: int
 
 
 def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
@@ -141,31 +134,23 @@ def _sweep(config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], No
     step = TrainStep(model, optimizer, runtime)
     loader = make_loader(config, dataset.train, config.data.train_limit, augment=True, seed=seed)
     batches = (batch for epoch in count() for batch in loader.epoch(epoch))
-    losses, smoothed, stopped = [], np.empty(0), "end"
+    losses, smoothed, ended = [], np.empty(0), False
     for lr, (images, labels) in zip(rates, batches, strict=False):
         set_lr(optimizer, float(lr))
         loss = float(step(images, labels)[0])
         on_step()
         if not math.isfinite(loss):
-            stopped = "not finite"
             break
         losses.append(loss)
         smoothed = smooth(np.array(losses), settings.smoothing)
         if smoothed[-1] > settings.stop_factor * smoothed.min():
-            stopped = "diverged"
             break
+    else:
+        ended = True
     lr = rates[: len(losses)]
-    suggestions, fault = suggest(lr, smoothed, stopped == "end")
+    suggestions, fault = suggest(lr, smoothed, ended)
     curves = {"lr": lr.tolist(), "loss": losses, "smoothed": smoothed.tolist()}
-    return Sweep(seed=seed, stopped=stopped, suggestions=suggestions, fault=fault, **curves)
-
-
-def grid_rates(config: Config, choice: float | None) -> tuple[float, ...]:
-    """Return the learning rates of the grid: given, or factors around a choice, two digits."""
-    if config.grid.lr is not None:
-        return tuple(config.grid.lr)
-    center = choice if choice is not None else config.train.fallback_lr
-    return tuple(round_digits(center * factor) for factor in config.grid.lr_factors)
+    return Sweep(seed=seed, ended=ended, suggestions=suggestions, fault=fault, **curves)
 
 
 def round_digits(value: float) -> float:
@@ -182,10 +167,8 @@ def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
     return lfilter([1 - factor], [1, -factor], losses) / (1 - factor**steps)
 
 
-def suggest(
-    lr: np.ndarray, smoothed: np.ndarray, ended: bool = True
-) -> tuple[dict[str, float], str]:
-    """Read a curve by three rules, or say why it supports no suggestion.
+def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool) -> tuple[dict[str, float], str]:
+    """Read a curve (float64 (n,): rates in geometric order, nats) by three rules.
 
     - ``steepest``: where the smoothed loss falls fastest per decade of learning rate; the first
       tenth of the sweep, whose average is that of few batches, is left out.
@@ -193,15 +176,9 @@ def suggest(
       definition of ours: the rule of that name in fastai reads another point of the same fall.
     - ``minimum/10``: a tenth of the learning rate at the lowest loss.
 
-    Args:
-        lr: float64 (n,), increasing geometrically.
-        smoothed: float64 (n,), nats.
-        ended: the sweep went to its last rate, instead of stopping at a divergence.
-
-    Returns:
-        rule -> learning rate, or none and a fault. ``short``: fewer than three points. ``flat``:
-        the loss never falls by 5 % below its median over the first tenth of the sweep. ``start``,
-        ``end``: its minimum, or what a rule reads, is at that edge of the sweep.
+    Returns rule -> learning rate; or none, and a fault. ``short``: fewer than three points.
+    ``flat``: the loss never falls by 5 % below its median over the first tenth of the sweep.
+    ``start``, ``end``: its minimum, or what a rule reads, is at that edge of the sweep.
     """
     if len(smoothed) > 4 * SKIP_END:
         lr, smoothed = lr[:-SKIP_END], smoothed[:-SKIP_END]
@@ -230,8 +207,7 @@ def _plateau(smoothed: np.ndarray) -> int:
 
 def _longest_fall(values: np.ndarray) -> tuple[int, int]:
     """Return first and last index of the longest decreasing subsequence."""
-    length = np.ones(len(values), dtype=int)
-    origin = np.arange(len(values))
+    length, origin = np.ones(len(values), dtype=int), np.arange(len(values))
     for i in range(1, len(values)):
         above = np.flatnonzero(values[:i] > values[i])
         if len(above):

@@ -42,23 +42,14 @@ class Bar:
 @contextmanager
 def progress(label: str, total: int, unit: str) -> Iterator[Bar]:
     """Show a piece of work of ``total`` steps with the time left; label and unit are French."""
+    from tqdm import auto, std
+
     built, console = BUILT in os.environ, sys.__stderr__
-    if built:  # past the notebook's outputs, to the console of make report
-        from tqdm.std import tqdm
-    else:
-        from tqdm.auto import tqdm
     live = not built or (console is not None and console.isatty())
-    with tqdm(
-        desc=label,
-        total=int(total),
-        unit=unit,
-        bar_format=LINE,
-        file=console if built else None,
-        delay=0.5,  # what was kept needs no bar
-        mininterval=0.1 if live else QUIET,
-        miniters=1,
-        leave=not (built and live),
-    ) as bar:
+    show = std.tqdm if built else auto.tqdm  # past a built notebook's outputs, to the console
+    own = {"file": console if built else None, "mininterval": 0.1 if live else QUIET}
+    own |= {"leave": not (built and live), "delay": 0.5}  # what was kept needs no bar
+    with show(desc=label, total=int(total), unit=unit, bar_format=LINE, miniters=1, **own) as bar:
         yield Bar(bar)
 
 

@@ -1,4 +1,4 @@
-"""The stages of the experiment, in the order of the report.
+"""The stages of the experiment, in the order of the report, and what each takes from the others.
 
 Notebooks, command line, tests and workers call these. Every training is kept on its own; grids,
 finalists, seeds and recipes are put together from trainings. Whatever is wrong with what the user
@@ -11,55 +11,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from typing import Any, ClassVar
 
-from eurosat_lib import (
-    audit,
-    baselines,
-    checks,
-    comparisons,
-    evaluation,
-    explain,
-    fits,
-    search,
-)
+from eurosat_lib import audit, checks, evaluation, explain, search, trainings
 from eurosat_lib.checkpoint import load_checkpoint
-from eurosat_lib.comparisons import (
-    SCORING,
-    SCORING_ROOMS,
-    checkpoint_path,
-    kept_predictions,
-    named_recipe,
-    recipe_trainings,
-    score_checkpoint,
-)
-from eurosat_lib.comparisons import beside_protocol as beside_protocol  # for notebooks
-from eurosat_lib.comparisons import found_recipe as found_recipe
+from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.data import EuroSAT, load_dataset, on_spatial, spatial_absence
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import Evaluation
-from eurosat_lib.files import copy_file, write_csv
+from eurosat_lib.evaluation import Evaluation, SpatialEvaluation
+from eurosat_lib.files import check_open, write_bytes, write_csv
+from eurosat_lib.jobs import named, train_all
 from eurosat_lib.loaders import subset
 from eurosat_lib.lr_finder import FinalSweep, LRFinder, find_lr
-from eurosat_lib.stages import Kept, Record, here, latest, stage, together, withdraw
+from eurosat_lib.recipes import beside_protocol as beside_protocol  # for notebooks
+from eurosat_lib.recipes import found_recipe as found_recipe
+from eurosat_lib.recipes import recipe_jobs
+from eurosat_lib.sources import digest
+from eurosat_lib.stages import Kept, Record, Writer, latest, publish, stage, together, withdraw
 from eurosat_lib.train import WEIGHTS, Fit, Hyperparameters
-from eurosat_lib.trainings import (
-    BATCHES,
-    HOW,
-    IMAGES,
-    TRAINING,
-    fallback_point,
-    final_config,
-    finalist_trainings,
-    finalists,
-    grid_points,
-    searches,
-    seeded,
-    spatial_config,
-    train_all,
-    training_config,
-)
-from eurosat_lib.trainings import chosen_lr as chosen_lr
+from eurosat_lib.trainings import BATCHES, IMAGES, SCORING, TRAINING, Training
 
 # What each notebook computes, in the order of the pipeline.
 NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
@@ -83,65 +54,145 @@ NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
 ON_DEMAND = ("check_lr", "ablate_recipe", "train_recipe", "beside")  # not every run has them
 STAGE_NAMES = (*(name for names in NOTEBOOK_STAGES.values() for name in names), *ON_DEMAND)
 SPATIAL_CHECKPOINT = "best_spatial.ckpt"
+LEARNT, SWEPT = ("checks", *TRAINING.rooms), ("lr_finder", *TRAINING.rooms)
 SMALL = (*IMAGES, "seed", "data.batch_size", "model")  # what learning a few images reads
+# How a network is trained, whatever its point and length.
+HOW = ("optimizer", "momentum", "decay_all", "schedule", "warmup", "label_smoothing", "sides")
+NETWORK = {"blocks_per_stage", "dilation_stage3"}
 NO_GRID = "no grid to compare: run grid_search first (notebook 05_grid)"
 
 
-def _of_images(compute: Callable[[Config, EuroSAT], Record]) -> Callable[[Config], Record]:
+# --- what comes from where ----------------------------------------------------------------------
+
+
+class ChosenLR(Record):
+    """A learning rate chosen by hand in notebook 04, and how it was read from the stored sweep."""
+
+    stage: ClassVar[str] = "chosen_lr"
+    lr: float
+    rule: str  # of the finder, or "median" of all
+    smoothing: float  # weight of the past, in [0, 1)
+
+
+def chosen_lr(config: Config) -> ChosenLR | None:
+    """Return the rate chosen by hand for this run, if there is one for this experiment."""
+    return latest(config, ChosenLR)
+
+
+def choose_lr(config: Config, choice: ChosenLR | None) -> None:
+    """Have the grid take a choice instead of the finder's, or, with ``None``, withdraw it."""
+    check_open(config.paths.artifacts)
+    publish(config, choice, {}) if choice else withdraw(config, ChosenLR)
+
+
+def grid_points(config: Config) -> tuple[list[Hyperparameters], str]:
+    """List the points of the grid, and where their learning rates come from."""
+    found, picked = latest(config, LRFinder), chosen_lr(config)
+    choice = picked.lr if picked else found.choice if found else None
+    origin = "chosen_lr" if picked else "lr_finder" if choice else "fallback"
+    points = search.grid_points(config, choice)
+    return points, "config" if config.grid.lr else origin
+
+
+def fallback_point(config: Config) -> Hyperparameters:
+    """Return the configuration's own point, for a run without any search."""
+    rates = {"lr": config.train.fallback_lr, "weight_decay": config.train.fallback_weight_decay}
+    return Hyperparameters(**rates, **config.model.model_dump(include=NETWORK))
+
+
+def searches(config: Config) -> list[search.GridSearch]:
+    """Return the grid and the refined grid of this run, as far as there are any."""
+    found = (latest(config, search.Grid), latest(config, search.RefinedGrid))
+    return [one for one in found if one]
+
+
+def finalists(config: Config) -> list[tuple[str, Fit]]:
+    """Pick the finalists of the searches of this run: stage and trial of each."""
+    finder = latest(config, LRFinder)
+    rate = finder.choice if finder else None
+    return search.choose_finalists(searches(config), config.finalists.count, rate)
+
+
+def current_finalists(config: Config) -> search.Finalists | None:
+    """Return the finalists of this run's latest searches; ``None`` if these are others."""
+    found = latest(config, search.Finalists)
+    points = [trial.hyperparameters for _, trial in finalists(config)]
+    same = found and [f.hyperparameters for f in found.finalists] == points
+    return found if same else None
+
+
+def final_config(config: Config) -> tuple[Config, dict[str, str]]:
+    """Return the final training, and where each hyperparameter comes from."""
+    stage, point = "fallback", fallback_point(config)
+    decided, best = current_finalists(config), search.choose_finalists(searches(config), 1, None)
+    if decided:
+        stage, point = decided.stage, decided.leader.hyperparameters
+    elif best:
+        stage, point = best[0][0], best[0][1].hyperparameters
+    given = config.train.model_dump(include=set(search.FACTORS), exclude_none=True)
+    origin = dict.fromkeys(point.model_dump(), stage) | dict.fromkeys(given, "config")
+    return trainings.training_config(config, point.model_copy(update=given), keep="best"), origin
+
+
+def spatial_config(config: Config) -> Config:
+    """Return the run's final training on the spatial split; refuse where there is none."""
+    absence = spatial_absence(config)
+    if absence:
+        raise UserError(f"no spatial split beside the standard one: {absence.reason}")
+    own = final_config(config)[0].train.model_dump(mode="json")
+    return trainings.counted(override(on_spatial(config), {"train": own}))
+
+
+# --- data, network, learning rate ---------------------------------------------------------------
+
+
+def _on_images(
+    kind: type[Record], rooms: tuple[str, ...], compute: Callable, *reads: str, **options: Any
+) -> Callable[[Config], Any]:
+    """Make a stage of a function of the configuration and the images."""
+
     @wraps(compute)
     def on(config: Config) -> Record:
         return compute(config, load_dataset(config))
 
-    return on
+    return stage(kind, *rooms, reads=reads, **options)(on)
 
 
-# Stages that one function of a room computes.
-explore_dataset = stage(
-    audit.Audit, "audit", inputs=lambda config: {"source": load_dataset(config).source.location}
-)(lambda config: audit.explore_dataset(load_dataset(config)))
-
-find_overlaps = stage(audit.Overlaps, "audit")(
-    lambda config: audit.find_overlaps(load_dataset(config))
+explore_dataset = _on_images(
+    *(audit.Audit, ("audit",), lambda config, images: audit.explore_dataset(images)),
+    inputs=lambda config: {"source": load_dataset(config).source.location},
 )
-
+find_overlaps = _on_images(
+    audit.Overlaps, ("audit",), lambda config, images: audit.find_overlaps(images)
+)
 verify_pipeline = stage(
-    checks.Pipeline,
-    *("checks", "transforms", "loaders"),
+    *(checks.Pipeline, "checks", "transforms", "loaders"),
     reads=(*BATCHES, "data.validation_limit", "data.test_limit"),
 )(checks.verify_pipeline)
-
-compute_baselines = stage(baselines.Baselines, "baselines", reads=("data.train_limit",))(
-    _of_images(baselines.compute_baselines)
+compute_baselines = _on_images(
+    checks.Baselines, ("checks",), checks.compute_baselines, "data.train_limit"
 )
-
 test_model = stage(
-    checks.Architecture,
-    *("checks", "model"),
+    *(checks.Architecture, "checks", "model"),
     reads=("data.image_size", "model", "grid.blocks_per_stage", "grid.dilation_stage3"),
 )(checks.test_model)
 test_model.__test__ = False  # the course's name for the stage; pytest must not collect it
-
-check_initial_loss = stage(
-    checks.InitialLoss, "checks", *TRAINING.rooms, reads=(*BATCHES, "model", "initial_loss")
-)(_of_images(checks.check_initial_loss))
-
-overfit_small = stage(checks.Overfit, "checks", *TRAINING.rooms, reads=(*SMALL, "overfit"))(
-    _of_images(checks.overfit_small)
+check_initial_loss = _on_images(
+    *(checks.InitialLoss, LEARNT, checks.check_initial_loss),
+    *(*BATCHES, "model", "initial_loss"),
 )
-
-shuffled_labels = stage(
-    checks.ShuffledLabels, "checks", *TRAINING.rooms, reads=(*SMALL, "overfit", "controls")
-)(_of_images(checks.learn_shuffled_labels))
-
-check_training = stage(
-    checks.Sanity,
-    *("checks", *TRAINING.rooms),
-    reads=(*BATCHES, *HOW, "train.sides", "model", "controls"),
-)(_of_images(checks.check_training))
-
-lr_finder = stage(LRFinder, "lr_finder", *TRAINING.rooms, reads=(*BATCHES, "model", "lr_finder"))(
-    _of_images(find_lr)
+overfit_small = _on_images(checks.Overfit, LEARNT, checks.overfit_small, *SMALL, "overfit")
+shuffled_labels = _on_images(
+    checks.ShuffledLabels, LEARNT, checks.learn_shuffled_labels, *SMALL, "overfit", "controls"
 )
+check_training = _on_images(
+    *(checks.Sanity, LEARNT, checks.check_training),
+    *(*BATCHES, *(f"train.{name}" for name in HOW), "model", "controls"),
+)
+lr_finder = _on_images(LRFinder, SWEPT, find_lr, *BATCHES, "model", "lr_finder")
+
+
+# --- searches -----------------------------------------------------------------------------------
 
 
 @stage(search.Grid)
@@ -162,238 +213,232 @@ def refined_grid_search(config: Config) -> Kept[search.RefinedGrid]:
 
 
 def _searched(
-    config: Config, title: str, kind, points: list[Hyperparameters], origin: str, own
+    config: Config, title: str, kind: Any, points: list[Hyperparameters], origin: str, own: Any
 ) -> Kept:
-    trials = [
-        training_config(config, point, own.epochs, own.train_limit, "none") for point in points
-    ]
-    (kept,) = train_all(title, {kind.stage: trials})
-    result = kind(trials=tuple(part.result for part in kept), epochs=own.epochs, origin=origin)
-    return together(result, kept)
+    how = {"max_epochs": own.epochs, "max_steps": None, "keep": "none"}
+    trials = [trainings.training_config(config, point, own.train_limit, **how) for point in points]
+    kept = train_all(title, named(kind.stage, trials))
+    fits = [part.result for part in kept]
+    return together(kind(trials=fits, epochs=own.epochs, origin=origin), kept)
 
 
 @stage(search.Finalists)
 def compare_finalists(config: Config) -> Kept[search.Finalists]:
     """Train the best points of the searches again, as long, with seeds that chose none."""
-    chosen = finalists(config)
+    chosen, count = finalists(config), config.finalists.seeds
     if not chosen:
         raise UserError(NO_GRID)
-    (kept,) = train_all("Finalistes", {search.Finalists.stage: finalist_trainings(config)})
-    again = zip(*[iter(part.result for part in kept)] * config.finalists.seeds, strict=True)
-    found = []
-    for (origin, trial), trainings in zip(chosen, again, strict=True):
-        point = fits.Candidate(hyperparameters=trial.hyperparameters, fits=trainings)
-        found.append(search.Finalist(origin=origin, selected=trial.score, again=point))
-    return together(search.Finalists(finalists=tuple(found)), kept)
+    seeds, found, every = range(config.seed + 1, config.seed + 1 + count), [], {}
+    for _, trial in chosen:
+        epochs, images = trial.length
+        how = {"max_epochs": epochs, "max_steps": None, "keep": "best"}
+        own = trainings.training_config(config, trial.hyperparameters, images, **how)
+        every |= named(search.Finalists.stage, trainings.seeded(own, seeds))
+    kept = train_all("Finalistes", every)
+    for rank, (origin, trial) in enumerate(chosen):
+        fits = [part.result for part in kept[rank * count : (rank + 1) * count]]
+        own = {"origin": origin, "selected": trial.score, "fits": fits}
+        found.append(search.Finalist(hyperparameters=trial.hyperparameters, **own))
+    return together(search.Finalists(finalists=found), kept)
 
 
-def _publish_weights(config: Config, folder: Path, name: str) -> None:
-    load_checkpoint(folder / WEIGHTS)  # sound, or said
-    copy_file(folder / WEIGHTS, config.paths.artifacts / name)
+@stage(search.Comparisons)
+def compare_curves(config: Config) -> search.Comparisons:
+    """Pick the trials that differ from the best in one factor, in the grid or the refined one."""
+    found = searches(config)
+    if not found:
+        raise UserError(NO_GRID)
+    return search.compare(found[0])
 
 
-def _publish_training(config: Config, kept: Kept[fits.Training]) -> None:
-    _publish_weights(config, kept.folder, WEIGHTS)
-    point = kept.result.fit.hyperparameters
-    chosen = override(config, {f"train.{k}": v for k, v in point.model_dump().items()})
-    for place in (config.paths.artifacts, config.paths.runs / "train" / point.name):
-        save_config_snapshot(chosen, place)
+# --- the final training -------------------------------------------------------------------------
 
 
-@stage(fits.Training, after=_publish_training)
-def train(config: Config) -> Kept[fits.Training]:
+def _weights(folder: Path) -> Writer:
+    def write(path: Path) -> None:
+        load_checkpoint(folder / WEIGHTS)  # sound, or said
+        write_bytes(path, (folder / WEIGHTS).read_bytes())
+
+    return write
+
+
+@stage(Training)
+def train(config: Config) -> Kept[Training]:
     """Train the final network and keep the checkpoint of its best validation accuracy.
 
     An engine trains beside it what the later stages will ask for.
     """
     own, origin = final_config(config)
     later = {} if config.compute.engine == "serial" else _trained_later(config, own)
-    kept = _final_training(own, {fits.Training.stage: [own]} | later)
-    result = fits.Training(
-        fit=kept.result,
-        origin=origin,
-        batch_size=own.data.batch_size,
-    )
-    return together(result, [kept])
+    kept = _final_training(named(Training.stage, [own]) | later)
+    point = kept.result.hyperparameters
+    chosen = override(config, {f"train.{k}": v for k, v in point.model_dump().items()})
+
+    def snapshot(path: Path) -> None:
+        save_config_snapshot(chosen, path.parent)
+
+    result = Training(fit=kept.result, origin=origin, batch_size=own.data.batch_size)
+    return together(result, [kept], {WEIGHTS: _weights(kept.folder), "config.yaml": snapshot})
 
 
-def _trained_later(config: Config, own: Config) -> dict[str, list[Config]]:
-    found = {comparisons.Seeds.stage: seeded(own, _further_seeds(config, own.seed))}
+def _trained_later(config: Config, own: Config) -> dict[str, Config]:
+    found = named(trainings.Seeds.stage, trainings.seeded(own, _further_seeds(config, own.seed)))
     if not spatial_absence(config):
-        found[evaluation.SpatialEvaluation.stage] = [spatial_config(config)]
-    if config.recipe.name:
-        found[comparisons.Recipes.stage] = recipe_trainings(config, named_recipe(config))
-    return found
+        found |= named(SpatialEvaluation.stage, [spatial_config(config)])
+    return found | (recipe_jobs(config) if config.recipe.name else {})
 
 
-def _final_training(own: Config, groups: dict[str, list[Config]]) -> Kept[Fit]:
-    """Train the first of these; it has an epoch at least."""
-    (kept,), *_ = train_all(f"Entraînement final, découpage {own.data.split}", groups)
+def _further_seeds(config: Config, own: int) -> list[int]:
+    seeds = () if config.evaluate.checkpoint else config.train.seeds
+    return [seed for seed in seeds if seed != own]
+
+
+def _final_training(jobs: dict[str, Config]) -> Kept[Fit]:
+    split = next(iter(jobs.values())).data.split
+    kept, *_ = train_all(f"Entraînement final, découpage {split}", jobs)
     if not kept.result.epochs:
         raise UserError(f"final training diverged ({kept.result.diverged}); lower train.lr")
     return kept
 
 
-def _final_network(config: Config) -> dict[str, int]:
+def _with_final_network(config: Config) -> Config:
     own = final_config(config)[0].train
-    return {name: getattr(own, name) for name in ("blocks_per_stage", "dilation_stage3")}
+    return override(config, {f"model.{name}": getattr(own, name) for name in sorted(NETWORK)})
+
+
+def _other_network(config: Config) -> dict[str, int] | None:
+    own = _with_final_network(config).model
+    return None if own == config.model else own.model_dump(include=NETWORK)
 
 
 @stage(checks.FinalArchitecture)
-def final_architecture(config: Config) -> Kept[checks.FinalArchitecture]:
+def final_architecture(config: Config) -> checks.FinalArchitecture:
     """Count the parameters of the network that is trained in the end, layer by layer."""
-    network = _final_network(config)
-    values = {f"model.{name}": value for name, value in network.items()}
-    values |= {f"grid.{name}": [value] for name, value in network.items()}
-    found = checks.test_model(override(config, values))
-    return here(config, checks.FinalArchitecture(**dict(found)))
+    own = _with_final_network(config)
+    alone = {
+        f"grid.{name}": [value] for name, value in own.model.model_dump(include=NETWORK).items()
+    }
+    return checks.FinalArchitecture(**dict(checks.test_model(override(own, alone))))
 
 
 @stage(
-    FinalSweep,
-    *("lr_finder", *TRAINING.rooms),
+    *(FinalSweep, *SWEPT),
     reads=(*BATCHES, "model.channels", "lr_finder"),
-    inputs=_final_network,
-    when=lambda config: not _final_network(config).items() <= config.model.model_dump().items(),
+    inputs=_other_network,
 )
 def check_lr(config: Config) -> FinalSweep:
-    """Sweep the learning rate of the network that is trained in the end.
-
-    ``None`` where it is the one that :func:`lr_finder` has swept.
-    """
-    network = _final_network(config)
-    own = override(config, {f"model.{name}": value for name, value in network.items()})
-    return FinalSweep(**dict(find_lr(own, load_dataset(config))), **network)
+    """Sweep the rate of the network that is trained in the end, if it is not swept yet."""
+    return FinalSweep(**dict(find_lr(_with_final_network(config), load_dataset(config))))
 
 
-@stage(search.Comparisons)
-def compare_curves(config: Config) -> Kept[search.Comparisons]:
-    """Pick the trials that differ from the best in one factor only, in the grid.
-
-    Without a grid, the refined grid serves: it varies learning rate and weight decay only.
-    """
-    found = searches(config)
-    if not found:
-        raise UserError(NO_GRID)
-    return here(config, search.compare(found[0]))
+# --- evaluation ---------------------------------------------------------------------------------
 
 
-def train_if_missing(config: Config) -> fits.Training | None:
+def train_if_missing(config: Config) -> Training | None:
     """Train if there is no checkpoint to evaluate; ``None`` if there is, or one is named."""
-    if config.evaluate.checkpoint or checkpoint_path(config).is_file():
+    if config.evaluate.checkpoint or trainings.checkpoint_path(config).is_file():
         return None
     return train(config)
 
 
-def _publish_predictions(config: Config, kept: Kept[Evaluation]) -> None:
-    table = kept_predictions(config, kept.result).table(kept.result.classes)
-    rows = table.round(6).to_dict("records")
-    write_csv(config.paths.artifacts / "predictions.csv", rows)
-
-
-@stage(Evaluation, after=_publish_predictions)
+@stage(Evaluation)
 def evaluate(config: Config) -> Kept[Evaluation]:
     """Score the checkpoint on the test split; each checkpoint opens it once."""
-    return score_checkpoint(config, checkpoint_path(config))
+    kept = trainings.score_checkpoint(config, trainings.checkpoint_path(config))
+
+    def predictions(path: Path) -> None:
+        table = trainings.kept_predictions(config, kept.result).table(kept.result.classes)
+        write_csv(path, table.round(6).to_dict("records"))
+
+    return together(kept.result, [kept], {"predictions.csv": predictions})
 
 
 def _scored(config: Config) -> Evaluation:
-    return score_checkpoint(config, checkpoint_path(config)).result
+    return trainings.score_checkpoint(config, trainings.checkpoint_path(config)).result
 
 
 def _digest(config: Config) -> dict[str, str]:
-    return {"checkpoint": _scored(config).checkpoint_sha256}
+    path = trainings.checkpoint_path(config)
+    load_checkpoint(path)  # sound, or said
+    return {"checkpoint": digest(path)}
 
 
-@stage(evaluation.Errors, *SCORING_ROOMS, reads=SCORING, inputs=_digest)
+@stage(evaluation.Errors, *SCORING.rooms, reads=SCORING.reads, inputs=_digest)
 def analyse_errors(config: Config) -> evaluation.Errors:
     """Analyse the predictions that the evaluation kept: calibration, worst errors."""
     own = _scored(config)
-    return evaluation.analyse(kept_predictions(config, own), own)
+    return evaluation.analyse(trainings.kept_predictions(config, own), own)
+
+
+def _opened(config: Config) -> tuple[EuroSAT, Classifier]:
+    dataset = load_dataset(config)
+    network, _ = evaluation.open_checkpoint(config, dataset, trainings.checkpoint_path(config))
+    return dataset, network
 
 
 @stage(
     explain.Robustness,
-    *("explain", *SCORING_ROOMS),
-    reads=(*SCORING, "evaluate.robustness_images"),
+    *("explain", *SCORING.rooms),
+    reads=(*SCORING.reads, "evaluate.robustness_images"),
     inputs=_digest,
 )
 def measure_robustness(config: Config) -> explain.Robustness:
     """Turn, mirror and corrupt validation images, and count the answers that change."""
-    dataset, path = load_dataset(config), checkpoint_path(config)
-    network, _ = evaluation.open_checkpoint(config, dataset, path)
-    return explain.measure(config, dataset, network)
+    return explain.measure(config, *_opened(config))
 
 
-@stage(explain.Explanations, "explain", *SCORING_ROOMS, reads=SCORING, inputs=_digest)
+@stage(explain.Explanations, "explain", *SCORING.rooms, reads=SCORING.reads, inputs=_digest)
 def explain_predictions(config: Config) -> explain.Explanations:
     """Map the evidence of right and wrong answers on validation images (Grad-CAM)."""
-    dataset, path = load_dataset(config), checkpoint_path(config)
-    network, _ = evaluation.open_checkpoint(config, dataset, path)
-    return explain.explain(config, dataset, network, kept_predictions(config, _scored(config)))
+    found = trainings.kept_predictions(config, _scored(config))
+    return explain.explain(config, *_opened(config), found.val_labels, found.val_logits)
 
 
-def _further_seeds(config: Config, own: int) -> list[int]:
-    """List the seeds beside the checkpoint's own; none for one that the configuration names."""
-    seeds = () if config.evaluate.checkpoint else config.train.seeds
-    return [seed for seed in seeds if seed != own]
+@stage(trainings.Seeds)
+def evaluate_seeds(config: Config) -> Kept[trainings.Seeds]:
+    """Train and test the final configuration anew from the seeds, unless a checkpoint is named."""
+    own = trainings.score_checkpoint(config, trainings.checkpoint_path(config))
+    further = _further_seeds(config, own.result.seed)
+    configs = trainings.seeded(final_config(config)[0], further)
+    kept = train_all("Autres graines", named(trainings.Seeds.stage, configs))
+    runs, diverged = [own.result], {}
+    for one, part in zip(configs, kept, strict=True):
+        if part.result.diverged:
+            diverged[one.seed] = part.result.diverged
+        else:
+            runs.append(trainings.score_checkpoint(one, part.folder / WEIGHTS, "seed").result)
+    found = trainings.Seeds(runs=runs, level=config.evaluate.confidence, diverged=diverged)
+    return together(found, [own, *kept])
 
 
-@stage(comparisons.Seeds)
-def evaluate_seeds(config: Config) -> Kept[comparisons.Seeds]:
-    """Train and test the final configuration again from each seed of ``train.seeds``."""
-    own = score_checkpoint(config, checkpoint_path(config))
-    trainings = seeded(final_config(config)[0], _further_seeds(config, own.result.seed))
-    (kept,) = train_all("Autres graines", {comparisons.Seeds.stage: trainings})
-    done = list(zip(trainings, kept, strict=True))
-    diverged = {one.seed: part.result.diverged for one, part in done if part.result.diverged}
-    tested = [
-        score_checkpoint(one, part.folder / WEIGHTS, "seed").result
-        for one, part in done
-        if one.seed not in diverged
-    ]
-    runs, level = (own.result, *tested), config.evaluate.confidence
-    return together(comparisons.Seeds(runs=runs, level=level, diverged=diverged), [own, *kept])
-
-
-def _publish_spatial(config: Config, kept: Kept[evaluation.SpatialEvaluation]) -> None:
-    _publish_weights(config, kept.folder, SPATIAL_CHECKPOINT)
-
-
-@stage(evaluation.SpatialEvaluation, after=_publish_spatial)
-def evaluate_spatial(config: Config) -> Kept[evaluation.SpatialEvaluation]:
-    """Train the final configuration on the spatial split, and open its test split for it once.
-
-    Nothing of the standard run is touched: the checkpoint is ``best_spatial.ckpt``.
-    """
-    own, kind = spatial_config(config), evaluation.SpatialEvaluation
-    trained = _final_training(own, {kind.stage: [own]})
-    kept = score_checkpoint(on_spatial(config), trained.folder / WEIGHTS, "spatial")
+@stage(SpatialEvaluation)
+def evaluate_spatial(config: Config) -> Kept[SpatialEvaluation]:
+    """Train the final configuration on the spatial split, and open its test split for it once."""
+    trained = _final_training(named(SpatialEvaluation.stage, [spatial_config(config)]))
+    kept = trainings.score_checkpoint(on_spatial(config), trained.folder / WEIGHTS, "spatial")
     scores = kept.result.model_dump() | {"checkpoint": SPATIAL_CHECKPOINT}
-    return together(kind(**scores), [trained, kept])
+    weights = {SPATIAL_CHECKPOINT: _weights(trained.folder)}
+    return together(SpatialEvaluation(**scores), [trained, kept], weights)
 
 
-@stage(comparisons.SplitComparison)
-def compare_splits(config: Config) -> Kept[comparisons.SplitComparison]:
-    """Set the test accuracies on both splits side by side.
+@stage(trainings.SplitComparison)
+def compare_splits(config: Config) -> trainings.SplitComparison:
+    """Set the test accuracies on both splits side by side, or say why there is no spatial one.
 
-    Where there is no spatial split, the result says why, and holds no numbers; what the run had
-    published for it is withdrawn if these were other images (the cache keeps it).
+    What the run had published of it is withdrawn if these are other images (the cache keeps it).
     """
-    absence, kind = spatial_absence(config), comparisons.SplitComparison
+    absence = spatial_absence(config)
     if absence:
         if absence.kind in ("synthetic", "split"):  # the run has left the real standard split
-            withdraw(config, evaluation.SpatialEvaluation)
+            withdraw(config, SpatialEvaluation)
             (config.paths.artifacts / SPATIAL_CHECKPOINT).unlink(missing_ok=True)
-        found = kind(absent=absence.kind, reason=absence.reason)
-    else:
-        limit, names = config.data.test_limit, []
-        for split in (load_dataset(one).test for one in (config, on_spatial(config))):
-            names.append({split.names[i] for i in subset(len(split), limit)})
-        found = kind(
-            standard=evaluate(config),
-            spatial=Evaluation(**evaluate_spatial(config).model_dump()),
-            common=len(names[0] & names[1]),
-            confidence_level=config.evaluate.confidence,
-        )
-    return here(config, found)
+        return trainings.SplitComparison(absent=absence.kind, reason=absence.reason)
+    limit, names = config.data.test_limit, []
+    for split in (load_dataset(one).test for one in (config, on_spatial(config))):
+        names.append({split.names[i] for i in subset(len(split), limit)})
+    return trainings.SplitComparison(
+        standard=evaluate(config),
+        spatial=Evaluation(**evaluate_spatial(config).model_dump()),
+        common=len(names[0] & names[1]),
+        confidence_level=config.evaluate.confidence,
+    )

@@ -35,19 +35,13 @@ def set_seed(seed: int) -> None:
 
 
 def get_device(prefer: str = "auto") -> torch.device:
-    """Return the device to compute on; ``auto``: CUDA if there is one, else MPS, else the CPU.
-
-    Raises:
-        UserError: CUDA or MPS is asked for and absent.
-    """
+    """Return the device to compute on; ``auto``: CUDA if there is one, else MPS, else the CPU."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if prefer == "auto":
         prefer = next((name for name, found in there.items() if found), "cpu")
     if not there.get(prefer, True):
-        name = prefer.upper()
-        raise UserError(
-            f"compute.device: {prefer} is asked for, but PyTorch sees no {name} device"
-        )
+        known = f"{prefer} is asked for, but PyTorch sees no {prefer.upper()} device"
+        raise UserError(f"compute.device: {known}")
     return torch.device(prefer)
 
 
@@ -68,7 +62,7 @@ class Runtime:
     def of(cls, config: Config) -> Runtime:
         """Resolve ``compute.*`` and set the number of CPU threads."""
         torch.set_num_threads(config.compute.threads or THREADS)
-        device = get_device(config.compute.device)
+        device, precision = get_device(config.compute.device), config.compute.precision
         if device.type == "cuda":  # the same bits each time, and float32 that is float32
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.benchmark = False
@@ -76,7 +70,6 @@ class Runtime:
             torch.backends.cuda.matmul.fp32_precision = "ieee"
         elif device.type == "cpu":
             keep_freed_memory()
-        precision = config.compute.precision
         if precision == "auto":
             precision = "bf16" if _has_fast_bf16(device) else "fp32"
         return cls(device, precision)
@@ -100,6 +93,25 @@ class Runtime:
         """Move a network to the device, in the memory layout its convolutions prefer."""
         return model.to(self.device, memory_format=torch.channels_last)
 
+    def describe(self) -> dict[str, str]:
+        """Name the device (``CPU AMD EPYC, 2 threads``), the precision and the processor.
+
+        Names such as ``AMD EPYC`` cover several processors, with other bits and speeds:
+        ``AuthenticAMD family 25 model 17 stepping 1``.
+        """
+        known, count = _cpuinfo(), torch.get_num_threads()
+        name = known.get("model name", ANY_CPU)
+        device = f"CPU {name}, {count} thread{'s' if count > 1 else ''}"
+        if self.device.type == "cuda":
+            device = torch.cuda.get_device_name(self.device)
+        elif self.device.type == "mps":
+            device = f"{name} GPU (MPS)"
+        parts = {"": "vendor_id", "family ": "cpu family", "model ": "model"}
+        parts["stepping "] = "stepping"
+        words = [f"{label}{known[key]}" for label, key in parts.items() if key in known]
+        processor = " ".join(words) or ANY_CPU
+        return {"device": device, "precision": self.precision, "processor": processor}
+
 
 def keep_freed_memory(keep: bool = True) -> bool:
     """Let the C library keep what tensors free, to be used again by the next step.
@@ -108,13 +120,12 @@ def keep_freed_memory(keep: bool = True) -> bool:
     each page anew: a tenth to a quarter of a training step on a CPU. False goes back to that.
     Returns whether the C library knows the setting.
     """
-    sizes = (2**30, 2**31 - 1) if keep else (2**25, 2**26)  # bytes
+    large, free = (2**30, 2**31 - 1) if keep else (2**25, 2**26)  # bytes
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
-    names = (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)
-    return all([mallopt(name, size) == 1 for name, size in zip(names, sizes, strict=True)])
+    return bool(mallopt(M_MMAP_THRESHOLD, large) & mallopt(M_TRIM_THRESHOLD, free))
 
 
 def _has_fast_bf16(device: torch.device) -> bool:
@@ -124,28 +135,6 @@ def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "mps" or torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
     return bool({"avx512_bf16", "amx_bf16"} & set(_cpuinfo().get("flags", "").split()))
-
-
-def describe_device(runtime: Runtime) -> str:
-    """Name the device as a reader would, for instance ``CPU AMD EPYC, 2 threads``."""
-    if runtime.device.type == "cuda":
-        return torch.cuda.get_device_name(runtime.device)
-    name = _cpuinfo().get("model name") or ANY_CPU
-    if runtime.device.type == "mps":
-        return f"{name} GPU (MPS)"
-    threads = torch.get_num_threads()
-    return f"CPU {name}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def processor() -> str:
-    """Identify the processor, for instance ``AuthenticAMD family 25 model 17 stepping 1``.
-
-    Device names such as ``AMD EPYC`` cover several processors, with other bits and speeds.
-    """
-    parts = {"vendor_id": "", "cpu family": "family ", "model": "model ", "stepping": "stepping "}
-    known = _cpuinfo()
-    words = [f"{label}{known[name]}" for name, label in parts.items() if known.get(name)]
-    return " ".join(words) or ANY_CPU
 
 
 def describe_environment() -> dict[str, str]:
@@ -167,5 +156,5 @@ def _cpuinfo() -> dict[str, str]:
         first = CPUINFO.read_text(encoding="ascii", errors="ignore").split("\n\n")[0]
     except OSError:
         return {}
-    pairs = [line.split(":", 1) for line in first.splitlines() if ":" in line]
-    return {name.strip(): value.strip() for name, value in pairs}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}

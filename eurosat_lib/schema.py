@@ -1,30 +1,34 @@
-"""The sections of the configuration: frozen, strict, every field with its unit and range."""
+"""The sections of the configuration: frozen, strict, every field with its range.
+
+``configs/config.yaml`` says of each value what it means, and its unit.
+"""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 T = TypeVar("T")
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Epochs = Annotated[int, Field(ge=1, le=10_000)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Several = Annotated[int, Field(ge=2)]
-LearningRate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]  # per step
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]  # per step
 Blocks = Annotated[int, Field(ge=1, le=6)]
 Dilation = Annotated[int, Field(ge=1, le=8)]
-ImageSize = Annotated[int, Field(ge=16, le=256)]  # pixels, side of the square
+ImageSize = Annotated[int, Field(ge=16, le=256)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
-# Folders beside those of named runs; a file's name is refused by its suffix, a stage's by stages.
-RESERVED = {"results", "captures", "answers", "template", "notebooks", "comparaisons"}
-FILES = re.compile(r"\.(ckpt|csv|json|yaml|md|html|pdf|ipynb|npz|npy|lock)$", re.IGNORECASE)
+# Folders beside those of named runs; the name of a stage is refused by stages.
+RESERVED = ("results", "captures", "answers", "template", "notebooks", "comparaisons")
+# Of a run: a dot is followed by a digit, so that no file of a run is called so.
+Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_-]|\.[0-9]){0,63})?$")]
 
 
 def _distinct(values: tuple) -> tuple:
@@ -34,18 +38,16 @@ def _distinct(values: tuple) -> tuple:
 
 
 Distinct = Annotated[tuple[T, ...], AfterValidator(_distinct)]  # none, one or more, each once
-Some = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_distinct)]
+Some = Annotated[Distinct[T], Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """Base of all sections: frozen, strict types, unknown keys refused."""
+    """Base of all sections: frozen, strict types, unknown keys and endless numbers refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Identity(Section):
-    """Who hands in what: title page and section 0 of the report."""
-
+class Identity(Section):  # title page and section 0 of the report
     author: str
     title: str
     course: str
@@ -53,8 +55,6 @@ class Identity(Section):
 
 
 class Data(Section):
-    """Which images, how large, how many."""
-
     source: str
     split: Annotated[str, Field(min_length=1)]  # standard, spatial, or a folder of lists
     image_size: ImageSize
@@ -65,17 +65,13 @@ class Data(Section):
     synthetic_images: tuple[Count, Count, Count]
 
 
-class Preprocess(Section):
-    """Normalisation constants, per RGB channel, for values in [0, 1]."""
-
+class Preprocess(Section):  # constants per channel, of values in [0, 1]
     statistics: Literal["configuration", "data"]  # these, or those of the training images
     mean: tuple[float, float, float]
     std: tuple[Positive, Positive, Positive]
 
 
-class Augment(Section):
-    """Random transformations of the training images."""
-
+class Augment(Section):  # random changes of the training images
     symmetries: bool  # the 8 rotations and reflections of the square, instead of the flip
     crop_padding: Annotated[int, Field(ge=0, le=32)]  # pixels
     flip_probability: Fraction
@@ -85,22 +81,16 @@ class Augment(Section):
 
 
 class Model(Section):
-    """Shape of the network."""
-
     channels: tuple[Count, Count, Count]
     blocks_per_stage: Blocks
     dilation_stage3: Dilation
 
 
-class InitialLoss(Section):
-    """Check of the untrained network."""
-
+class InitialLoss(Section):  # check of the untrained network
     n_seeds: Several
 
 
-class Overfit(Section):
-    """Check that a handful of images can be learnt by heart."""
-
+class Overfit(Section):  # check that a handful of images can be learnt by heart
     size: Count  # images
     epochs: Epochs
     lr: LearningRate
@@ -108,18 +98,14 @@ class Overfit(Section):
     target_loss: Positive  # nats
 
 
-class Controls(Section):
-    """Controls of the network and of its training: shuffled labels, black images, repetition."""
-
+class Controls(Section):  # shuffled labels, black images, repetition
     pairs: Count
     steps: Count
     lr: LearningRate
     validation_images: Count
 
 
-class LRFinder(Section):
-    """Geometric learning-rate sweep."""
-
+class LRFinder(Section):  # geometric sweep
     min_lr: LearningRate
     max_lr: LearningRate
     iterations: Annotated[int, Field(ge=10)]
@@ -135,9 +121,7 @@ class LRFinder(Section):
         return self
 
 
-class Grid(Section):
-    """Full factorial search over four hyperparameters."""
-
+class Grid(Section):  # full factorial search
     lr: Some[LearningRate] | None
     lr_factors: Some[Positive]
     weight_decay: Some[NonNegative]
@@ -147,25 +131,19 @@ class Grid(Section):
     train_limit: Count | None
 
 
-class RefinedGrid(Section):
-    """Finer search of learning rate and weight decay around the grid's best point."""
-
+class RefinedGrid(Section):  # around the grid's best point
     lr_factors: Some[Positive]
     weight_decay_factors: Some[Positive]
     epochs: Epochs
     train_limit: Count | None
 
 
-class Finalists(Section):
-    """The best points of the searches, trained again with seeds that did not choose them."""
-
+class Finalists(Section):  # trained again with seeds that did not choose them
     count: Several
     seeds: Several
 
 
-class Train(Section):
-    """A training; ``None`` for a hyperparameter means: the best point of the searches."""
-
+class Train(Section):  # None for a hyperparameter: the best point of the searches
     lr: LearningRate | None  # the highest of the schedule
     weight_decay: NonNegative | None
     blocks_per_stage: Blocks | None
@@ -181,7 +159,7 @@ class Train(Section):
     schedule: Literal["constant", "cosine", "linear"]  # after the warm-up, down to zero
     warmup: BelowOne  # share of all steps
     label_smoothing: BelowOne
-    sides: tuple[tuple[Fraction, Annotated[float, Field(gt=0, le=1)]], ...]
+    sides: tuple[tuple[Fraction, Share], ...]
     keep: Literal["best", "last", "none"]  # weights kept: of the best epoch, of the last one
 
     @model_validator(mode="after")
@@ -193,24 +171,18 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """Evaluation on the test split."""
-
     checkpoint: str | None
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     robustness_images: Count | None
     views: Literal[1, 8]  # predictions averaged: the image, or its 8 symmetries
 
 
-class Spatial(Section):
-    """The final training on the spatial split, beside the standard one."""
-
+class Spatial(Section):  # the final training on the spatial split, beside the standard one
     enabled: bool
     seeds: tuple[()] = ()  # older files have it: one spatial training is all there is
 
 
-class RecipeRuns(Section):
-    """Another way to train the same network, apart from the protocol; see :class:`Recipe`."""
-
+class RecipeRuns(Section):  # another way to train the same network
     name: str | None
     seeds: Distinct[Seed]
     spatial: Literal[False] = False  # older files have it: a recipe has no spatial training
@@ -221,8 +193,6 @@ class RecipeRuns(Section):
 
 
 class Compute(Section):
-    """Where and how to compute."""
-
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: Count | None
@@ -230,49 +200,42 @@ class Compute(Section):
     address: str | None
     workers: Count | None
     cpus_per_worker: Count
-    gpu_share: Annotated[float, Field(gt=0, le=1)]
+    gpu_share: Share
     retries: Annotated[int, Field(ge=0)]
     shared: bool
 
 
-class Paths(Section):
-    """Folders of a run, below the project's root."""
-
+class Paths(Section):  # below the project's root
     root: str
-    name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
+    name: Name = ""
 
     @field_validator("name")
     @classmethod
     def _free(cls, name: str) -> str:
-        if name.casefold() in RESERVED or FILES.search(name):
-            raise ValueError(f"{name} is a folder or file of every run")
+        if name.casefold() in RESERVED:
+            raise ValueError(f"{name} is a folder of every run")
         return name
 
     @property
     def artifacts(self) -> Path:
-        """Results of this run."""
         return Path(self.root, "artifacts", self.name)
 
     @property
     def runs(self) -> Path:
-        """TensorBoard events of this run."""
         return Path(self.root, "runs", self.name)
 
     @property
     def reports(self) -> Path:
-        """Report and executed notebooks of this run."""
         return Path(self.root, "reports", self.name)
 
     @property
     def stages(self) -> Path:
-        """Cache of stage results, shared by all runs but those that have one of their own."""
+        """Cache of results, shared by all runs but those that have one of their own."""
         own = self.artifacts / ".stages"
         return own if own.is_dir() else Path(self.root, "artifacts", ".stages")
 
 
 class Config(Section):
-    """The whole configuration of a run."""
-
     seed: Seed
     profile: str
     identity: Identity

@@ -41,10 +41,10 @@ PUBLISHED = {
 }
 STANDARD, SPATIAL = tuple(PUBLISHED)[:3], tuple(PUBLISHED)[3:]  # in the order of SPLITS
 SHORT = ("train", "val", "test")  # how the files of the splits begin, and their lists end
-FOLDERS = dict(zip((*SHORT, "valid", *SPLITS), (*SPLITS, "validation", *SPLITS), strict=True))
-FORMAT = 6  # of decoded images: another number leaves older ones aside
+FORMAT = 7  # of decoded images: another number leaves older ones aside
 LISTS = "one list each *train.txt, *val.txt, *test.txt"
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+KNOWN = ("auto", "synthetic", HUB, "standard", "spatial")  # beside folders
 NO_GEOGRAPHY = "the built-in synthetic images are drawn and have no geography"
 TIMEOUT = 5.0  # seconds for each address of the Hub, which has a few
 
@@ -68,7 +68,7 @@ class Source:
     split: str = "standard"  # the source's own; spatial; or the name of a folder of lists
     place: str = ""  # the Hub's repository, the folder's path, or synthetic
     counts: tuple[int, ...] = ()  # drawn images for train, validation and test
-    lists: tuple[str, ...] = ()  # that cut the images: three paths, or names of published lists
+    lists: tuple[str, ...] = ()  # that cut the images: three paths, or names of published ones
     files: tuple[str, ...] = field(default=(), repr=False, compare=False)  # of a folder's images
 
     @property
@@ -89,9 +89,8 @@ class Source:
     def decoded(self) -> Path:
         """Where the decoded images are kept, below ``$EUROSAT_CACHE``."""
         chosen = Path(os.environ.get("EUROSAT_CACHE") or "~/.cache/eurosat_lib").expanduser()
-        place = digest(self.place, *map(str, self.counts), *self.lists)[:16]
-        key = digest(str(FORMAT), self.signature)[:16]
-        return chosen.absolute() / "decoded" / f"{place}-{key}.npy"
+        name = digest(f"{FORMAT} {self.counts}", self.place, *self.lists)[:16]
+        return chosen.absolute() / "decoded" / f"{name}.npy"
 
 
 class HubUnavailable(UserError):
@@ -107,58 +106,60 @@ def describe_source(config: Config) -> Source:
         raise UserError(f"data.split = {name}: {NO_GEOGRAPHY}; take data.split=standard")
     if name == "spatial":
         return replace(source, split=name, lists=SPATIAL)
-    folder = _folder(config, "data.split", name, ("standard", "spatial"))
-    if not (lists := _find_lists(_files_below(folder), folder)):
-        raise UserError(f"{folder}: {LISTS} is wanted")
-    return replace(source, split=folder.name, lists=lists)
+    folder = _folder(config, "data.split", name)
+    return replace(source, split=folder.name, lists=_find_lists(folder))
 
 
 def _uncut(config: Config) -> Source:
     """Find the configured source, in its own splits."""
     name, named = config.data.source, os.environ.get("EUROSAT_DATA")
-    if name == "auto" and named:
-        return _folder_source(_folder(config, "EUROSAT_DATA", named, ()))
     hub = Source("hub", f"{HUB}@{REVISION[:7]}", REVISION, place=HUB)
-    if name == HUB or (name == "auto" and (hub.decoded.is_file() or _hub_is_there(_access()))):
+    if name == "auto" and named:
+        return _folder_source(_folder(config, "EUROSAT_DATA", named))
+    if name == HUB or (name == "auto" and (hub.decoded.is_file() or _hub_is_there(_ways()))):
         return hub
     if name in ("auto", "synthetic"):
         counts = config.data.synthetic_images
         return Source("synthetic", "synthetic", place="synthetic", counts=counts)
-    return _folder_source(_folder(config, "data.source", name, ("auto", "synthetic", HUB)))
+    return _folder_source(_folder(config, "data.source", name))
 
 
-def _folder(config: Config, variable: str, name: str, known: tuple[str, ...]) -> Path:
+def _ways() -> tuple:
+    """Return what an answer of the Hub depends on here: token, addresses, proxies."""
+    from huggingface_hub import get_token
+
+    found = (way for way in os.environ.items() if re.match("HF_|.*_proxy$", way[0], re.I))
+    return get_token(), *sorted(found)
+
+
+def _folder(config: Config, variable: str, name: str) -> Path:
     """Find a named folder: relative to the project, so that notebooks find it too, or to here."""
     for parent in (config.paths.root, Path.cwd()):
         folder = Path(os.path.abspath(parent / Path(name).expanduser()))
         if folder.is_dir():
             return folder
-    raise UserError(f"{variable} = {name}: no such folder{did_you_mean(name, known)}")
+    hint = did_you_mean(name, KNOWN) if variable != "EUROSAT_DATA" else ""
+    raise UserError(f"{variable} = {name}: no such folder{hint}")
 
 
 def _folder_source(folder: Path) -> Source:
     """Recognise the layout of a folder: shards, or class folders with or without lists."""
-    found, lists = _files_below(folder), ()
-    for ends in ((".parquet",), (".arrow",), IMAGES):
+    found = _files_below(folder)
+    for ends in (".parquet", ".arrow", IMAGES):
         if files := tuple(path for path in found if path.lower().endswith(ends)):
-            break
-    else:
-        raise UserError(
-            f"{folder}: no EuroSAT images here; expected train-*.parquet, validation-*.parquet, "
-            "test-*.parquet, or a folder per class (AnnualCrop ... SeaLake), all 27,000 images or "
-            f"with {LISTS}"
-        )
-    if ends is IMAGES:
-        cut = {row.split for row in _image_rows(files)} == set(SPLITS)
-        lists = _find_lists(found, folder) or (() if cut else STANDARD)
-    return Source("folder", folder.name, place=str(folder), lists=lists, files=files)
+            lists = _find_lists(folder, needed=False) if ends is IMAGES else ()
+            return Source("folder", folder.name, place=str(folder), lists=lists, files=files)
+    raise UserError(
+        f"{folder}: no EuroSAT images here; expected {{train,validation,test}}-*.parquet, or "
+        f"a folder per class (AnnualCrop ... SeaLake), all 27,000 images or with {LISTS}"
+    )
 
 
-def _find_lists(files: list[str], folder: Path) -> tuple[str, ...]:
-    """Find the lists of the splits among a folder's files, but spatial ones; none: empty."""
-    own = [path for path in files if os.path.basename(path) not in SPATIAL]
+def _find_lists(folder: Path, needed: bool = True) -> tuple[str, ...]:
+    """Find the lists of the splits in a folder, but spatial ones; none, if not needed: empty."""
+    own = [path for path in _files_below(folder, "*.txt") if Path(path).name not in SPATIAL]
     lists = [[path for path in own if path.endswith(f"{end}.txt")] for end in SHORT]
-    if [len(paths) for paths in lists] not in ([0] * 3, [1] * 3):
+    if {len(paths) for paths in lists} != {1} and (needed or any(lists)):
         raise UserError(f"{folder}: {LISTS} is wanted")
     return tuple(itertools.chain(*lists))
 
@@ -178,19 +179,21 @@ def read_rows(source: Source) -> list[Row]:
         rows = _image_rows(source.files)
     else:
         rows = _table_rows(Path(source.place))
-    rows = _spelled(rows)
-    if source.lists:
-        rows = _cut(rows, source)
+    # Mirrors have "Annual Crop", "Industrial Buildings".
+    rows = [row._replace(label=re.sub("[ _]|Buildings$", "", row.label)) for row in rows]
+    lists = source.lists or (() if all(row.split for row in rows) else STANDARD)
+    rows = _cut(rows, _paths(lists), source.place) if lists else rows
     return sorted(rows, key=lambda row: SPLITS.index(row.split))
 
 
 def _image_rows(paths: tuple[str, ...]) -> list[Row]:
     """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``."""
+    short = {"val": "validation", "valid": "validation"} | {split: split for split in SPLITS}
     parts = [(*path.rsplit("/", 3)[-3:], path) for path in paths]
-    return [Row(FOLDERS.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
+    return [Row(short.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
 
 
-def _drawn_rows(counts: tuple[int, int, int]) -> list[Row]:
+def _drawn_rows(counts: tuple[int, ...]) -> list[Row]:
     rows = []
     for split, count in zip(SPLITS, counts, strict=True):
         for i, (image, label) in enumerate(zip(*synthetic.generate(split, count), strict=True)):
@@ -201,63 +204,50 @@ def _drawn_rows(counts: tuple[int, int, int]) -> list[Row]:
 def _table_rows(folder: Path) -> list[Row]:
     """Read the shards of the three splits, parquet or of ``save_to_disk``; labels by name."""
     import pyarrow as pa
-    from datasets import Features
+    from datasets import Dataset, Features
     from pyarrow.parquet import read_table
 
     rows = []
     for split, short in zip(SPLITS, SHORT, strict=True):
-        files = _files_below(folder, f"{short}*.parquet")
-        files = files or _files_below(folder, f"{short}*/*.arrow")  # of save_to_disk
+        tables = _files_below(folder, f"{short}*.parquet")
+        files = tables or _files_below(folder, f"{short}*/*.arrow")  # of save_to_disk
         counts = {int(n) for file in files for n in re.findall(r"-of-(\d+)[^/]*$", file)}
         if counts != {len(files)}:
             raise UserError(f"{folder}: {split}: one whole set of shards is wanted, not {files}")
         try:
-            if files[0].endswith(".arrow"):
-                shards = [pa.ipc.open_stream(pa.memory_map(file)).read_all() for file in files]
-            else:
-                shards = [read_table(file, partitioning=None) for file in files]
+            shards = [read_table(file, partitioning=None) for file in tables]
+            shards = shards or [Dataset.from_file(file).data.table for file in files]
             table = pa.concat_tables(shards)
             known = getattr(Features.from_arrow_schema(table.schema)["label"], "names", CLASSES)
             columns = table.flatten().to_pydict()
             paths, contents = columns["image.path"], columns["image.bytes"]
+            for i, path in enumerate(columns.get("filename", paths)):
+                name = os.path.basename(path or f"{columns.get('image_id', range(i + 1))[i]}.jpg")
+                label = columns["label"][i]
+                label = known[label] if label in range(len(known)) else str(label)
+                rows.append(Row(split, name, label, contents[i]))
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(f"{files[0]}: {split}: {one_line(error)}") from error
-        names = columns.get("filename", paths)
-        ids = columns.get("image_id", range(len(names)))
-        names = [os.path.basename(name or f"{i}.jpg") for name, i in zip(names, ids, strict=True)]
-        labels = [known[i] if i in range(len(known)) else str(i) for i in columns["label"]]
-        rows += map(Row, [split] * len(names), names, labels, contents)
     return rows
 
 
-def _spelled(rows: list[Row]) -> list[Row]:
-    """Take the spelling of mirrors ("Annual Crop", "Industrial Buildings") where all is so."""
-    labels = {row.label for row in rows}
-    if labels <= set(CLASSES) or labels & {"AnnualCrop", "PermanentCrop"}:
-        return rows  # ours, or a wrong name among ours
-    plain = {label: re.sub(r"[ _]|Buildings$", "", label) for label in labels}
-    return [row._replace(label=plain[row.label]) for row in rows]
-
-
-def _cut(rows: list[Row], source: Source) -> list[Row]:
+def _cut(rows: list[Row], lists: list[Path], place: str) -> list[Row]:
     """Give each row the split of its list; a list names an image by file, or by class and file."""
     images = defaultdict(list)  # by both ways of naming them, whatever the suffix
     for row in rows:
         stem = PurePosixPath(row.name).stem
-        for key in (stem, f"{row.label}/{stem}"):
-            images[key].append(row)
+        images[stem].append(row)
+        images[f"{row.label}/{stem}"].append(row)
     taken: dict[int, Row] = {}
-    lists = source.lists
-    paths = _published(lists) if lists[0] in PUBLISHED else map(Path, lists)
-    for split, path in zip(SPLITS, paths, strict=True):
+    for split, path in zip(SPLITS, lists, strict=True):
         for name in _names(path):
-            inside = f"{name.parent.name}/" if name.parent.name in CLASSES else ""
-            found = images[inside + name.stem]
-            if had := [taken[id(row)].split for row in found if id(row) in taken]:
-                raise UserError(f"{path}: {name} is in the list of {had[0]} already")
+            inside = name.parent.name in CLASSES
+            found = images[f"{name.parent.name}/{name.stem}" if inside else name.stem]
             if len(found) != 1:
-                wrong = f"names {len(found)} of the images of {source.place}, one is wanted"
-                raise UserError(f"{path}: {name} {wrong}")
+                of = f"{len(found)} of the images of {place}, one is wanted"
+                raise UserError(f"{path}: {name} names {of}")
+            if had := taken.get(id(found[0])):
+                raise UserError(f"{path}: {name} is in the list of {had.split} already")
             taken[id(found[0])] = found[0]._replace(split=split)
     return list(taken.values())
 
@@ -271,15 +261,16 @@ def _names(path: Path) -> list[PurePosixPath]:
     return [PurePosixPath(line) for line in lines if line]
 
 
-def _published(names: tuple[str, ...]) -> list[Path]:
-    """Find the published lists in ``$EUROSAT_SPLITS`` or on the Hub, and check their SHA-256."""
+def _paths(names: tuple[str, ...]) -> list[Path]:
+    """Find published lists in ``$EUROSAT_SPLITS`` or on the Hub, and check their SHA-256."""
+    if names[0] not in PUBLISHED:
+        return [Path(name) for name in names]
     named = os.environ.get("EUROSAT_SPLITS")
     folder = named or _hub_folder(LISTS_HUB, LISTS_REVISION, "eurosat-*.txt")
     paths = [Path(folder, name).expanduser() for name in names]
     for path in paths:
         if not path.is_file() or digest(path) != PUBLISHED[path.name]:
-            wrong = f"not there, or not the published list (SHA-256) of the data set {LISTS_HUB}"
-            raise UserError(f"{path}: {wrong}")
+            raise UserError(f"{path}: not the published list (SHA-256) of {LISTS_HUB}")
     return paths
 
 
@@ -308,8 +299,8 @@ def _hub_folder(repository: str, revision: str, files: str) -> Path:
         ) from error
 
 
-@cache  # once per process, so that ``auto`` never changes the images half way …
-def _hub_is_there(access: tuple) -> bool:  # … unless the way to the Hub has been mended
+@cache  # asked once per process, so that ``auto`` never changes the images half way …
+def _hub_is_there(ways: tuple) -> bool:  # … unless the ways to the Hub have been mended
     try:
         _hub_folder(HUB, REVISION, "*.parquet")
     except HubUnavailable as error:
@@ -319,14 +310,6 @@ def _hub_is_there(access: tuple) -> bool:  # … unless the way to the Hub has b
         )
         return False
     return True
-
-
-def _access() -> tuple:
-    """Return what decides whether the Hub answers: addresses, proxies, the token in use."""
-    from huggingface_hub import get_token
-
-    ways = [(n, v) for n, v in os.environ.items() if re.match("HF_|.*_proxy$", n, re.IGNORECASE)]
-    return (*sorted(ways), get_token())
 
 
 def digest(*parts: str | Path) -> str:

@@ -1,6 +1,6 @@
 """Stages: results that are computed once, kept by what they depend on, and published.
 
-A result lives in ``artifacts/.stages/<stage>-<key>/``, shared by all runs, and is published to the
+A result lies in ``artifacts/.stages/<stage>-<key>/``, shared by all runs, and is published to the
 run's own folders each time it is used. The key hashes the stage's name, the values of the
 configuration that it reads, the fingerprint of the data, what it builds on, the code of the rooms
 that compute it (without comments and docstrings), and, for a training, device and precision.
@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, reduce, wraps
 from operator import getitem
@@ -24,26 +24,20 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from eurosat_lib import files
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import Interrupted, UserError, of_system
-from eurosat_lib.files import (
-    check_open,
-    is_frozen,
-    locked,
-    read_json,
-    revision,
-    write_csv,
-    write_json,
-)
+from eurosat_lib.files import is_frozen, locked, read_json, write_json
 from eurosat_lib.progress import BUILT, announce
-from eurosat_lib.runtime import Runtime, describe_device, describe_environment, processor
+from eurosat_lib.runtime import Runtime, describe_environment
 from eurosat_lib.tracking import Run, write_runs
 
 # Read now: a file edited later is not the code that this process runs.
 TEXTS = {p.stem: p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("*.py")}
-DEVICE = ("device", "precision", "processor")  # entries of a provenance
 STAGES: dict[str, Callable[[Config], Any]] = {}  # by name, in the order of their definition
+WHOLE = {"started", "seconds", "device", "precision", "processor"}  # what a provenance has
+Writer = Callable[[Path], None]  # of one file
 
 
 class Record(BaseModel):
@@ -77,8 +71,9 @@ class Kept(Generic[R]):
     """A result and where it comes from."""
 
     result: R
-    provenance: dict[str, Any]  # of the process that computed it
-    folder: Path  # of the cache; files that the computation left lie there
+    provenance: Mapping[str, Any]  # of the process that computed it
+    folder: Path = Path()  # of the cache; files that the computation left lie there
+    files: Mapping[str, Writer] = field(default_factory=dict)  # to publish besides, by name
 
 
 @dataclass(frozen=True)
@@ -94,37 +89,28 @@ def stage(
     kind: type[R],
     *rooms: str,
     reads: tuple[str, ...] = (),
-    inputs: Callable[[Config], Mapping[str, Any]] = lambda config: {},
-    when: Callable[[Config], bool] = lambda config: True,
-    after: Callable[[Config, Kept[R]], None] = lambda config, kept: None,
-) -> Callable[[Callable[[Config], R | Kept[R]]], Callable[[Config], R]]:
+    inputs: Callable[[Config], Mapping[str, Any] | None] = lambda config: {},
+) -> Callable[[Callable[[Config], R | Kept[R]]], Callable[[Config], R | None]]:
     """Make a stage of a function: its result is kept by its key, and published to the run.
 
     Args:
         kind: of the result.
-        rooms: modules that compute it; without any, the function puts together what is kept
-            already, and returns it as :class:`Kept`.
+        rooms: modules that compute it; if none, it is put together from kept parts, each time.
         reads: dotted keys of the configuration that it reads.
-        inputs: what else it builds on, for instance the digest of a checkpoint.
-        when: whether there is anything to compute; if not, the stage returns ``None``, and what
-            the run had published of it is withdrawn.
-        after: what is left to do once the result is published.
+        inputs: what else it builds on, for instance the digest of a checkpoint. ``None``: there is
+            nothing to compute; the result is ``None``, and what the run had published goes.
     """
     code = Code(rooms, reads)
 
-    def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R]:
-        """Make a stage of the function that computes."""
-
-        def find(config: Config) -> Kept[R]:
-            """Load or compute the result."""
-            if not rooms:
-                return compute(config)
-            given = inputs(config)
-            return keep(config, kind, kind.stage, code, given, lambda _: compute(config))
-
+    def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R | None]:
         @wraps(compute)
         def run(config: Config) -> R | None:
-            return _run(config, kind, find, after, when)
+            try:
+                return _run(config, kind, code, inputs, compute)
+            except KeyboardInterrupt as stop:
+                raise Interrupted(*stop.args) from None
+            except (OSError, MemoryError) as error:
+                raise of_system(error) from error
 
         STAGES[kind.stage] = run
         return run
@@ -133,28 +119,29 @@ def stage(
 
 
 def _run(
-    config: Config,
-    kind: type[R],
-    find: Callable[[Config], Kept[R]],
-    after: Callable[[Config, Kept[R]], None],
-    when: Callable[[Config], bool],
+    config: Config, kind: type[R], code: Code, inputs: Callable, compute: Callable
 ) -> R | None:
-    """Find a result, and publish it to the run; or withdraw it where there is nothing to find."""
     note_use(kind)
     if config.paths.name in STAGES:  # its folder would lie in one of the run without name
         raise UserError(f"name {config.paths.name}: a stage has that name; take another")
-    try:
-        if not when(config):
-            return withdraw(config, kind)
-        if is_frozen():
-            return _frozen(config, kind)
-        check_open(config.paths.artifacts)
-        found = find(config)
-        publish(config, found.result, found.provenance, lambda: after(config, found))
-    except KeyboardInterrupt as stop:
-        raise Interrupted(*stop.args) from None
-    except (OSError, MemoryError) as error:
-        raise of_system(error) from error
+    if is_frozen() and (published := latest(config, kind)) is not None:
+        return published
+    given = inputs(config)
+    if given is None:
+        return withdraw(config, kind)
+    if is_frozen():
+        path = result_path(config, kind.stage)
+        state = "cannot be read" if path.is_file() else "is missing"
+        what = f"the published result {path.relative_to(config.paths.root)} {state}"
+        raise UserError(f"FROZEN=1: {what}; without FROZEN it is computed")
+    files.check_open(config.paths.artifacts)
+    if code.rooms:
+        found = keep(config, kind, kind.stage, code, given, lambda _: compute(config))
+    else:
+        found = compute(config)
+    if isinstance(found, Record):
+        found = Kept(found, _provenance(config))
+    publish(config, found.result, found.provenance, found.files)
     return found.result
 
 
@@ -223,11 +210,12 @@ def code_digest(room: str) -> str:
 def _load(folder: Path, kind: type[R]) -> Kept[R] | None:
     tree = read_json(folder / "result.json") or {}
     found, origin = _validated(kind, tree), tree.get("provenance")
-    whole = isinstance(origin, dict) and {"started", "seconds", *DEVICE} <= set(origin)
+    whole = isinstance(origin, dict) and set(origin) >= WHOLE
+    whole = whole and isinstance(origin["seconds"], int | float)
     return Kept(found, origin, folder) if found and whole else None
 
 
-def _validated(kind: type[R], tree: Mapping[str, Any] | None) -> R | None:
+def _validated(kind: type[R], tree: Mapping[str, Any]) -> R | None:
     try:
         return kind.model_validate(tree["result"])
     except (ValidationError, KeyError, TypeError):
@@ -240,77 +228,75 @@ def _compute(config: Config, kind: type[R], folder: Path, compute: Callable[[Pat
     origin, clock = _provenance(config), time.perf_counter()
     result = compute(folder)
     origin |= {"folder": folder.name, "seconds": round(time.perf_counter() - clock, 2)}
-    write_json(
-        folder / "result.json", {"provenance": origin, "result": result.model_dump(mode="json")}
-    )
+    tree = {"provenance": origin, "result": result.model_dump(mode="json")}
+    write_json(folder / "result.json", tree)
     return _load(folder, kind) or Kept(result, origin, folder)
 
 
 def _provenance(config: Config) -> dict[str, Any]:
-    """Say with what this process computes: device, processor, precision, versions, commit."""
-    runtime = Runtime.of(config)
+    """Say with what this process computes, from when on, by which commit."""
     return {
         "folder": "",
-        "device": describe_device(runtime),
-        "precision": runtime.precision,
-        "processor": processor(),
+        **Runtime.of(config).describe(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": 0.0,
-        "commit": revision(Path(config.paths.root)),
+        "commit": files.revision(Path(config.paths.root)),
         **describe_environment(),
     }
 
 
-def here(config: Config, result: R) -> Kept[R]:
-    """Keep a result that is made anew each time."""
-    return Kept(result, _provenance(config), Path())
-
-
-def together(result: R, parts: Sequence[Kept]) -> Kept[R]:
+def together(
+    result: R, parts: Sequence[Kept], more: Mapping[str, Writer] | None = None
+) -> Kept[R]:
     """Put a result together from kept parts: the first one's provenance, the time of all."""
     seconds = round(sum(part.provenance["seconds"] for part in parts), 2)
-    return Kept(result, parts[0].provenance | {"seconds": seconds}, parts[0].folder)
+    return Kept(result, {**parts[0].provenance, "seconds": seconds}, parts[0].folder, more or {})
 
 
 def publish(
     config: Config,
     result: Record,
     provenance: Mapping[str, Any],
-    after: Callable[[], None] = lambda: None,
+    more: Mapping[str, Writer] | None = None,
 ) -> None:
     """Write a result with the configuration it was asked for, its facts, tables and runs.
 
-    One process at a time writes to a run's folders; ``after`` is called while we do.
+    One process at a time writes to a run's folders; ``more`` are further files, by name.
     """
-    settings = config.model_dump(mode="json", exclude={"paths": {"root"}})
-    tree = {"scope": scope(config), "provenance": dict(provenance), "config": settings}
-    tree |= {"result": result.model_dump(mode="json")}
-    artifacts = config.paths.artifacts
+    artifacts, more = config.paths.artifacts, more or {}
+    trees, tables, runs = result.json_files(), result.csv_files(), result.tensorboard_runs()
     with locked(artifacts / ".facts.lock"):
+        tree = {
+            "scope": scope(config),
+            "provenance": dict(provenance),
+            "config": config.model_dump(mode="json", exclude={"paths": {"root"}}),
+            "result": result.model_dump(mode="json"),
+            "files": [*trees, *tables, *more],
+        }
         write_json(result_path(config, result.stage), tree)
         facts = read_json(artifacts / "facts.json") or {}
         write_json(artifacts / "facts.json", facts | {result.stage: result.facts()})
-        for name, content in result.json_files().items():
+        for name, content in trees.items():
             write_json(artifacts / name, content)
-        for name, rows in result.csv_files().items():
-            write_csv(artifacts / name, rows)
-        runs = result.tensorboard_runs()
+        for name, rows in tables.items():
+            files.write_csv(artifacts / name, rows)
         if runs:
             write_runs(config.paths.runs / result.stage, runs)
-        after()
+        for name, write in more.items():
+            write(artifacts / name)
 
 
 def withdraw(config: Config, kind: type[Record]) -> None:
-    """Remove the published result of a stage, with its facts, tables and runs."""
+    """Remove the published result of a stage, with its facts, files and runs."""
     note_use(kind)
     artifacts, path = config.paths.artifacts, result_path(config, kind.stage)
     if is_frozen() or not path.is_file():
         return
-    check_open(artifacts)
-    found = _validated(kind, read_json(path))
-    tables = (*found.csv_files(), *found.json_files()) if found else ()
+    files.check_open(artifacts)
     with locked(artifacts / ".facts.lock"):
-        for file in (path, *(artifacts / name for name in tables)):
+        names = (read_json(path) or {}).get("files")
+        names = {Path(str(name)).name for name in (names if isinstance(names, list) else ())}
+        for file in (path, *(artifacts / name for name in names if name)):
             file.unlink(missing_ok=True)
         shutil.rmtree(config.paths.runs / kind.stage, ignore_errors=True)
         facts = read_json(artifacts / "facts.json") or {}
@@ -343,16 +329,4 @@ def latest(config: Config, kind: type[R]) -> R | None:
     """
     note_use(kind)
     tree = read_json(result_path(config, kind.stage)) or {}
-    same = is_frozen() or tree.get("scope") == scope(config)
-    return _validated(kind, tree) if same else None
-
-
-def _frozen(config: Config, kind: type[R]) -> R:
-    found = latest(config, kind)
-    if found is None:
-        path = result_path(config, kind.stage).relative_to(config.paths.root)
-        state = "cannot be read" if path.is_file() else "is missing"
-        raise UserError(
-            f"FROZEN=1: the published result {path} {state}; without FROZEN it is computed"
-        )
-    return found
+    return _validated(kind, tree) if is_frozen() or tree.get("scope") == scope(config) else None

@@ -1,7 +1,7 @@
 """Every table of the report: a DataFrame with French headings.
 
 Numbers stay numbers where a column is of one kind; ``attrs`` holds what ``report.table`` needs to
-write them: ``table(frame, "légende", **frame.attrs)``. A missing result gives no table: ``None``.
+write them. A missing result gives no table: ``None``.
 """
 
 from __future__ import annotations
@@ -14,34 +14,18 @@ import pandas as pd
 
 from eurosat_lib import french, search
 from eurosat_lib.audit import FAINT, SATURATED, Audit, Overlaps
-from eurosat_lib.baselines import Baselines
 from eurosat_lib.checks import Architecture
-from eurosat_lib.comparisons import Recipes, Seeds, SplitComparison
 from eurosat_lib.config import Config
 from eurosat_lib.evaluation import Errors, Evaluation
 from eurosat_lib.files import read_csv
-from eurosat_lib.fits import Ablation
-from eurosat_lib.french import (
-    duree,
-    factor_value,
-    in_points,
-    interval,
-    intervalle,
-    liste,
-    nombre,
-    pct,
-    plural,
-    power,
-    shape,
-    signe,
-    typeset,
-)
+from eurosat_lib.french import in_points, intervalle, nombre, pct, plural, power, signe, typeset
 from eurosat_lib.lr_finder import LRFinder
+from eurosat_lib.recipes import Ablation, Recipes
 from eurosat_lib.stats import summarise_seeds, wilson
+from eurosat_lib.trainings import Seeds, SplitComparison
 
 DASH = "—"
 MEAN = "moyenne ± écart-type (n = {})"  # row of several seeds
-DIGITS = 12  # of a SHA-256: enough to tell files apart
 ROLES = {  # of a tested checkpoint
     "final": "entraînement final",
     "given": "checkpoint donné",
@@ -54,7 +38,7 @@ ROLES = {  # of a tested checkpoint
 def frame(columns: Iterable[str], rows: Iterable[Sequence], **options: Any) -> pd.DataFrame:
     """Build a table; ``report.table`` finds its options in ``attrs``."""
     table = pd.DataFrame(list(rows), columns=list(columns))
-    table.attrs = options
+    table.attrs = options | ({"note": typeset(options["note"])} if options.get("note") else {})
     return table
 
 
@@ -75,7 +59,6 @@ def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
     total, side, shared = sum(audit.sizes.values()), audit.image_shape[1], overlaps.facts()
     reach = f"{pct(shared['test_images'] / max(audit.sizes['test'], 1), 2)} du test"
     faint = f"Presque unie (écart-type < {nombre(FAINT)} sur 255)"
-    bright = f"Plus de {pct(SATURATED, 0)} des valeurs à 255"
     rows = [  # what, cases, of how many, what follows where there are any
         (f"Décodée, RGB, {side} × {side} pixels", total, total, "ni rognage ni remplissage"),
         ("Pixels identiques à une autre", audit.duplicates, total, "image vue deux fois"),
@@ -87,25 +70,13 @@ def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
         ("Un pixel sans donnée ou plus", audit.nodata, total, "bord à masquer"),
         ("D’une seule couleur", audit.flat, total, "ni forme ni texture"),
         (faint, audit.faint, total, "seule la couleur moyenne informe"),
-        (bright, audit.saturated, total, "détail perdu dans le blanc"),
+        (f"Plus de {pct(SATURATED, 0)} des valeurs à 255", audit.saturated, total, "détail perdu"),
     ]
     rows = [(what, n, n / of if of else None, so if n else "rien") for what, n, of, so in rows]
-    heads, note = ("Contrôle", "Cas", "Part", "Pour l’entraînement"), {}
-    if overlaps.capped:
-        note["note"] = "Trop de chevauchements possibles pour tous les examiner : des minimums."
-    return frame(heads, rows, percent=["Part"], digits={"Part": 2}, missing=DASH, **note)
-
-
-def baselines(b: Baselines) -> pd.DataFrame:
-    """List the scores to beat; accuracies are fractions in [0, 1], missing where not measured."""
-    rows = [
-        ("Prédiction uniforme (valeur attendue)", b.uniform, b.uniform),
-        (f"Classe majoritaire ({b.majority_class})", b.majority_validation, b.majority_test),
-        ("Régression logistique, vignette 4 × 4", b.thumbnail_validation, None),
-        ("Régression logistique, moyenne et écart-type par canal", b.color_validation, None),
-    ]
-    heads, digits = ["Validation", "Test"], {"Validation": 2, "Test": 2}
-    return frame(("Référence", *heads), rows, percent=heads, digits=digits, missing=DASH)
+    capped = "Trop de chevauchements possibles pour tous les examiner : des minimums."
+    options = {"percent": ["Part"], "digits": {"Part": 2}, "missing": DASH}
+    options["note"] = capped if overlaps.capped else ""
+    return frame(("Contrôle", "Cas", "Part", "Pour l’entraînement"), rows, **options)
 
 
 def layers(arch: Architecture) -> pd.DataFrame:
@@ -117,41 +88,41 @@ def layers(arch: Architecture) -> pd.DataFrame:
             stage, slot = map(int, one.name.split(".")[1:3])
             block = "" if one.kind == "MaxPool2d" else f", bloc {slot // 3 + 1}"
             place = f"étage {stage + 1}{block}"
-        rows.append((place, one.kind, detail, shape(one.output_shape), one.parameters, one.macs))
-    rows.append(("TOTAL", "", "", "", arch.parameters, sum(one.macs for one in arch.layers)))
-    return frame(("Place", "Couche", "Détail", "Sortie", "Paramètres", "MAC"), rows)
+        output = str(tuple(one.output_shape))
+        rows.append((place, one.kind, detail, output, one.parameters, one.macs))
+    total = (arch.found["parameters"], sum(one.macs for one in arch.layers))
+    columns = ("Place", "Couche", "Détail", "Sortie", "Paramètres", "MAC")
+    return frame(columns, [*rows, ("TOTAL", "", "", "", *total)])
 
 
 def variants(arch: Architecture) -> pd.DataFrame:
     """List the networks of the grid: size, receptive field, work for one training image."""
-    keys = ("blocks_per_stage", "dilation_stage3", "parameters", "tensors", "receptive_field")
-    rows = [[getattr(one, key) for key in (*keys, "gflop")] for one in arch.variants]
     columns = ("Blocs par étage", "Dilatation", "Paramètres", "Tenseurs", "Champ réceptif (px)")
-    work = "GFLOP par image (entraînement)"
+    work, rows = "GFLOP par image (entraînement)", [v.values() for v in arch.found["variants"]]
     return frame((*columns, work), rows, digits={work: 3})
 
 
 def faults(r: LRFinder) -> str:
     """Say, seed by seed, why the sweeps support no suggestion; empty if all do."""
-    found = [f"graine {s.seed} : {french.FAULTS[s.fault]}" for s in r.sweeps if s.fault]
-    return ", ".join(found)
+    return ", ".join(f"graine {s.seed} : {french.FAULTS[s.fault]}" for s in r.sweeps if s.fault)
 
 
 def lr_rules(r: LRFinder) -> pd.DataFrame:
     """List each rule's suggestion per seed, its median and spread, then the choice, as text."""
-    heads, rows = [f"Graine {sweep.seed}" for sweep in r.sweeps], []
+    rows = []
     for rule, label in french.RULES.items():
         found = [sweep.suggestions.get(rule) for sweep in r.sweeps]
         cells = [power(rate, 1) if rate else DASH for rate in found]
-        rows.append((label, *cells, *_summary(r, found)))
-    rows.append(("médiane de toutes", *[""] * len(heads), *_summary(r, r.suggestions)))
-    note = {"note": typeset(f"Sans suggestion : {faults(r)}.")} if faults(r) else {}
-    return frame(("Règle", *heads, "Médiane", "Étendue (facteur)"), rows, **note)
+        rows.append((label, *cells, *_summary(found)))
+    rows.append(("médiane de toutes", *[""] * len(r.sweeps), *_summary(r.suggestions)))
+    heads = [f"Graine {sweep.seed}" for sweep in r.sweeps]
+    note = f"Sans suggestion : {faults(r)}." if faults(r) else ""
+    return frame(("Règle", *heads, "Médiane", "Étendue (facteur)"), rows, note=note)
 
 
-def _summary(r: LRFinder, rates: list[float]) -> tuple[str, str]:
-    """Write the median of some rates, and how far they lie apart."""
-    if not r.reliable:
+def _summary(rates: list[float | None]) -> tuple[str, str]:
+    """Write the median of some rates, and how far they lie apart; one missing, there is none."""
+    if not rates or None in rates:
         return DASH, DASH
     return power(statistics.median(rates), 1), nombre(max(rates) / min(rates), 1)
 
@@ -169,14 +140,15 @@ def grid(grid: search.GridSearch) -> pd.DataFrame:
             notes.append(f"diverge à l’époque {len(fit.epochs) + 1}")
         else:
             cells = (fit.score, 100 * search.MEASURES["spread"](fit), fit.last.val_loss)
-        values = [factor_value(factor, getattr(point, factor)) for factor in search.FACTORS]
+        values = [french.factor_value(factor, getattr(point, factor)) for factor in search.FACTORS]
         rows.append((point.name, *values, *cells, ", ".join(notes)))
     score, loss = "Métrique val (exactitude)", "Perte val (nats)"
     spread = "Écart des deux dernières époques (points)"
     columns = ("Run", "LR", "WD", "Hyp-A (dilatation)", "Hyp-B (blocs)", score, spread, loss)
     options = {"percent": [score], "digits": {loss: 3, spread: 1}, "missing": DASH}
-    note = "Une seule graine par point : seuls les finalistes (section 6) départagent les runs."
-    table = frame((*columns, "Notes"), rows, **options, note=typeset(note))
+    note = "Une seule graine par point : ce rang peut changer avec une autre ; les finalistes "
+    note += "(section 6) sont revus avec de nouvelles graines."
+    table = frame((*columns, "Notes"), rows, **options, note=note)
     table.index = pd.RangeIndex(1, len(table) + 1, name="Rang")
     return table
 
@@ -185,14 +157,14 @@ def finalists(result: search.Finalists) -> pd.DataFrame:
     """List the finalists over their new seeds: mean, spread, distance to the leader."""
     rows, percent, spread = [], ["Score du choix", "Moyenne"], "Écart-type (points)"
     for one in result.ranking:
-        again, (lead, bounds) = one.again, result.lead(one)
-        behind = interval(-lead, bounds and (-bounds[1], -bounds[0])) if rows else "retenu"
-        cells = (one.selected, again.score, again.sd and 100 * again.sd, len(again.fits))
-        rows.append((again.name, french.ORIGINS[one.origin], *cells, behind))
-    note = (
-        f"Graines {liste([fit.seed for fit in result.leader.fits])}, qui n’ont pas servi à "
-        f"choisir. Écart au premier en points, apparié par graine, à {pct(result.level, 0)}."
-    )
+        lead, bounds = result.lead(one)
+        behind = french.interval(-lead, bounds and (-bounds[1], -bounds[0]))
+        cells = (one.selected, one.score, one.sd and 100 * one.sd, len(one.fits))
+        name, origin = one.hyperparameters.name, french.ORIGINS[one.origin]
+        rows.append((name, origin, *cells, behind if rows else "retenu"))
+    seeds = french.liste([fit.seed for fit in result.leader.fits])
+    note = f"Graines {seeds}, qui n’ont pas servi à choisir. Écart au premier en points, apparié "
+    note += f"par graine, à {pct(result.level, 0)}."
     columns = ("Finaliste", "Origine", *percent, spread, "n", "Écart au premier")
     return frame(columns, rows, percent=percent, digits={spread: 1}, missing=DASH, note=note)
 
@@ -201,42 +173,39 @@ def recipe_scores(found: Recipes | None) -> pd.DataFrame | None:
     """List validation and test accuracy of each training of a recipe; cells are text."""
     if found is None:
         return None
-    rows, scores = [], []
+    rows, scores, seconds = [], [], [run.fit.seconds for run in found.runs]
     for run in found.runs:
-        scores.append((run.val_accuracy, run.plain.accuracy, run.scored.accuracy))
-        cells = (intervalle(run.scored.interval, 2), duree(run.fit.seconds))
+        scores.append((run.scored.val_accuracy, run.plain.accuracy, run.scored.accuracy))
+        cells = (intervalle(run.scored.interval, 2), french.duree(run.fit.seconds))
         rows.append((str(run.fit.seed), *(pct(x, 2) for x in scores[-1]), *cells))
     if len(rows) > 1:
-        seconds = duree(statistics.fmean(run.fit.seconds for run in found.runs))
-        columns = zip(*scores, strict=True)
-        means, bounds = zip(*(mean_and_spread(c, found.level) for c in columns), strict=True)
-        rows.append((MEAN.format(len(rows)), *means, bounds[-1], seconds))
+        columns = [mean_and_spread(column, found.level) for column in zip(*scores, strict=True)]
+        means, mean_time = [mean for mean, _ in columns], french.duree(statistics.fmean(seconds))
+        rows.append((MEAN.format(len(rows)), *means, columns[-1][1], mean_time))
     heads = ("Graine", "Validation, recette", "Test, une vue", "Test, recette")
     note = (
-        f"n = {nombre(found.first.plain.n)} images de test. Calcul : entraînement et validation."
+        f"n = {nombre(found.runs[0].plain.n)} images de test. Calcul : entraînement et validation."
     )
-    return frame((*heads, interval_at(found.level), "Calcul"), rows, note=typeset(note))
+    return frame((*heads, interval_at(found.level), "Calcul"), rows, note=note)
 
 
 def recipe_steps(found: Ablation | None) -> pd.DataFrame | None:
     """List mean validation accuracy and gain of each step of a recipe; cells are text."""
     if found is None:
         return None
-    rows, count = [], len(found.rows[0].fits)
-    for row, gain in zip(found.rows, found.gains, strict=True):
-        spread = f" ± {nombre(100 * statistics.stdev(row.scores), 2)}" if count > 1 else ""
-        score = "divergé" if row.diverged else pct(row.mean, 2) + spread
+    rows, count = [], len(found.fits[0])
+    for rank, (step, scores) in enumerate(zip(found.steps, found.scores(), strict=True)):
+        gain, broken = found.gains()[rank], any(fit.diverged for fit in found.fits[rank])
+        spread = f" ± {nombre(100 * statistics.stdev(scores), 2)}" if count > 1 else ""
+        score = "divergé" if broken else pct(statistics.fmean(scores), 2) + spread
         change = (signe(gain[0], 2), in_points(gain[1:])) if gain else (DASH, DASH)
-        rows.append((f"+ {row.name}" if rows else row.name, score, *change))
-    note = (
-        f"Étapes : {nombre(found.epochs)} époques sur {nombre(found.train_images)} images, "
-        f"{plural(count, 'graine')} chacune, dernière époque, une vue. Le gain d’une étape "
-        "dépend de celles qui la précèdent"
-    )
+        rows.append((f"+ {step}" if rows else step, score, *change))
+    note = f"Étapes : {nombre(found.epochs)} époques sur {nombre(found.train_images)} images, "
+    note += f"{plural(count, 'graine')} chacune, dernière époque, une vue. Le gain d’une étape "
+    note += "dépend de celles qui la précèdent"
     if count == 1:
         note += " ; son intervalle dit l’aléa des images, non celui d’un autre entraînement"
-    columns = ("Étape", "Validation", "Gain", interval_at(found.level))
-    return frame(columns, rows, note=typeset(f"{note}."))
+    return frame(("Étape", "Validation", "Gain", interval_at(found.level)), rows, note=f"{note}.")
 
 
 def metrics(e: Evaluation) -> pd.DataFrame:
@@ -257,20 +226,21 @@ def metrics(e: Evaluation) -> pd.DataFrame:
 
 def per_class(e: Evaluation) -> pd.DataFrame:
     """List precision, recall and F1 per class with their intervals, then their means, as text."""
-    level, kinds, rows = e.confidence_level, ("precision", "recall", "f1"), []
+    kinds, rows = ("precision", "recall", "f1"), []
     for one in e.per_class:
-        cells = [_share(getattr(one, kind), one.interval(kind, level)) for kind in kinds]
-        rows.append((one.name, *cells, one.support, one.support - one.hits))
-    held = [one for one in e.per_class if one.support]  # classes in the split, as in the macro-F1
-    means = [statistics.fmean(getattr(one, kind) for one in held) for kind in kinds]
-    cells = [*map(_share, means[:2]), _share(means[2], e.macro_f1_interval)]
-    rows.append(("MOYENNE (macro), TOTAL", *cells, e.n, e.n - e.correct))
-    note = f"Entre crochets, les intervalles à {pct(level, 0)} : "
+        cells = [_share(one[kind], one[f"{kind}_interval"]) for kind in kinds]
+        rows.append((one["name"], *cells, one["support"], one["support"] - one["hits"]))
+    held = [one for one in e.per_class if one["support"]]  # as in the macro-F1
+    means = [_share(statistics.fmean(one[kind] for one in held)) for kind in kinds]
+    means[-1] = _share(e.macro_f1, e.macro_f1_interval)
+    rows.append(("MOYENNE (macro), TOTAL", *means, e.n, e.n - e.correct))
+    note = f"Entre crochets, les intervalles à {pct(e.confidence_level, 0)} : "
+    note += "Wilson ; bootstrap pour la moyenne."
     columns = ("Classe", "Précision (%)", "Rappel (%)", "F1 (%)", "Images", "Erreurs")
-    return frame(columns, rows, note=f"{note}Wilson ; bootstrap pour la moyenne.")
+    return frame(columns, rows, note=note)
 
 
-def _share(value: float, bounds: tuple[float, float] | None = None) -> str:
+def _share(value: float, bounds: Sequence[float] = ()) -> str:
     """Write a share in per cent without the sign, and its interval: ``89,7 [87,0 ; 91,9]``."""
     text = nombre(100 * value, 1)
     return f"{text} {intervalle([100 * b for b in bounds], 1, '')}" if bounds else text
@@ -281,25 +251,25 @@ def openings(config: Config) -> pd.DataFrame:
     rows = []
     for one in read_csv(config.paths.artifacts / "test_openings.csv"):
         time = one["opened"].replace("T", " ").replace("+00:00", " UTC")
-        name = one["configuration"]
-        if one["role"] == "recipe" and one.get("views"):
-            name += f", {plural(int(one['views']), 'vue')}"
-        cells = (one["seed"], one["epoch"], one["sha256"][:DIGITS], int(one["images"]))
-        rows.append((time, ROLES.get(one["role"], one["role"]), name, *cells))
+        role, views = one["role"], one.get("views") if one["role"] == "recipe" else ""
+        name = one["configuration"] + (f", {plural(int(views), 'vue')}" if views else "")
+        cells = (one["seed"], one["epoch"], one["sha256"][:12], int(one["images"]))
+        rows.append((time, ROLES.get(role, role), name, *cells))
     columns = ("Ouverture", "Rôle", "Configuration", "Graine", "Époque")
     return frame((*columns, "SHA-256 (début)", "Images"), rows)
 
 
 def calibration(errors: Errors) -> pd.DataFrame:
     """Lay the calibration before and after temperature scaling side by side; cells are text."""
-    pair, level = (errors.before, errors.after), pct(errors.level, 0)
+    pair = (errors.before, errors.after)
+    bounds = (in_points(one["excess_interval"]) for one in pair)
     rows = [
         ("Température", "1", nombre(errors.temperature, 3)),
-        ("Perte, NLL (nats)", *(nombre(r.nll, 4) for r in pair)),
-        ("Score de Brier", *(nombre(r.brier, 4) for r in pair)),
-        ("ECE (15 tranches)", *(pct(r.ece, 2) for r in pair)),
-        ("Confiance moyenne − exactitude", *(signe(r.excess, 2) for r in pair)),
-        (f"Son intervalle à {level}", *(in_points(r.excess_interval) for r in pair)),
+        ("Perte, NLL (nats)", *(nombre(one["nll"], 4) for one in pair)),
+        ("Score de Brier", *(nombre(one["brier"], 4) for one in pair)),
+        ("ECE (15 tranches)", *(pct(one["ece"], 2) for one in pair)),
+        ("Confiance moyenne − exactitude", *(signe(one["excess"], 2) for one in pair)),
+        (f"Son intervalle à {pct(errors.level, 0)}", *bounds),
     ]
     return frame(("Mesure sur le test", "Avant", "Après"), rows)
 
@@ -311,7 +281,7 @@ def seeds(found: Seeds) -> pd.DataFrame:
         scores = (pct(run.val_accuracy, 2), pct(run.accuracy, 2), intervalle(run.interval, 2))
         rows.append((str(run.seed), run.epoch, *scores, pct(run.macro_f1, 2)))
     rows += [(str(seed), DASH, "divergé", DASH, DASH, DASH) for seed in found.diverged]
-    if found.several:
+    if len(found.runs) > 1:
         test = mean_and_spread([run.accuracy for run in found.runs], found.level)
         f1, _ = mean_and_spread([run.macro_f1 for run in found.runs], found.level)
         rows.append((MEAN.format(len(found.runs)), DASH, DASH, *test, f1))
@@ -329,9 +299,9 @@ def split_scores(found: SplitComparison) -> pd.DataFrame | None:
     rows = []
     for name, score in scores.items():
         one, other = (getattr(side, score) for side in sides)
-        rows.append((name, pct(one, 2), pct(other, 2), signe(one - other)))
+        rows.append((name, pct(one, 2), pct(other, 2), signe(one - other, 2)))
     own = [intervalle(side.interval, 2) for side in sides]
-    rows.insert(1, (interval_at(found.confidence_level), *own, in_points(bounds, 1)))
-    images = f"Images de test, dont {nombre(found.common)} en commun"
+    rows.insert(1, (interval_at(found.confidence_level), *own, in_points(bounds)))
+    images = f"Images de test ({nombre(found.common)} en commun)"
     rows.append((images, *(side.n for side in sides), DASH))
     return frame(("Mesure", "Standard", "Spatial", "Standard − spatial"), rows)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,14 +23,13 @@ TRAINING_TAGS = {
     "train/grad_norm": "grad_norm",
 }
 MARKER = "stage.txt"  # beside the events: key of the result they show
-Points = list[tuple[int, float]]  # (step, value)
 
 
 @dataclass(frozen=True)
 class Run:
     """What one finished run shows."""
 
-    series: Mapping[str, Points]  # by tag
+    series: Mapping[str, Sequence[float]]  # by tag: the values of steps 1, 2 …
     hparams: Mapping[str, float | int | str] = field(default_factory=dict)  # for the HParams tab
     metrics: Mapping[str, float] = field(default_factory=dict)  # shown beside them, by tag
     seconds: Mapping[int, float] = field(default_factory=dict)  # step -> since the start
@@ -74,13 +73,13 @@ def write_run(folder: Path, run: Run) -> None:
     """Write one finished run, replacing what the folder holds; nothing if it is there already."""
     from torch.utils.tensorboard.summary import hparams
 
-    key = _digest(asdict(run))
+    key = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode()).hexdigest()
     if run_key(folder) == key:
         return
     start = time.time() - max(run.seconds.values(), default=0.0)
     with LiveRun(folder) as live:
-        for tag, points in run.series.items():
-            for step, value in points:
+        for tag, values in run.series.items():
+            for step, value in enumerate(values, start=1):
                 live.writer.add_scalar(tag, value, step, start + run.seconds.get(step, 0.0))
         if run.hparams:  # in this run; SummaryWriter.add_hparams makes a sub-run
             for summary in hparams(dict(run.hparams), dict(run.metrics)):
@@ -88,12 +87,6 @@ def write_run(folder: Path, run: Run) -> None:
             for tag, value in run.metrics.items():
                 live.writer.add_scalar(tag, value, 0)
     write_text(folder / MARKER, key)
-
-
-def training_series(epochs: Iterable[Mapping[str, float]]) -> dict[str, Points]:
-    """Turn epoch records into series, by tag."""
-    rows = list(epochs)
-    return {tag: [(int(r["epoch"]), r[name]) for r in rows] for tag, name in TRAINING_TAGS.items()}
 
 
 def run_key(folder: Path) -> str:
@@ -106,13 +99,8 @@ def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:
     """Read the scalars of one run: tag -> values indexed by step."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
-    events.Reload()
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return {
         tag: pd.Series({event.step: event.value for event in events.Scalars(tag)}, name=tag)
         for tag in set(events.Tags()["scalars"]).intersection(tags)
     }
-
-
-def _digest(content: Mapping) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

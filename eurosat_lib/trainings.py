@@ -1,48 +1,32 @@
-"""Trainings: each a function of one configuration, kept on its own, shared by all stages.
-
-Below, what is trained: the points of the grid, the finalists, the final configuration.
-"""
+"""Trainings, each a function of one configuration, kept by itself; what they leave and score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+import os
+from collections.abc import Callable, Iterable
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from eurosat_lib import cluster, search
+from pydantic import Field
+from scipy.stats import linregress, t
+
+from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.config import Config, override
-from eurosat_lib.data import load_dataset, on_spatial, spatial_absence
-from eurosat_lib.errors import UserError
-from eurosat_lib.files import check_open
-from eurosat_lib.french import pct
-from eurosat_lib.lr_finder import LRFinder, grid_rates
-from eurosat_lib.progress import Bar, progress
+from eurosat_lib.data import load_dataset
+from eurosat_lib.evaluation import Evaluation, Predictions, evaluate_checkpoint
+from eurosat_lib.files import locked, read_csv, write_csv
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.schema import Train
-from eurosat_lib.stages import (
-    Code,
-    Kept,
-    Record,
-    cache_folder,
-    code_digest,
-    keep,
-    latest,
-    publish,
-    result_path,
-    stage_key,
-    withdraw,
-)
-from eurosat_lib.train import EpochRecord, Fit, Hyperparameters, fit
+from eurosat_lib.sources import digest
+from eurosat_lib.stages import Code, Kept, Record, cache_folder, code_digest, keep, stage_key
+from eurosat_lib.stats import Bounds, newcombe, summarise_seeds, wilson
+from eurosat_lib.tracking import TRAINING_TAGS, Run
+from eurosat_lib.train import WEIGHTS, EpochRecord, Fit, Hyperparameters, fit
 
 IMAGES = ("data.image_size", "preprocess")
 BATCHES = (*IMAGES, "seed", "data.batch_size", "data.train_limit", "augment")
 ASIDE = ("seeds", "fallback_lr", "fallback_weight_decay")  # say which trainings, not how
-# How a network is trained, whatever its point and length.
-HOW = tuple(
-    f"train.{name}"
-    for name in ("optimizer", "momentum", "decay_all", "schedule", "warmup", "label_smoothing")
-)
 TRAINING = Code(
     rooms=("model", "transforms", "loaders", "optimizers", "train"),
     reads=(
@@ -51,28 +35,27 @@ TRAINING = Code(
     ),
     trains=True,
 )
-
-# Started for each training that is alone in its stage, with the folder of its TensorBoard events;
-# what they return hears of each epoch, once it is written, whether it is the last.
-watchers: list[Callable[[Path], Callable[[bool], None]]] = []
+SCORING = Code(
+    rooms=("model", "transforms", "loaders", "classifier", "stats", "evaluation"),
+    reads=(
+        *(*IMAGES, "data.batch_size", "data.validation_limit", "data.test_limit"),
+        *("model.channels", "evaluate.confidence", "evaluate.views"),
+    ),
+)
+FEWEST_EPOCHS = 5  # that have a trend
+MEANS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")  # of an epoch
+Rows = list[dict[str, Any]]
 
 
 def training_config(
-    config: Config,
-    point: Hyperparameters,
-    epochs: int,
-    images: int | None = None,
-    weights: str = "best",
-    max_steps: int | None = None,
+    config: Config, point: Hyperparameters, images: int | None = None, **values: Any
 ) -> Config:
     """Return the configuration of one training, from that of its run, seed and split.
 
-    Images are as many as the run's if not given; ``weights`` is ``train.keep``.
+    Images are as many as the run's if not given; ``values`` are those of ``train``.
     """
-    values = {f"train.{name}": value for name, value in point.model_dump().items()}
-    values |= {"train.max_epochs": epochs, "train.max_steps": max_steps, "train.keep": weights}
-    values["data.train_limit"] = images or config.data.train_limit
-    return counted(override(config, values))
+    own = {f"train.{name}": value for name, value in (point.model_dump() | values).items()}
+    return counted(override(config, own | {"data.train_limit": images or config.data.train_limit}))
 
 
 def counted(config: Config) -> Config:
@@ -82,89 +65,9 @@ def counted(config: Config) -> Config:
     return override(config, {"data.train_limit": limit})
 
 
-def seeded(config: Config, seeds: Sequence[int]) -> list[Config]:
+def seeded(config: Config, seeds: Iterable[int]) -> list[Config]:
     """Return copies of a configuration with these seeds."""
     return [config.model_copy(update={"seed": seed}) for seed in seeds]
-
-
-def train_all(
-    title: str, groups: Mapping[str, Sequence[Config]], names: Sequence[str] = ()
-) -> list[list[Kept[Fit]]]:
-    """Train, or take what is kept, and show the images done; one list for each stage.
-
-    With ``compute.engine: ray`` they are trained side by side, with ``work`` those first that no
-    other process is at.
-
-    Args:
-        title: of the progress bar.
-        groups: configurations with all hyperparameters given, by :func:`counted`; by the stage
-            below whose ``runs/<stage>/`` their TensorBoard events lie.
-        names: of these folders; if not given the hyperparameters, and the seed among several.
-    """
-    names = names or [name for trainings in groups.values() for name in _names(trainings)]
-    places = [(stage, own) for stage, trainings in groups.items() for own in _settled(trainings)]
-    jobs = [
-        (own, own.paths.runs / stage / name)
-        for (stage, own), name in zip(places, names, strict=True)
-    ]
-    found, expected = [], 0
-    if jobs:
-        with progress(title, total=sum(_images(own) for own, _ in jobs), unit="images") as bar:
-            _ahead(jobs, bar)
-            for number, (own, folder) in enumerate(jobs, start=1):
-                note = f"{number} sur {len(jobs)}, " if len(jobs) > 1 else ""
-                found.append(_trained(own, folder, bar, note))
-                expected += _images(own)
-                said = f"{note}val {pct(found[-1].result.val_accuracy)}"
-                bar.advance(expected - bar.done, said)
-    rest = iter(found)
-    return [list(islice(rest, len(trainings))) for trainings in groups.values()]
-
-
-def _names(trainings: Sequence[Config]) -> list[str]:
-    several = len({own.seed for own in trainings}) > 1
-    seeds = [f"_seed{own.seed}" if several else "" for own in trainings]
-    return [_point(own).name + seed for own, seed in zip(trainings, seeds, strict=True)]
-
-
-def _point(config: Config) -> Hyperparameters:
-    names = Hyperparameters.model_fields
-    return Hyperparameters(**{name: getattr(config.train, name) for name in names})
-
-
-def _settled(trainings: Sequence[Config]) -> list[Config]:
-    """Give all trainings the device, precision and threads that a worker answers."""
-    if not trainings or trainings[0].compute.engine != "ray":
-        return list(trainings)
-    values = cluster.settle(trainings[0])
-    return [override(own, values) for own in trainings]
-
-
-def _ahead(jobs: Sequence[tuple[Config, Path]], bar: Bar) -> None:
-    """Let the engine fill the cache with what is missing."""
-    engine = jobs[0][0].compute.engine
-    missing = [(own, folder) for own, folder in jobs if not _is_kept(own)]
-    if engine == "work":
-        for own, folder in missing:
-            _trained(own, folder, bar, "", wait=False)
-    elif engine == "ray" and missing:
-        work = [
-            cluster.Job(f"{at.parent.name}/{at.name}", own, at, _images(own), signature(own))
-            for own, at in missing
-        ]
-        cluster.warm(work, perform, signature, bar)
-
-
-def signature(config: Config) -> dict[str, str]:
-    """Say what two processes must share to keep a training under the same key."""
-    device, precision = Runtime.names(config)
-    return {
-        "images": load_dataset(config).fingerprint,
-        "code": "".join(code_digest(room)[:8] for room in TRAINING.rooms),
-        "device": device,
-        "precision": precision,
-        "key": stage_key(config, "training", TRAINING, {}),
-    }
 
 
 def perform(
@@ -176,8 +79,7 @@ def perform(
 ) -> Kept[Fit] | None:
     """Train one configuration, with all hyperparameters given, or load what is kept.
 
-    ``on_batch`` is called with the number of images of each step. While another process is at it,
-    the answer is ``None``, unless we ``wait``.
+    While another process is at it, the answer is ``None``, unless we ``wait``.
     """
 
     def compute(folder: Path) -> Fit:
@@ -186,118 +88,242 @@ def perform(
     return keep(config, Fit, "training", TRAINING, {}, compute, wait)
 
 
-def _is_kept(config: Config) -> bool:
+def is_kept(config: Config) -> bool:
+    """Tell whether a training is done."""
     return (cache_folder(config, "training", TRAINING, {}) / "result.json").is_file()
 
 
-def _images(config: Config) -> int:
+def images_of(config: Config) -> int:
+    """Count the images that a training sees, epochs together."""
     return config.train.max_epochs * config.data.train_limit
 
 
-def _trained(
-    config: Config, run_folder: Path, bar: Bar, note: str, wait: bool = True
-) -> Kept[Fit] | None:
-    hear = [start(run_folder) for start in watchers if not (note or _is_kept(config))]
-
-    def say(record: EpochRecord) -> None:
-        """Name the epoch beside the bar, and tell who watches."""
-        bar.advance(0, f"{note}époque {record.epoch}, val {pct(record.val_accuracy)}")
-        for watcher in hear:
-            watcher(record.epoch == config.train.max_epochs)
-
-    return perform(config, run_folder, bar.advance, say, wait)
+def signature(config: Config) -> dict[str, str]:
+    """Say what two processes must share to keep a training under the same key."""
+    return {
+        "images": load_dataset(config).fingerprint,
+        "code": "".join(code_digest(room)[:8] for room in TRAINING.rooms),
+        **dict(zip(("device", "precision"), Runtime.names(config), strict=True)),
+        "key": stage_key(config, "training", TRAINING, {}),
+    }
 
 
-class ChosenLR(Record):
-    """A learning rate chosen by hand in notebook 04, and how it was read from the stored sweep."""
-
-    stage: ClassVar[str] = "chosen_lr"
-    lr: float
-    rule: str  # of the finder, or "median" of all
-    smoothing: float  # weight of the past, in [0, 1)
-
-
-def chosen_lr(config: Config) -> ChosenLR | None:
-    """Return the rate chosen by hand for this run, if there is one for this experiment."""
-    return latest(config, ChosenLR)
-
-
-def choose_lr(config: Config, choice: ChosenLR) -> Path:
-    """Keep a choice; the grid takes it instead of the finder's. Returns the file that holds it."""
-    check_open(config.paths.artifacts)
-    publish(config, choice, {})
-    return result_path(config, choice.stage)
-
-
-def forget_lr(config: Config) -> bool:
-    """Withdraw the choice; returns whether there was one."""
-    known = result_path(config, ChosenLR.stage).is_file()
-    withdraw(config, ChosenLR)
-    return known
-
-
-def fallback_point(config: Config) -> Hyperparameters:
-    """Return the configuration's own point, for a run without any search."""
-    return Hyperparameters(
-        lr=config.train.fallback_lr,
-        weight_decay=config.train.fallback_weight_decay,
-        blocks_per_stage=config.model.blocks_per_stage,
-        dilation_stage3=config.model.dilation_stage3,
-    )
-
-
-def grid_points(config: Config) -> tuple[list[Hyperparameters], str]:
-    """List the points of the grid, and where their learning rates come from."""
-    found, picked = latest(config, LRFinder), chosen_lr(config)
-    choice = picked.lr if picked else found.choice if found else None
-    origin = "chosen_lr" if picked else "lr_finder" if choice else "fallback"
-    points = search.grid_points(config, grid_rates(config, choice))
-    return points, "config" if config.grid.lr else origin
-
-
-def searches(config: Config) -> list[search.GridSearch]:
-    """Return the grid and the refined grid of this run, as far as there are any."""
-    found = (latest(config, search.Grid), latest(config, search.RefinedGrid))
-    return [one for one in found if one]
-
-
-def finalists(config: Config) -> list[tuple[str, Fit]]:
-    """Pick the finalists of the searches of this run: stage and trial of each."""
-    return search.choose_finalists(searches(config), config.finalists.count)
-
-
-def finalist_trainings(config: Config) -> list[Config]:
-    """List the trainings of the finalists, point by point; their seeds have chosen none."""
-    seeds = range(config.seed + 1, config.seed + 1 + config.finalists.seeds)
+def csv_rows(fits: Iterable[Fit]) -> Rows:
+    """Flatten trials to one row each, for ``grid_search_results.csv``."""
+    ends = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
     return [
-        training_config(one, trial.hyperparameters, *trial.length)
-        for _, trial in finalists(config)
-        for one in seeded(config, seeds)
+        {
+            "run": fit.hyperparameters.name,
+            **fit.hyperparameters.model_dump(),
+            "epochs": len(fit.epochs),
+            "score": fit.score,
+            "best_val_accuracy": fit.best.val_accuracy if fit.epochs else None,
+            **{name: getattr(fit.last, name) if fit.epochs else None for name in ends},
+            "seconds": round(fit.seconds, 2),
+            **fit.model_dump(include={"seed", "train_images", "validation_images"}),
+            "notes": f"diverged, {fit.diverged}" if fit.diverged else "",
+        }
+        for fit in fits
     ]
 
 
-def current_finalists(config: Config) -> search.Finalists | None:
-    """Return the finalists of this run's latest searches; ``None`` if these are others."""
-    found = latest(config, search.Finalists)
-    points = [trial.hyperparameters for _, trial in finalists(config)]
-    same = found and [f.again.hyperparameters for f in found.finalists] == points
-    return found if same else None
+def fit_run(fit: Fit) -> Run:
+    """Return the TensorBoard run of a training, with its hyperparameters and metrics."""
+    best, seen = fit.best.val_accuracy if fit.epochs else 0.0, fit.epochs
+    return Run(
+        series={tag: [getattr(r, n) for r in seen] for tag, n in TRAINING_TAGS.items()},
+        hparams=fit.hyperparameters.model_dump() | {"seed": fit.seed},
+        metrics={"hparam/score": fit.score, "hparam/best_val_accuracy": best},
+        seconds=dict(enumerate(accumulate(record.seconds for record in seen), start=1)),
+    )
 
 
-def final_config(config: Config) -> tuple[Config, dict[str, str]]:
-    """Return the final training, and where each hyperparameter comes from."""
-    best, decided = [(one.stage, one.best) for one in searches(config)], current_finalists(config)
-    if decided:
-        best = [(decided.stage, decided.leader.fits[0])]
-    point, origin = search.choose_hyperparameters(config, fallback_point(config), best)
-    own = config.train
-    return training_config(config, point, own.max_epochs, max_steps=own.max_steps), origin
+class Training(Record):
+    """The final training and where its hyperparameters come from."""
+
+    stage: ClassVar[str] = "train"
+    fit: Fit
+    origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
+    batch_size: int
+
+    def trend(self) -> dict[str, Any] | None:
+        """Fit a line to the last half of the epochs, if these are five at least.
+
+        Returns the least-squares slope per epoch of accuracy and loss with its 95 % interval
+        (Student); epochs of one training are not independent: it is too narrow rather than wide.
+        """
+        half = self.fit.epochs[len(self.fit.epochs) // 2 :]
+        if len(half) < FEWEST_EPOCHS:
+            return None
+        found: dict[str, Any] = {"epochs": len(half)}
+        for name in ("val_accuracy", "train_loss"):
+            line = linregress(range(len(half)), [getattr(record, name) for record in half])
+            slope, width = float(line.slope), float(t.ppf(0.975, len(half) - 2) * line.stderr)
+            found[name] = {"slope": slope, "low": slope - width, "high": slope + width}
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """Return the configuration, first, best and last epochs, and the stability.
+
+        The best epoch's accuracy is a maximum over epochs, too high: only the last one's has an
+        interval (Wilson's at 95 %, over the validation images).
+        """
+        fit, seen = self.fit, self.fit.epochs
+        places = {"first": seen[0], "best": fit.best, "last": seen[-1]}
+        values, lowest = [r.val_accuracy for r in seen], min(seen, key=lambda r: r.val_loss)
+        low, high = wilson(round(values[-1] * fit.validation_images), fit.validation_images, 0.95)
+        return {
+            **fit.hyperparameters.model_dump(),
+            **fit.model_dump(exclude={"hyperparameters", "epochs"}),
+            **self.model_dump(exclude={"fit"}),
+            **{f"{p}_{mean}": getattr(at, mean) for p, at in places.items() for mean in MEANS},
+            "name": fit.hyperparameters.name,
+            "epochs": len(seen),
+            "best_epoch": fit.best.epoch,
+            "last_val_low": low,
+            "last_val_high": high,
+            "lowest_val_loss": lowest.val_loss,
+            "lowest_val_loss_epoch": lowest.epoch,
+            "largest_drop": max([0.0, *(before - after for before, after in pairwise(values))]),
+            "trend": self.trend(),
+            "seconds": fit.seconds,
+        }
+
+    def csv_files(self) -> dict[str, Rows]:
+        """Publish a row per epoch."""
+        return {"history.csv": [record.model_dump() for record in self.fit.epochs]}
+
+    def tensorboard_runs(self) -> dict[str, Run]:
+        """Publish the curves."""
+        return {self.fit.hyperparameters.name: fit_run(self.fit)}
 
 
-def spatial_config(config: Config) -> Config:
-    """Return the run's final training on the spatial split; refuse where there is none."""
-    absence = spatial_absence(config)
-    if absence:
-        raise UserError(f"no spatial split beside the standard one: {absence.reason}")
-    own = final_config(config)[0].train.model_dump(mode="json")
-    return counted(override(on_spatial(config), {"train": own}))
+def checkpoint_path(config: Config) -> Path:
+    """Return the checkpoint to evaluate: the one that the configuration names, or the run's."""
+    named = os.path.expanduser(config.evaluate.checkpoint or config.paths.artifacts / WEIGHTS)
+    return Path(config.paths.root, named)
+
+
+def score_checkpoint(
+    config: Config, path: Path, role: str = "final", label: str = ""
+) -> Kept[Evaluation]:
+    """Score any checkpoint on the test split, and note the opening; nothing else is published.
+
+    Its role is final, seed, spatial or recipe; the log calls it by a label, or its point.
+    """
+    dataset = load_dataset(config)
+    load_checkpoint(path)  # refuses a missing or damaged file before anything else
+    sha256 = digest(path)
+
+    def compute(folder: Path) -> Evaluation:
+        return evaluate_checkpoint(config, dataset, path, sha256, folder)
+
+    kept = keep(config, Evaluation, "evaluate", SCORING, {"checkpoint": sha256}, compute)
+    given = role == "final" and config.evaluate.checkpoint
+    log_opening(config, kept, "given" if given else role, label)
+    return kept
+
+
+def log_opening(config: Config, kept: Kept[Evaluation], role: str, label: str = "") -> None:
+    """Note in ``test_openings.csv`` when the test split was opened for a checkpoint, once each."""
+    path, result = config.paths.artifacts / "test_openings.csv", kept.result
+    row = {
+        "opened": kept.provenance["started"],
+        "role": role,
+        "checkpoint": result.checkpoint,
+        "configuration": label or result.hyperparameters.name,
+        "split": config.data.split,
+        "views": str(config.evaluate.views),
+        "seed": str(result.seed),
+        "epoch": str(result.epoch),
+        "sha256": result.checkpoint_sha256,
+        "images": str(result.n),
+    }
+    with locked(path.with_name(".test_openings.lock")):
+        rows = [{key: old.get(key, "") for key in row} for old in read_csv(path)]
+        if row not in rows:
+            write_csv(path, [*rows, row])
+
+
+def kept_predictions(config: Config, found: Evaluation) -> Predictions:
+    """Load what the network said of each image when the test split was opened."""
+    return Predictions.load(config.paths.stages / found.stored)
+
+
+class Seeds(Record):
+    """The final configuration trained and tested anew from each seed."""
+
+    stage: ClassVar[str] = "evaluate_seeds"
+    runs: tuple[Evaluation, ...]  # the run's own seed first
+    level: float
+    diverged: dict[int, str] = Field(default_factory=dict)  # seed -> why it was not tested
+
+    def facts(self) -> dict[str, Any]:
+        """Return the seeds and the spread of accuracy on the test split."""
+        return {
+            "seeds": [run.seed for run in self.runs],
+            "count": len(self.runs),
+            "several": len(self.runs) > 1,  # a spread to speak of
+            "diverged": list(self.diverged),
+            "accuracy": summarise_seeds([run.accuracy for run in self.runs], self.level),
+        }
+
+
+class SplitComparison(Record):
+    """Standard and spatial split side by side, or why there is no spatial one.
+
+    The two test splits hold other images, so the comparison is not paired. An image in both
+    counts as if it were two, which makes the interval of the difference a little too wide. All
+    intervals take the images as drawn one by one: they speak of such images, not of other regions.
+    """
+
+    stage: ClassVar[str] = "compare_splits"
+    absent: str = ""  # disabled, split, synthetic or lists; empty when there is a comparison
+    reason: str = ""  # one line, for the user
+    standard: Evaluation | None = None
+    spatial: Evaluation | None = None
+    common: int = 0  # images in both test splits
+    confidence_level: float = 0.95
+
+    def gap(self) -> tuple[float, Bounds]:
+        """Return standard minus spatial accuracy, and its interval (Newcombe 1998, method 10)."""
+        a, b = self.standard, self.spatial
+        interval = newcombe(a.correct, a.n, b.correct, b.n, self.confidence_level)
+        return a.accuracy - b.accuracy, interval
+
+    def drops(self) -> dict[str, tuple[float, float]]:
+        """Return the drop in recall of each class in both splits, and its interval's lower end.
+
+        The intervals (Newcombe's) hold together at the level of the comparison (Bonferroni).
+        """
+        pairs = zip(self.standard.per_class, self.spatial.per_class, strict=True)
+        both = [(one, other) for one, other in pairs if one["support"] and other["support"]]
+        level, found = 1 - (1 - self.confidence_level) / max(1, len(both)), {}
+        for one, other in both:
+            (x1, n1), (x2, n2) = ((side["hits"], side["support"]) for side in (one, other))
+            found[one["name"]] = (x1 / n1 - x2 / n2, newcombe(x1, n1, x2, n2, level)[0])
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the text says: accuracies, gaps, and the classes that moved."""
+        if self.absent:
+            return {"available": False, "absent": self.absent, "reason": self.reason}
+        gap, (low, high) = self.gap()
+        sides, drops = {"standard": self.standard, "spatial": self.spatial}, self.drops()
+        ranked = sorted(drops, key=lambda name: -abs(drops[name][0]))
+        same = [(one.hyperparameters, one.seed, one.parameters) for one in sides.values()]
+        return {
+            "available": True,
+            **{split: {"accuracy": one.accuracy} | bounds(one) for split, one in sides.items()},
+            "gap": gap,
+            "gap_low": low,
+            "gap_high": high,
+            "lower": [name for name in ranked if drops[name][1] > 0],
+            "drops": {name: drop for name, (drop, _) in drops.items()},
+            "same_training": same[0] == same[1],
+        }
+
+
+def bounds(found: Evaluation) -> dict[str, float]:
+    """Return the interval of the test accuracy by name."""
+    return dict(zip(("low", "high"), found.interval, strict=True))

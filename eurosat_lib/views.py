@@ -6,24 +6,31 @@ While a report is built, it is one line of text.
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 import os
+import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
+import pandas as pd
 import torch
 from IPython.display import HTML, display
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from scipy.special import softmax
 
-from eurosat_lib import comparisons, french, trainings
+from eurosat_lib import french, jobs, protocol, trainings
 from eurosat_lib.audit import Overlaps, measure
 from eurosat_lib.classifier import Classifier, read_picture
 from eurosat_lib.config import Config
@@ -31,18 +38,19 @@ from eurosat_lib.data import SIDE, EuroSAT, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, Predictions
 from eurosat_lib.french import SPLITS, nombre, pct, plural, power, typeset
-from eurosat_lib.live import img, picture
 from eurosat_lib.lr_finder import LRFinder, smooth, suggest
 from eurosat_lib.plots import style
 from eurosat_lib.plots.training import history, lr_sweep, run_curves
 from eurosat_lib.progress import BUILT
-from eurosat_lib.runtime import epoch_generator
+from eurosat_lib.runtime import Runtime, epoch_generator
 from eurosat_lib.search import GridSearch
 from eurosat_lib.stages import latest
 from eurosat_lib.stats import wilson
 from eurosat_lib.tables import faults
+from eurosat_lib.tracking import TRAINING_TAGS, read_run
 from eurosat_lib.transforms import Augmentation, get_augmentation_transforms
 
+REST = 10.0  # times what drawing a live curve takes: training has the rest
 ELSEWHERE = "Vue interactive : exécuter cette cellule dans JupyterLab."
 CAUTION = "Toute image reçoit une classe ; n’a de sens qu’une vue du ciel à 10 m par pixel."
 TILE, PAGE, DRAWS = 96, 24, 11  # pixels of an image; images of a page, of an augmentation
@@ -55,7 +63,6 @@ def view(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(make)
     def show(*results: Any) -> Any:
-        """Make the view, or say in a line why there is none."""
         if os.environ.get(BUILT):
             return print(typeset(ELSEWHERE))
         try:
@@ -77,6 +84,44 @@ def interact(show: Callable[..., Any], **controls: Any) -> Any:
     for control in moved.kwargs_widgets:
         control.layout.width, control.style.description_width = "480px", "120px"
     return moved
+
+
+def img(png: bytes, alt: str, look: str) -> str:
+    """Write a PNG file as an HTML image, ``look`` its style."""
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{html.escape(alt)}" style="{look}" src="data:image/png;base64,{data}">'
+
+
+def picture(figure: Figure) -> str:
+    """Write a figure as an HTML image."""
+    alt = figure.get_label()
+    return img(style.save(figure, "png", dpi=style.DPI), alt, "max-width:100%;background:white")
+
+
+def curves() -> None:
+    """Have the trainings of this notebook draw their curves below the running cell.
+
+    They are drawn from the events of the run, so that a training which goes on after the stop
+    button shows its earlier epochs as well. Nothing while a report is built.
+    """
+    if "ipykernel" in sys.modules and BUILT not in os.environ:
+        jobs.watchers[:] = [_curve]
+
+
+def _curve(folder: Path) -> Callable[[bool], None]:
+    shown, due = display(HTML(""), display_id=True), 0.0
+
+    def draw(last: bool) -> None:
+        nonlocal due
+        begun = time.monotonic()
+        if begun < due and not last:
+            return
+        with suppress(Exception):  # a picture that fails stops no training
+            rows = pd.DataFrame(read_run(folder, TRAINING_TAGS)).rename(columns=TRAINING_TAGS)
+            shown.update(HTML(picture(run_curves({"": rows}))))
+        due = time.monotonic() + REST * (time.monotonic() - begun)
+
+    return draw
 
 
 def line(text: str) -> str:
@@ -108,7 +153,6 @@ def browse(config: Config) -> Any:
     measured = {k: pool.submit(measure, getattr(dataset, k).images) for k in shown}  # seconds
 
     def show(split: str, classe: str, constat: str) -> Any:
-        """Show the images of this split, class and finding."""
         labels = [k for k, name in enumerate(dataset.classes) if classe in (ALL, name)]
         if constat == OVERLAPPING:
             found = pairs(overlaps, split, labels)
@@ -128,12 +172,10 @@ def browse(config: Config) -> Any:
 
 def pairs(overlaps: Overlaps, split: str, labels: Sequence[int]) -> list:
     """List overlapping pairs, two (split, row), that a split has part in; none of the test."""
-    return [
-        [(tile.split, tile.index) for tile in (pair.first, pair.second)]
-        for pair in overlaps.pairs
-        if any(t.split == split and t.label in labels for t in (pair.first, pair.second))
-        and "test" not in (pair.first.split, pair.second.split)
-    ]
+    both = [(pair.first, pair.second) for pair in overlaps.pairs]
+    asked = [two for two in both if any(t.split == split and t.label in labels for t in two)]
+    found = [[(tile.split, tile.index) for tile in two] for two in asked]
+    return [two for two in found if "test" not in dict(two)]
 
 
 def leaf(dataset: EuroSAT, found: list, page: int) -> str:
@@ -156,7 +198,6 @@ def augmentation(config: Config) -> Any:
     controls["crop_padding"] = w.IntSlider(usual.crop_padding, min=0, max=32)
 
     def show(image: int, tirage: int, **values: float) -> str:
-        """Draw one image augmented several times."""
         chosen = Augmentation(**vars(usual) | values)
         original = train.images[image * len(train) // 100]
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
@@ -180,7 +221,6 @@ def sweep(config: Config, result: LRFinder) -> Any:
     chosen: dict[str, Any] = {}
 
     def show(lissage: float, règle: str) -> str:
-        """Read the sweep again with this smoothing and rule."""
         read = read_again(result, lissage, règle)
         chosen.update(lr=read.choice, rule=règle, smoothing=float(lissage))
         use.disabled = read.choice is None or config.grid.lr is not None
@@ -188,14 +228,13 @@ def sweep(config: Config, result: LRFinder) -> Any:
         return line(f"LR lu ainsi : <b>{lr}</b>.") + picture(lr_sweep(read))
 
     def tell(_: Any = None) -> None:
-        """Say what notebook 05 will try."""
-        points, origin = trainings.grid_points(config)
+        points, origin = protocol.grid_points(config)
         rates = french.liste(map(power, sorted({point.lr for point in points})))
         state.value = line(f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]}).")
-        undo.disabled = trainings.chosen_lr(config) is None
+        undo.disabled = protocol.chosen_lr(config) is None
 
-    use.on_click(lambda _: tell(trainings.choose_lr(config, trainings.ChosenLR(**chosen))))
-    undo.on_click(lambda _: tell(trainings.forget_lr(config)))
+    use.on_click(lambda _: tell(protocol.choose_lr(config, protocol.ChosenLR(**chosen))))
+    undo.on_click(lambda _: tell(protocol.choose_lr(config, None)))
     steps = w.FloatSlider(result.smoothing, min=0, max=0.99, step=0.01)
     rules = {"médiane de toutes": MEDIAN} | {text: rule for rule, text in french.RULES.items()}
     moved = interact(show, lissage=steps, règle=rules)
@@ -208,7 +247,7 @@ def read_again(result: LRFinder, smoothing: float, rule: str = MEDIAN) -> LRFind
     sweeps = []
     for one in result.sweeps:
         curve = smooth(np.array(one.loss), smoothing)
-        rates, fault = suggest(np.array(one.lr), curve, one.stopped == "end")
+        rates, fault = suggest(np.array(one.lr), curve, one.ended)
         found = {k: v for k, v in rates.items() if rule in (MEDIAN, k)}
         values = {"smoothed": tuple(curve.tolist()), "suggestions": found, "fault": fault}
         sweeps.append(one.model_copy(update=values))
@@ -221,7 +260,6 @@ def trials(config: Config, grid: GridSearch) -> Any:
     trained = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
 
     def show(essai: str) -> str:
-        """Draw the trial beside the best one."""
         fit = trained[essai]
         shown = {one.hyperparameters.name: history(one) for one in (grid.best, fit) if one.epochs}
         ended = f"divergé ({html.escape(fit.diverged)})" if fit.diverged else pct(fit.score)
@@ -234,26 +272,22 @@ def trials(config: Config, grid: GridSearch) -> Any:
 @view
 def confusion(config: Config, evaluation: Evaluation) -> Any:
     """Open the images behind a cell of the matrix by a click, or the worst errors of all."""
-    dataset, found = load_dataset(config), comparisons.kept_predictions(config, evaluation)
-    order = w.ToggleButtons(options={"les plus sûres d’abord": -1, "les moins sûres d’abord": 1})
-    order.style.button_width = "190px"
-    worst = w.Button(description="Les pires, toutes classes", layout=w.Layout(width="auto"))
+    dataset, found = load_dataset(config), trainings.kept_predictions(config, evaluation)
+    worst = w.Button(description="Les pires, toutes classes", layout={"width": "auto"})
     grid, cells = board(evaluation)
     buttons, shown, opened = {worst: None} | cells, w.HTML(), [worst]
 
-    def open_(button: Any) -> None:
-        """Show the images of the cell that was clicked."""
+    def show(button: Any) -> None:
         opened[0].layout.border = ""
         opened[0], button.layout.border = button, f"3px solid {style.ORANGE}"
-        shown.value = opened_cell(dataset, found, buttons[button], order.value)
+        shown.value = opened_cell(dataset, found, buttons[button])
 
     for button in buttons:
-        button.on_click(open_)
-    order.observe(lambda _: open_(opened[0]), "value")
+        button.on_click(show)
     errors = {b: evaluation.confusion[t][p] for b, (t, p) in cells.items() if t != p}
-    open_(max(errors, key=errors.get))
+    show(max(errors, key=errors.get))
     hint = w.HTML(line("Lignes : vraie classe ; colonnes : prédite. Cliquer sur un nombre."))
-    return w.VBox([hint, grid, w.HBox([worst, order]), shown])
+    return w.VBox([hint, grid, worst, shown])
 
 
 def board(evaluation: Evaluation) -> tuple[Any, dict[Any, tuple[int, int]]]:
@@ -267,10 +301,12 @@ def board(evaluation: Evaluation) -> tuple[Any, dict[Any, tuple[int, int]]]:
         for guess, count in enumerate(row):
             name, factor = ("Blues", 0.5) if truth == guess else ("Oranges", 2)
             shade = colormaps[name](min(factor * count / max(sum(row), 1), 0.5))
-            button = w.Button(description=nombre(count) if count else "")
-            button.tooltip = f"{names[truth]} → {names[guess]}"
-            button.layout = w.Layout(width="auto", margin="0", padding="0")
-            button.style.button_color = to_hex(shade) if count else style.PANEL
+            button = w.Button(
+                description=nombre(count) if count else "",
+                tooltip=f"{names[truth]} → {names[guess]}",
+                layout={"width": "auto", "margin": "0", "padding": "0"},
+                style={"button_color": to_hex(shade) if count else style.PANEL},
+            )
             cells[button] = (truth, guess)
             children.append(button)
     columns = f"110px repeat({len(names)}, minmax(34px, 66px))"
@@ -278,21 +314,24 @@ def board(evaluation: Evaluation) -> tuple[Any, dict[Any, tuple[int, int]]]:
     return w.GridBox(children, layout=layout), cells
 
 
-def behind(found: Predictions, cell: tuple[int, int] | None, sign: int = -1) -> np.ndarray:
-    """Find the rows of a cell by confidence; without a cell, all errors, the worst loss first."""
-    said, truth, sign = found.predicted, found.labels, sign if cell else 1
+def opened_cell(dataset: EuroSAT, found: Predictions, cell: tuple[int, int] | None) -> str:
+    """Show the first images behind a (true, predicted) class, the surest first, with their names.
+
+    Without a cell: errors of all classes, the worst loss first.
+    """
+    names, said, truth, shares = (
+        dataset.classes,
+        found.predicted,
+        found.labels,
+        found.probabilities,
+    )
     hits = (truth == cell[0]) & (said == cell[1]) if cell else said != truth
-    rows, asked = np.flatnonzero(hits), said if cell else truth
-    return rows[np.argsort(sign * found.probabilities[rows, asked[rows]], kind="stable")]
-
-
-def opened_cell(dataset: EuroSAT, found: Predictions, cell: Any, sign: int = -1) -> str:
-    """Say how many images are behind a cell, and show the first of them with their names."""
-    names, rows, test = dataset.classes, behind(found, cell, sign), dataset.test
-    images, captions = [], []
+    order = np.argsort(
+        -shares.max(1) if cell else shares[np.arange(len(truth)), truth], kind="stable"
+    )
+    rows, test, images, captions = order[hits[order]], dataset.test, [], []
     for row in rows[:PAGE]:
-        shares, asked = found.probabilities[row], (found.predicted[row], found.labels[row])
-        told = dict.fromkeys(f"{names[k]} {pct(shares[k])}" for k in asked)
+        told = dict.fromkeys(f"{names[k]} {pct(shares[row, k])}" for k in (said[row], truth[row]))
         captions.append("\n".join([str(found.names[row]), *told]))
         images.append(test.images[test.names.index(str(found.names[row]))])
     what = " → ".join(names[k] for k in cell) if cell else "Les pires erreurs, par la perte"
@@ -303,12 +342,11 @@ def opened_cell(dataset: EuroSAT, found: Predictions, cell: Any, sign: int = -1)
 @view
 def threshold(config: Config, evaluation: Evaluation) -> Any:
     """Move the confidence below which the network does not answer: chosen on validation."""
-    found = comparisons.kept_predictions(config, evaluation)
+    found = trainings.kept_predictions(config, evaluation)
     parts = {"Validation": (found.val_logits, found.val_labels)}
     parts |= {"Test, pour comparer": (found.logits, found.labels)}
 
     def show(confiance: float) -> str:
-        """Count what is answered at this confidence, and its errors."""
         lines = []
         for name, (logits, labels) in parts.items():
             shares = softmax(logits.astype(float), axis=1)
@@ -327,13 +365,12 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
 @view
 def own_image(config: Config) -> Any:
     """Show what the network says of a picture of one's own, or else of a validation image."""
-    part, path = load_dataset(config).validation, comparisons.checkpoint_path(config)
+    part, path = load_dataset(config).validation, trainings.checkpoint_path(config)
     if not path.is_file():
         raise UserError(f"{path.name} manque, exécuter d’abord le notebook 06_train.")
-    found = Classifier.load(path, config.compute.device)
+    found = Classifier.load(path, Runtime.of(config))
 
     def show(fichier: Sequence[dict], exemple: int) -> str:
-        """Classify the file, or else an example of validation."""
         row = exemple * len(part) // 100
         name, tile = part.names[row], part.images[row].transpose(1, 2, 0)
         try:

@@ -42,16 +42,15 @@ def names(split: str) -> list[str]:
     return [name for name, _ in rows(split)]
 
 
-def write_table(path: Path, images: list[Row], labels: list | None = None, classes=CLASSES):
+def write_table(path: Path, images: list[Row], labels=None, classes=CLASSES, **columns):
     """Write one shard as the Hub has it; ``classes=None`` leaves the labels without names."""
     labels = labels or [CLASSES.index(name.rpartition("_")[0]) for name, _ in images]
     content = [{"bytes": data, "path": name} for name, data in images]
-    table = pa.table({"image": content, "label": labels})
+    table = pa.table({"image": content, "label": labels} | columns)
     if classes:
-        features = {"image": {"_type": "Image"}}
-        features["label"] = {"names": list(classes), "_type": "ClassLabel"}
-        info = {"huggingface": json.dumps({"info": {"features": features}})}
-        table = table.replace_schema_metadata(info)
+        label = {"names": list(classes), "_type": "ClassLabel"}
+        info = {"info": {"features": {"image": {"_type": "Image"}, "label": label}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
 
@@ -69,20 +68,19 @@ def write_parquet(folder: Path, change=lambda split, images: images) -> Path:
 def write_lists(folder: Path, prefix: str, *parts: list[str]) -> dict[str, str]:
     """Write a list per split; return their SHA-256 by file name."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for short, part in zip(("train", "val", "test"), parts, strict=True):
-        path = folder / f"{prefix}{short}.txt"
+    paths = [folder / f"{prefix}{short}.txt" for short in ("train", "val", "test")]
+    for path, part in zip(paths, parts, strict=True):
         path.write_text("".join(f"{name}\n" for name in part))
-        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def write_images(folder: Path, lists: bool = True) -> Path:
-    """Write class folders, and perhaps the three lists beside them."""
-    for name, data in (row for split in NUMBERS for row in rows(split)):
-        path = folder / name.rpartition("_")[0] / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+def write_images(folder: Path, lists: bool = True, place=lambda split: "") -> Path:
+    """Write class folders, in the ``place`` of their split, and perhaps the lists beside them."""
+    for split in NUMBERS:
+        for name, data in rows(split):
+            path = folder / place(split) / name.rpartition("_")[0] / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
     if lists:
         write_lists(folder, "eurosat-", *map(names, NUMBERS))
     return folder

@@ -23,16 +23,14 @@ def serve(folder: Path, repository: str, revision: str, status: int = 200):
         def do_GET(self) -> None:
             pattern = rf"{repository}/(\w+)/{revision}/?([^?]*)"
             kind, name = re.search(pattern, self.path).groups()
+            content = json.dumps({"id": repository, "sha": revision}).encode()
             if kind == "resolve":
                 content = (folder / name).read_bytes()
                 fetched.append(name)
             elif kind == "tree":
-                files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+                files = [str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()]
                 entry = {"type": "file", "oid": "0" * 40, "size": 1}
-                tree = [entry | {"path": path.relative_to(folder).as_posix()} for path in files]
-                content = json.dumps(tree).encode()
-            else:
-                content = json.dumps({"id": repository, "sha": revision}).encode()
+                content = json.dumps([entry | {"path": file} for file in files]).encode()
             self.send_response(status)
             self.send_header("X-Repo-Commit", revision)
             self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')

@@ -1,20 +1,18 @@
 """Small results made by hand, for the tests of figures, tables and report."""
 
-from __future__ import annotations
+from itertools import product
 
 import numpy as np
 
 from eurosat_lib.audit import Audit, Overlap, Overlaps, Tile
-from eurosat_lib.baselines import Baselines
-from eurosat_lib.checks import InitialLoss, Overfit, Pipeline
-from eurosat_lib.comparisons import Seeds
+from eurosat_lib.checks import Baselines, InitialLoss, Overfit, Pipeline, judge_loss
 from eurosat_lib.evaluation import Evaluation, Predictions, analyse
 from eurosat_lib.explain import CORRUPTIONS, Robustness
-from eurosat_lib.fits import Training
 from eurosat_lib.lr_finder import LRFinder, Sweep
-from eurosat_lib.search import Candidate, Finalist, Finalists, Grid
+from eurosat_lib.search import Finalist, Finalists, Grid
 from eurosat_lib.stats import class_scores
 from eurosat_lib.train import EpochRecord, Fit, Hyperparameters
+from eurosat_lib.trainings import Seeds, Training
 
 CLASSES = ("Forest", "HerbaceousVegetation", "River")
 COUNTS = {"train": (60, 90, 30), "validation": (20, 30, 10), "test": (21, 29, 10)}
@@ -36,9 +34,8 @@ AUDIT = Audit(
 
 
 def overlap(first: Tile, second: Tile, correlation: float, down=3, right=-40) -> Overlap:
-    values = {"down": down, "right": right, "correlation": correlation}
-    share = (64 - abs(down)) * (64 - abs(right)) / 4096
-    return Overlap(first=first, second=second, share=share, **values)
+    moved = {"down": down, "right": right, "share": (64 - abs(down)) * (64 - abs(right)) / 4096}
+    return Overlap(first=first, second=second, correlation=correlation, **moved)
 
 
 OVERLAPS = Overlaps(
@@ -50,28 +47,33 @@ OVERLAPS = Overlaps(
     ),
 )
 PIPELINE = Pipeline(
-    **{"batch_shape": (16, 3, 16, 16), "batch_dtype": "float32"},
-    **{"labels_shape": (16,), "labels_dtype": "int64", "label_min": 0, "label_max": 2},
-    **{"input_shape": (3, 16, 16), "batch_size": 16},
-    used={"train": 180, "validation": 60, "test": 60},
-    **{"value_min": -1.8, "value_max": 2.64},
-    **{"reshuffled": True, "repeatable": True},
+    found={
+        **{"batch_shape": [16, 3, 16, 16], "batch_dtype": "float32", "coherent": True},
+        **{"labels_shape": [16], "labels_dtype": "int64", "label_min": 0, "label_max": 2},
+        **{"input_shape": [3, 16, 16], "used": {"train": 180, "validation": 60, "test": 60}},
+        **{"value_min": -1.8, "value_max": 2.64, "reshuffled": True, "repeatable": True},
+    }
 )
 BASELINES = Baselines(
-    **{"majority_class": "River", "majority_count": 115, "train_images": 1000},
-    **{"majority_validation": 0.108, "majority_test": 0.1026, "uniform": 0.1},
-    **{"color_validation": 0.66, "thumbnail_validation": 0.46, "linear_train_images": 1000},
-    validation_images=500,
+    found={
+        **{"majority_class": "River", "majority_count": 115, "majority_share": 0.115},
+        **{"majority_validation": 0.108, "majority_test": 0.1026, "uniform": 0.1},
+        **{"best_linear": 0.66, "linear_train_images": 1000},
+    }
 )
-NORMS = {"stages.0.0.weight": 0.5, "stages.0.0.bias": 0, "head.weight": 1.5, "head.bias": 0.25}
 INITIAL_LOSS = InitialLoss(
-    **{"batch_shape": (16, 3, 16, 16), "logits_shape": (16, 10), "classes": 10},
-    **{"loss": 2.35, "grad_norm": 2.5},
-    **{"losses": (2.25, 2.3, 2.35), "gradients": NORMS},
+    found={
+        **{"batch_shape": [16, 3, 16, 16], "logits_shape": [16, 10], "grad_norm": 2.5},
+        **{"reached": 3, "tensors": 4, "faint": ["stages.0.0.bias"]},
+        **judge_loss(2.35, [2.25, 2.3, 2.35], 10),
+    }
 )
 OVERFIT = Overfit(
-    **{"size": 8, "lr": 0.01, "weight_decay": 0.0, "blocks_per_stage": 2, "dilation_stage3": 2},
-    **{"target_loss": 0.01, "max_epochs": 50},
+    found={
+        **{"size": 8, "lr": 0.01, "weight_decay": 0.0, "target_loss": 0.01, "reached": True},
+        **{"blocks_per_stage": 2, "dilation_stage3": 2, "max_epochs": 50, "epochs": 7},
+        **{"first_loss": 2.3, "last_loss": 0.004, "last_accuracy": 1.0},
+    },
     losses=(2.3, 1.0, 0.5, 0.2, 0.1, 0.05, 0.004),
     accuracies=(0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0),
 )
@@ -82,7 +84,7 @@ def sweep(seed: int, **suggestions: float) -> Sweep:
     losses = (2.3, 2.3, 2.2, 1.8, 1.5, 1.9, 4.0)
     curves = {"lr": [10.0**k for k in range(-6, 1)], "loss": losses, "smoothed": losses}
     fault = "" if suggestions else "flat"
-    return Sweep(seed=seed, **curves, stopped="end", suggestions=suggestions, fault=fault)
+    return Sweep(seed=seed, **curves, ended=True, suggestions=suggestions, fault=fault)
 
 
 def finder(*sweeps: Sweep) -> LRFinder:
@@ -97,21 +99,17 @@ LR_FINDER = finder(
 
 def trial(lr=1e-3, wd=1e-5, d=2, b=2, values=(0.5, 0.6, 0.7), diverged="") -> Fit:
     """A training with these validation accuracies, one per epoch."""
-    epochs = tuple(
+    epoch = {"side": 16, "lr": lr, "grad_norm": 2.0, "steps": 3, "images": 48, "seconds": 1.5}
+    epochs = [
         EpochRecord(
-            **{"epoch": number, "side": 16, "lr": lr, "grad_norm": 2.0},
+            **epoch | {"epoch": number, "val_loss": 1 - value, "val_accuracy": value},
             **{"train_loss": 1.0 / number, "train_accuracy": value - 0.05},
-            **{"val_loss": 1 - value, "val_accuracy": value},
-            **{"steps": 3, "images": 48, "seconds": 1.5},
         )
         for number, value in enumerate(values, start=1)
-    )
+    ]
     point = Hyperparameters(lr=lr, weight_decay=wd, dilation_stage3=d, blocks_per_stage=b)
-    return Fit(
-        hyperparameters=point,
-        **{"seed": 42, "train_images": 48, "validation_images": 40, "parameters": 1234},
-        **{"epochs": epochs, "diverged": diverged},
-    )
+    counts = {"seed": 42, "train_images": 48, "validation_images": 40, "parameters": 1234}
+    return Fit(hyperparameters=point, epochs=epochs, diverged=diverged, **counts)
 
 
 def grid_of(*trials, kind=Grid):
@@ -120,20 +118,20 @@ def grid_of(*trials, kind=Grid):
 
 # Four networks at three rates, two decays: only three blocks suffer from the largest rate.
 LOSSES = {(2, 2): 0.02, (2, 3): -0.06, (3, 2): -0.01, (3, 3): -0.09}  # dilation, blocks
-POINTS = [(lr, wd, *n) for lr in (1e-3, 2e-3, 4e-3) for wd in (1e-5, 1e-4) for n in LOSSES]
 CROSSED = grid_of(
     *(
-        trial(lr, wd, d, b, [0.7 + 10 * wd + LOSSES[d, b] * (lr > 3e-3)] * 2)
-        for lr, wd, d, b in POINTS
+        trial(lr, wd, *network, values=[0.7 + 10 * wd + loss * (lr > 3e-3)] * 2)
+        for lr, wd in product((1e-3, 2e-3, 4e-3), (1e-5, 1e-4))
+        for network, loss in LOSSES.items()
     )
 )
 # Scores: 0.65, 0.75 (best), 0.40, and a trial without any epoch.
 GRID = Grid(
     trials=(
-        trial(lr=1e-3, d=2),
-        trial(lr=1e-3, d=3, values=(0.6, 0.7, 0.8)),
-        trial(lr=2e-3, d=2, values=(0.2, 0.5, 0.3)),
-        trial(lr=2e-3, d=3, values=(), diverged="epoch 1: loss not finite"),
+        trial(),
+        trial(d=3, values=(0.6, 0.7, 0.8)),
+        trial(2e-3, values=(0.2, 0.5, 0.3)),
+        trial(2e-3, d=3, values=(), diverged="epoch 1: loss not finite"),
     ),
     **{"epochs": 3, "origin": "lr_finder"},
 )
@@ -154,9 +152,8 @@ LABELS = np.repeat([0, 1, 2], [4, 3, 3])
 def predictions(right: bool = False) -> Predictions:
     """These answers as kept arrays; ``right``: all labels are those predicted."""
     logits = np.log(SHARES).astype(np.float32)
-    labels = logits.argmax(1) if right else LABELS
-    names = np.array([f"test_{i}.jpg" for i in range(10)])
-    return Predictions(names, labels, logits, labels, logits)
+    both = (logits.argmax(1) if right else LABELS, logits)
+    return Predictions(np.array([f"test_{i}.jpg" for i in range(10)]), *both, *both)
 
 
 EVALUATION = Evaluation(
@@ -168,18 +165,13 @@ EVALUATION = Evaluation(
     **class_scores(LABELS, predictions().predicted, CLASSES),
 )
 ERRORS = analyse(predictions(), EVALUATION)
+CHANGES = [("view", k, 3 * k, 0) for k in range(8)]  # images lost and gained
+CHANGES += [(kind, k, 10 * k + 10, 1) for kind in CORRUPTIONS for k in range(3)]
 ROBUSTNESS = Robustness(  # of a hundred images ninety are right as they are
     **{"n": 100, "correct": 90, "stable": 80, "level": 0.95},
     trials=[
-        *(
-            {"kind": "view", "rank": k, "correct": 90 - 3 * k, "lost": 3 * k, "gained": 0}
-            for k in range(8)
-        ),
-        *(
-            {"kind": kind, "rank": k, "correct": 81 - 10 * k, "lost": 10 * k + 10, "gained": 1}
-            for kind in CORRUPTIONS
-            for k in range(3)
-        ),
+        {"kind": kind, "rank": k, "correct": 90 - lost + won, "lost": lost, "gained": won}
+        for kind, k, lost, won in CHANGES
     ],
 )
 
@@ -200,8 +192,8 @@ def finalist(lr: float, selected: float, *scores: float) -> Finalist:
     """A point chosen with a score, and its trainings with seeds 43, 44 …"""
     fits = [trial(lr=lr, values=(score, score)) for score in scores]
     fits = [fit.model_copy(update={"seed": 43 + rank}) for rank, fit in enumerate(fits)]
-    again = Candidate(hyperparameters=fits[0].hyperparameters, fits=fits)
-    return Finalist(origin="grid_search", selected=selected, again=again)
+    own = {"hyperparameters": fits[0].hyperparameters, "fits": fits, "selected": selected}
+    return Finalist(**own, origin="grid_search")
 
 
 # The second in the search leads over the new seeds, by 4, 5 and 6 points.

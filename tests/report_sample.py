@@ -2,17 +2,14 @@
 
 from unittest import mock
 
-import matplotlib
 import nbformat
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from eurosat_lib.report.cells import figure, table
+from eurosat_lib.report import cells
 from eurosat_lib.report.title import Title
-
-matplotlib.use("agg")
-from matplotlib import pyplot as plt
 
 TITLE = Title(
     "Un rapport",
@@ -38,10 +35,8 @@ def markdown(source, *tags):
     return new_markdown_cell(source, metadata={"tags": list(tags)} if tags else {})
 
 
-def code(source, *outputs, tags=(), count=1):
-    cell = new_code_cell(source, outputs=list(outputs), execution_count=count)
-    cell.metadata["tags"] = list(tags)
-    return cell
+def code(source, *outputs, tags=()):
+    return new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
 
 
 def html_output(text):
@@ -55,34 +50,32 @@ def answer_output(name, text):
 
 def displayed(call, *arguments, **options):
     """Call `figure`, `table`, `capture` or `answer` and return the output it would display."""
-    with mock.patch("IPython.display.publish_display_data") as publish:
+    with mock.patch.object(cells, "publish_display_data") as publish:
         call(*arguments, **options)
-    ((data, metadata), _) = publish.call_args
-    return new_output("display_data", data, metadata=metadata)
+    data, *metadata = publish.call_args.args
+    return new_output("display_data", data, metadata=(metadata or [{}])[0])
 
 
 def curve(caption="La perte, en $\\ln$", **options):
     fig, axes = plt.subplots(figsize=(4, 2))
     axes.plot([1, 3, 2])
-    return displayed(figure, fig, caption, **options)
+    return displayed(cells.figure, fig, caption, **options)
 
 
 def picture(caption="Des images", **options):
     fig, axes = plt.subplots(figsize=(3, 2))
     axes.imshow(np.random.default_rng(0).random((9, 9, 3)))
-    return displayed(figure, fig, caption, **options)
+    return displayed(cells.figure, fig, caption, **options)
 
 
 def numbers(columns=2, **options):
     data = pd.DataFrame({f"colonne {n}": [0.5, 1234.5] for n in range(columns)})
-    return displayed(table, data, f"Un tableau de {columns}", digits=1, **options)
+    return displayed(cells.table, data, f"Un tableau de {columns}", **options)
 
 
 def write(path, *cells):
-    notebook = new_notebook(cells=list(cells))
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
+    nbformat.write(new_notebook(cells=list(cells)), path)
     return path
 
 
@@ -90,7 +83,7 @@ def project(root):
     """Write a project with a template of two questions; return its two executed notebooks."""
     (root / "reports/template").mkdir(parents=True)
     (root / "reports/template/questions.yaml").write_text(QUESTIONS, encoding="utf-8")
-    reply = "Il y a $3{,}1 \\times 10^{-4}$ ; voir la [figure](#fig-photos) et le [](#tab-plus)."
+    reply = "Il y a $\\frac{1}{2}$ ; voir la [figure](#fig-photos) et le [](#tab-plus)."
     first = write(
         root / "reports/notebooks/01_data.ipynb",
         markdown("# 01 · Données", "hide"),
@@ -109,9 +102,11 @@ def project(root):
         markdown("## 2) Modèle\n\n$$\\mathcal{L} = -\\frac{1}{N}\\sum_i \\ln p_i$$"),
         code("curve = train()\nfigure(curve)", curve(name="perte")),
         code("table(t)", numbers(columns=20, name="large")),
-        markdown("> **Attention.** La [figure](#fig-perte), le [tableau](#tab-large)."),
         markdown("> **M0.** À vous."),
-        code("answer('M0')", answer_output("M0", "**Oui** : `a $ b $ c`, 81,2 %.")),
+        code(
+            "answer('M0')",
+            answer_output("M0", "**Oui** : `a $ b $ c`, 81,2 %. [](#fig-perte), [](#tab-large)."),
+        ),
         code("print(1)", new_output("stream", name="stdout", text="perte 0.5\n")),
         code("answer('resume')", answer_output("resume", "Ce qui est **trouvé**.")),
         code("rien = 1"),

@@ -33,14 +33,18 @@ def test_counts_and_colours(blobs):
 
 
 def test_faults_are_counted(blobs):
-    splits = {name: getattr(blobs, name) for name in SPLITS}
-    dull = {name: replace(s, images=s.images.clip(40, 200)) for name, s in splits.items()}
-    changed = put(replace(blobs, **dull), "train", 0, 0)  # black, without data, of one colour
-    changed = put(changed, "train", 1, 77)  # one colour
-    changed = put(changed, "train", 2, changed.train.images[3])  # a copy within the split
-    changed = put(changed, "train", np.s_[4, :, :8, :8], 8)  # what JPEG makes of a black corner
-    changed = put(changed, "train", np.s_[6, :, :8, :8], 9)
-    changed = put(changed, "train", np.s_[5, 0, :2], 255)  # 128 of 12288 values: 1.04 %
+    changed = blobs
+    for name in SPLITS:
+        changed = put(changed, name, np.s_[:], getattr(blobs, name).images.clip(40, 200))
+    for index, image in (
+        (0, 0),  # black, without data, of one colour
+        (1, 77),  # one colour
+        (2, changed.train.images[3]),  # a copy within the split
+        (np.s_[4, :, :8, :8], 8),  # what JPEG makes of a black corner
+        (np.s_[6, :, :8, :8], 9),
+        (np.s_[5, 0, :2], 255),  # 128 of 12288 values: 1.04 %
+    ):
+        changed = put(changed, "train", index, image)
     changed = put(changed, "test", 0, changed.validation.images[0])  # a copy across splits
     result = explore_dataset(changed)
     assert (result.black, result.flat, result.nodata, result.saturated) == (1, 2, 2, 1)
@@ -71,8 +75,7 @@ def ground(blobs, scene) -> EuroSAT:
     """Tiles cut from one scene, on a grid with gaps: no ground is shared."""
     grid = [scene[:, r : r + 64, c : c + 64] for r in range(0, 960, 80) for c in range(0, 960, 80)]
     images, labels, splits = np.stack(grid), np.arange(144) % 10, {}
-    ends = {"train": (0, 84), "validation": (84, 114), "test": (114, 144)}
-    for name, rows in {name: range(*both) for name, both in ends.items()}.items():
+    for name, rows in zip(SPLITS, (range(84), range(84, 114), range(114, 144)), strict=True):
         names = tuple(f"{name}_{i}.jpg" for i in rows)
         splits[name] = Split(images[rows], labels[rows], names)
     return replace(blobs, **splits)
@@ -80,30 +83,27 @@ def ground(blobs, scene) -> EuroSAT:
 
 def test_overlapping_tiles_are_found_with_their_shift(ground, scene):
     alone = find_overlaps(ground)
-    assert alone.pairs == () and alone.csv_files() == {"overlaps.csv": []} and not alone.capped
+    assert alone.csv_files() == {"overlaps.csv": []} and not alone.capped
     found = find_overlaps(put(ground, "test", 5, scene[:, 100:164, 148:212]))
     (pair,) = found.pairs  # train tile 14 is row 1, column 2 of the grid: at (80, 160)
     assert (pair.first.index, pair.second.index, pair.second.split) == (14, 5, "test")
     assert (pair.down, pair.right) == (20, -12) and pair.correlation > 0.97
     assert pair.share == pytest.approx(44 * 52 / 64**2)
-    facts = found.facts()
-    assert (facts["found"], facts["across"], facts["test_images"]) == (1, 1, 1)
-    assert facts["relabelled"] == 1
+    counts = {"found": 1, "across": 1, "test_images": 1, "relabelled": 1}
+    assert found.facts() == counts | {"capped": False}
     (row,) = found.csv_files()["overlaps.csv"]
     assert (row["first"], row["second"], row["down"]) == ("train_14.jpg", "test_119.jpg", 20)
 
 
 def test_of_too_many_proposals_the_strongest_stay_wherever_they_are(ground, scene, monkeypatch):
-    """The pair whose points stand out is the last one by position: it survives the cut (B11)."""
     faint = 64 + scene[:, 100:164, 148:212] // 2  # half the contrast: the same ground
     changed = put(ground, "validation", 5, faint)
     changed = put(changed, "test", 5, scene[:, 84:148, 324:388])  # train tile 16, at (80, 320)
-    both = find_overlaps(changed)
-    assert {p.second.split for p in both.pairs} == {"validation", "test"} and not both.capped
-    monkeypatch.setattr(room, "MOST", 1)
-    cut = find_overlaps(changed)
-    assert cut.capped and cut.facts()["capped"]
-    assert [p.second.split for p in cut.pairs] == ["test"]
+    for most, splits in ((room.MOST, {"validation", "test"}), (1, {"test"})):
+        monkeypatch.setattr(room, "MOST", most)
+        found = find_overlaps(changed)
+        assert {pair.second.split for pair in found.pairs} == splits
+        assert found.capped == (most == 1)
 
 
 def test_matches_equal_the_slow_way():
@@ -122,8 +122,7 @@ def test_shared_rectangle_by_hand():
     big = np.random.default_rng(0).normal(size=(20, 20))
     first, second = big[:10, 5:15], big[3:13, 1:11]  # second lies 3 down, 4 to the left
     assert room.shared(first, second, 3, -4) == (pytest.approx(1), pytest.approx(7 * 6 / 100))
-    assert room.shared(first, second, 0, 0)[0] < 0.5
-    assert room.shared(first, first * 0, 0, 0)[0] == 0 and room.shared(first, first, 10, 0) == (
-        0,
-        0,
+    assert (
+        room.shared(first, second, 0, 0)[0] < 0.5 and room.shared(first, 0 * first, 0, 0)[0] == 0
     )
+    assert room.shared(first, first, 10, 0) == (0, 0)

@@ -1,34 +1,39 @@
-"""A checkpoint by itself classifies images."""
+"""A checkpoint by itself classifies images; changed images, and the maps of the evidence."""
 
 from base64 import b64decode
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from eurosat_lib import protocol
+from eurosat_lib import explain, protocol
 from eurosat_lib.classifier import Classifier
 from eurosat_lib.data import CLASSES
 from eurosat_lib.errors import UserError
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime
-from eurosat_lib.transforms import Preprocessing
+from eurosat_lib.transforms import Preprocessing, get_preprocess_transforms, symmetric_views
+
+CPU = Runtime(torch.device("cpu"), "fp32")
+# A PNG file of one pixel with 16 bits per channel, which Pillow cuts without a word.
+DEEP = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII="
+)
 
 
 @pytest.fixture(scope="module")
-def classifier():
+def untrained():
     torch.manual_seed(0)
-    runtime = Runtime(torch.device("cpu"), "fp32")
-    model = runtime.place(DilatedCNN((4, 6, 8), 2, 2, len(CLASSES))).eval()
-    return Classifier(model, Preprocessing(16, (0.4,) * 3, (0.2,) * 3), CLASSES, runtime)
+    model = CPU.place(DilatedCNN((4, 6, 8), 2, 2, len(CLASSES))).eval()
+    return Classifier(model, Preprocessing(16, (0.4,) * 3, (0.2,) * 3), CLASSES, CPU)
 
 
 def test_it_says_what_the_evaluation_said_and_refuses_what_lacks_a_part(on_blobs, blobs, tmp_path):
     protocol.train(on_blobs)
     path, result = on_blobs.paths.artifacts / "best.ckpt", protocol.evaluate(on_blobs)
-    scores = Classifier.load(path, "cpu").logits(blobs.test.images)
-    assert scores.shape == (40, 10) and scores.dtype == np.float32
+    scores = Classifier.load(path, CPU).logits(blobs.test.images)
     assert int((scores.argmax(1) == blobs.test.labels).sum()) == result.correct
     kept = np.load(on_blobs.paths.stages / result.stored / "predictions.npz")["logits"]
     np.testing.assert_allclose(scores, kept, atol=1e-5)
@@ -38,56 +43,108 @@ def test_it_says_what_the_evaluation_said_and_refuses_what_lacks_a_part(on_blobs
         torch.save(cut, tmp_path / "cut.ckpt")
         with pytest.raises(UserError, match=rf"cut\.ckpt: not a whole checkpoint.*{key}"):
             Classifier.load(tmp_path / "cut.ckpt")
-    with pytest.raises(UserError, match="no such checkpoint"):
-        Classifier.load(tmp_path / "none.ckpt")
 
 
-def test_a_picture_gets_a_probability_per_class(classifier, blobs, tmp_path):
+def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
     image = blobs.test.images[0].transpose(1, 2, 0)
     picture = Image.fromarray(image)
     picture.save(tmp_path / "tile.png")
-    said = classifier.classify(image)
-    for same in (picture, image / 255, tmp_path / "tile.png", picture.convert("RGBA")):
-        assert classifier.classify(same) == said
-    assert sum(said.values()) == pytest.approx(1)
+    said = untrained.classify(image)
+    for same in (picture, tmp_path / "tile.png", picture.convert("RGBA")):
+        assert untrained.classify(same) == said
+    assert sum(said.values()) == pytest.approx(1) and len(said) == 10
     assert list(said.values()) == sorted(said.values(), reverse=True)
-    best = int(classifier.logits(image.transpose(2, 0, 1)[None]).argmax())
-    assert next(iter(said)) == classifier.classes[best]
-    assert len(classifier.classify(picture.convert("L"))) == 10
-
-
-# A PNG file of one pixel with 16 bits per channel, which Pillow cuts without a word.
-DEEP = b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII="
-)
+    best = int(untrained.logits(image.transpose(2, 0, 1)[None]).argmax())
+    assert next(iter(said)) == untrained.classes[best]
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("given", "words"),
     [
         (b"no picture", "tile.png: cannot be read as a picture"),
         (None, "tile.png: cannot be read as a picture"),
         (DEEP, "tile.png: of mode RGB and more than 8 bits"),
-    ],
-)
-def test_files_of_another_kind_are_refused_in_a_line(classifier, tmp_path, content, words):
-    if content:
-        (tmp_path / "tile.png").write_bytes(content)
-    with pytest.raises(UserError, match=words):
-        classifier.classify(str(tmp_path / "tile.png"))
-
-
-@pytest.mark.parametrize(
-    ("pixels", "words"),
-    [
-        (np.full((64, 64, 3), 200.0), "outside"),
         (np.zeros((64, 64), np.uint8), "shape"),
         (np.zeros((64, 64, 4), np.uint8), "shape"),
-        (np.full((64, 64, 3), np.nan), "outside"),
-        (np.zeros((64, 64, 3), np.int64), "int64"),
+        (np.full((64, 64, 3), 0.5), "float64"),
         (Image.fromarray(np.zeros((64, 64), np.uint16)), "mode I"),
     ],
 )
-def test_pixels_of_another_kind_are_refused_in_a_line(classifier, pixels, words):
+def test_anything_else_is_refused_in_a_line(untrained, tmp_path, given, words):
+    if isinstance(given, bytes):
+        (tmp_path / "tile.png").write_bytes(given)
+    if isinstance(given, bytes | None):
+        given = str(tmp_path / "tile.png")
     with pytest.raises(UserError, match=words):
-        classifier.classify(pixels)
+        untrained.classify(given)
+
+
+def test_corruptions_grow_with_strength_and_are_what_they_say():
+    images = np.random.default_rng(0).integers(0, 256, (3, 3, 16, 16)).astype(np.uint8)
+    smooth = explain.corrupt(images, "blur", 2.0)
+    for kind, strengths in explain.CORRUPTIONS.items():
+        changed = [explain.corrupt(smooth, kind, strength) for strength in strengths]
+        assert all(one.shape == smooth.shape and one.dtype == np.uint8 for one in changed)
+        gaps = [np.abs(one.astype(int) - smooth).mean() for one in changed]
+        assert 0 < gaps[0] < gaps[1] < gaps[2]
+    noisy = explain.corrupt(np.full((4, 3, 64, 64), 128, np.uint8), "noise", 8.0)
+    assert (noisy.astype(float) - 128).std() == pytest.approx(8, rel=0.03)
+    mixed = 0.8 * images + 0.2 * explain.VEIL[:, None, None]
+    assert np.abs(explain.corrupt(images, "haze", 0.2) - mixed).max() <= 0.5 + 1e-3
+
+
+def test_views_are_what_their_names_say():
+    image = torch.arange(9).reshape(1, 1, 3, 3)
+    for place, name in zip(explain.ORDER, explain.VIEWS, strict=True):
+        expected = torch.rot90(image, int(name.split("°")[0]) // 90, (2, 3))  # to the left
+        expected = expected.flip(3) if "miroir" in name else expected
+        assert torch.equal(symmetric_views(image)[place], expected)
+
+
+class Corner(torch.nn.Module):
+    """Answers class 1 if the upper left corner is bright, class 0 otherwise."""
+
+    def forward(self, batch):
+        corner = batch[:, :, :4, :4].mean((1, 2, 3))
+        return torch.stack([torch.zeros_like(corner), corner], 1)
+
+
+def test_answers_that_change_are_counted(tiny, blobs):
+    """White on the left of a black image: the corner is white in four of the eight views."""
+    half = np.zeros((6, 3, 64, 64), np.uint8)
+    half[:, :, :, :32] = 255
+    names = blobs.validation.names[:6]
+    split = replace(blobs.validation, images=half, labels=np.ones(6, np.int64), names=names)
+    data = replace(blobs, validation=split, classes=("dark", "bright"))
+    network = Classifier(Corner(), get_preprocess_transforms(tiny), data.classes, CPU)
+    found = explain.measure(tiny, data, network)
+    assert (found.n, found.correct, found.stable) == (6, 6, 0)
+    right = [one["correct"] for one in found.trials]
+    assert (sorted(right[:8]), right[8:]) == (4 * [0] + 4 * [6], 12 * [6])
+    assert all((one["lost"], one["gained"]) == (6 - one["correct"], 0) for one in found.trials)
+    assert found.facts()["worst_view_change"][0] == -1
+
+
+def test_gradcam_is_the_class_activation_map():
+    """After a global mean the gradient is the head's weight (Zhou et al. 2016): the same map."""
+    torch.manual_seed(0)
+    model = DilatedCNN((4, 6, 8), 2, 2, 5).eval()
+    images, targets = torch.randn(3, 3, 16, 16), torch.tensor([0, 3, 4])
+    found = explain.gradcam(model, images, targets)
+    with torch.inference_mode():
+        features = model.stages(images)  # (3, 8, 4, 4)
+        expected = torch.einsum("nc,nchw->nhw", model.head.weight[targets], features).relu()
+    expected = expected / expected.amax((1, 2), keepdim=True).clamp(min=1e-12)
+    assert found.shape == (3, 4, 4) and torch.allclose(found, expected, atol=1e-5)
+
+
+def test_the_surest_answers_of_each_class_are_explained(tiny, blobs):
+    """Three images of the first class: right, wrong, and right with more confidence."""
+    model = DilatedCNN((4, 6, 8), 2, 2, 10).eval()
+    logits = np.eye(10, dtype=np.float32)[[0, 3, 0]] * np.float32([[1], [5], [2]])
+    network = Classifier(model, get_preprocess_transforms(tiny), blobs.classes, CPU)
+    cases = explain.explain(tiny, blobs, network, np.zeros(3, np.int64), logits).cases
+    first, other = blobs.classes[0], blobs.classes[3]
+    told = [(one["index"], one["truth"], one["prediction"]) for one in cases]
+    assert told == [(2, first, first), (1, first, other)]
+    assert np.array(cases[0]["heat"]).shape == (tiny.data.image_size // 4,) * 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -16,11 +15,12 @@ import pytest
 import yaml
 from settings import ROOT, TINY
 
-from eurosat_lib import cluster, protocol, trainings
+from eurosat_lib import cluster, jobs, protocol, trainings
 from eurosat_lib.config import load_config, override
 from eurosat_lib.errors import UserError
 
-GRID = TINY | {"grid.lr": [1e-3, 2e-3, 3e-3], "grid.dilation_stage3": [2], "grid.epochs": 20}
+GRID = TINY | {"grid.lr": [1e-3, 2e-3, 3e-3], "grid.dilation_stage3": [2], "grid.epochs": 10}
+EXTRA = "Ray is an extra: pip install -e '.[ray]'"
 
 
 def bits(config) -> list:
@@ -50,13 +50,12 @@ def grid(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ray():
     """Ray on this machine, in this process, as the engine starts it."""
-    found = pytest.importorskip("ray", reason="Ray is an extra: pip install -e '.[ray]'")
+    found = pytest.importorskip("ray", reason=EXTRA)
     yield found
     found.shutdown()
 
 
-@contextlib.contextmanager
-def driver(config, *words: str):
+def process(config, *words: str) -> subprocess.Popen:
     """Run the command line on the grid in a process of its own."""
     configs = Path(config.paths.root, "configs")
     (configs / "profiles").mkdir(parents=True, exist_ok=True)
@@ -66,40 +65,41 @@ def driver(config, *words: str):
     command = [sys.executable, "-m", "eurosat_lib", *words, "grid_search", "--profile", "full"]
     command += ["--config", str(configs / "config.yaml")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
-    try:
-        yield process
-    finally:
-        process.kill()
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
 
 
-def workers() -> list[psutil.Process]:
-    """Those that are at a training."""
-    found = psutil.process_iter(["cmdline"])
-    return [one for one in found if "ray::_work" in " ".join(one.info["cmdline"] or [])]
+def workers(pid: int) -> list[psutil.Process]:
+    """Those of a driver that are at a training."""
+    found = psutil.Process(pid).children(recursive=True)
+    return [one for one in found if "ray::_work" in " ".join(one.cmdline())]
+
+
+def kill_in_a_training(config, running: subprocess.Popen) -> None:
+    """Wait for the first epoch of a training, kill who asked for it; the workers follow."""
+    while not any(config.paths.stages.glob("training-*/last.ckpt")):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)
+    below = workers(running.pid)
+    running.kill()
+    running.communicate()
+    assert not psutil.wait_procs(below, timeout=120)[1]
 
 
 def kill_a_worker() -> None:
     """Wait for a training on a worker, and kill that."""
-    while not (found := workers()):
+    while not (found := workers(os.getpid())):
         time.sleep(0.05)
     found[0].kill()
 
 
 def test_a_driver_and_a_worker_die_and_the_bits_are_those_of_serial_trainings(grid, ray, capsys):
     own = named(grid, "killed", engine="ray", workers=2)
-    with driver(own) as run:
-        while not any(own.paths.stages.glob("training-*/last.ckpt")):
-            assert run.poll() is None, run.communicate()
-            time.sleep(0.02)
-    run.communicate()
-    while workers():  # they go after their driver
-        time.sleep(0.1)
+    kill_in_a_training(own, process(own))
     assert not (own.paths.artifacts / "results" / "grid_search.json").exists()
     threading.Thread(target=kill_a_worker, daemon=True).start()
     protocol.grid_search(own)
     said = capsys.readouterr().err
-    assert "its worker died" in said and "attempt 2 of 4" in said
+    assert "attempt 1: its worker died" in said
     assert bits(own) == bits(grid)
 
 
@@ -107,41 +107,44 @@ def test_disks_need_not_be_shared(grid, ray):
     own = named(grid, "apart", engine="ray", workers=2, shared=False)
     protocol.grid_search(own)
     assert bits(own) == bits(grid)
+    cluster.warm({}, None)  # nothing is missing
 
 
-def test_two_processes_share_the_trainings(grid):
+def test_processes_share_the_trainings_and_one_may_die(grid):
     own = named(grid, "work")
-    with driver(own, "work") as first, driver(own, "work") as second:
-        for run in (first, second):
-            _, said = run.communicate(timeout=240)
-            assert run.returncode == 0, said
+    first, second = process(own, "work"), process(own, "work")
+    kill_in_a_training(own, first)
+    _, said = second.communicate(timeout=240)
+    assert second.returncode == 0, said
     assert bits(own) == bits(grid)
 
 
 def test_a_training_that_another_process_holds_comes_last(grid, monkeypatch):
     own, asked = named(grid, "held", engine="work"), []
-    points, _ = trainings.grid_points(own)
-    todo = [trainings.training_config(own, point, 1, 48, "none") for point in points[:3]]
-    done = trainings.perform(todo[0], own.paths.runs / "x", lambda images: None)
+    done = trainings.perform(one_training(own), own.paths.runs / "x", lambda images: None)
 
     def perform(config, folder, on_batch, on_epoch, wait):
         """Note the order; the first is held by someone else."""
-        asked.append((todo.index(config), wait))
-        return None if not wait and config == todo[0] else done
+        asked.append((folder.name, wait))
+        return None if not wait and folder.name == "a" else done
 
-    monkeypatch.setattr(trainings, "_is_kept", lambda config: False)
-    monkeypatch.setattr(trainings, "perform", perform)
-    trainings.train_all("Grid", {"grid_search": todo})
-    assert asked == [(0, False), (1, False), (2, False), (0, True), (1, True), (2, True)]
+    monkeypatch.setattr(jobs, "perform", perform)
+    both = dict.fromkeys(["grid_search/a", "grid_search/b"], one_training(own))
+    assert jobs.train_all("Grille", both) == [done, done]
+    assert asked == [("a", False), ("b", False), ("a", True), ("b", True)]
+
+
+def one_training(config):
+    how = {"max_epochs": 1, "max_steps": None, "keep": "none"}
+    return trainings.training_config(config, protocol.grid_points(config)[0][0], 48, **how)
 
 
 @pytest.mark.parametrize("what", ["images", "code", "precision"])
 def test_a_worker_with_other_code_or_images_refuses(grid, what):
-    own = trainings.training_config(grid, trainings.grid_points(grid)[0][0], 1, 48, "none")
+    own = one_training(grid)
     asked = trainings.signature(own) | {what: "something else"}
-    job = cluster.Job("one", own, own.paths.runs / "one", 48, asked)
     with pytest.raises(UserError, match=f"other {what}"):
-        cluster._work(job, trainings.perform, trainings.signature, None)
+        cluster._work("one", own, asked, None)
 
 
 def test_ray_that_is_not_installed_or_does_not_answer_is_one_line(grid, monkeypatch):
@@ -150,7 +153,7 @@ def test_ray_that_is_not_installed_or_does_not_answer_is_one_line(grid, monkeypa
         patch.setitem(sys.modules, "ray", None)
         with pytest.raises(UserError, match=r"pip install -e '\.\[ray\]'"):
             protocol.grid_search(nowhere)
-    found = pytest.importorskip("ray", reason="Ray is an extra: pip install -e '.[ray]'")
+    found = pytest.importorskip("ray", reason=EXTRA)
     monkeypatch.setattr(found, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     with pytest.raises(UserError, match="no Ray cluster at"):

@@ -6,25 +6,24 @@ import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
-from eurosat_lib import evaluation
-from eurosat_lib.comparisons import Seeds, SplitComparison
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import Predictions, nll
+from eurosat_lib.evaluation import Predictions, analyse, fit_temperature, nll, reliability
 from eurosat_lib.stats import class_scores, newcombe, wilson
+from eurosat_lib.trainings import SplitComparison
 
 
 def test_calibration_by_hand():
     """Confidences 0.9, 0.9, 0.6, 0.6; right, right, right, wrong: (2 x 0.1 + 2 x 0.1) / 4."""
     shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     labels = np.array([0, 0, 0, 1])
-    found = evaluation.reliability(shares, labels, 0.95)
-    assert found.ece == pytest.approx(0.1)
-    assert found.nll == pytest.approx(log_loss(labels, shares))
-    assert found.nll == pytest.approx(nll(3 * np.log(shares), labels, 3.0))
-    assert found.brier == pytest.approx(2 * (0.01 + 0.01 + 0.16 + 0.36) / 4)
-    assert found.excess == pytest.approx(0.0)
-    expected = [(8, 2, 1, 0.6), (13, 2, 2, 0.9)]  # of fifteen bins
-    assert np.array([[*one.values()] for one in found.bins]) == pytest.approx(np.array(expected))
+    found = reliability(shares, labels, 0.95)
+    assert found["ece"] == pytest.approx(0.1)
+    assert found["nll"] == pytest.approx(log_loss(labels, shares))
+    assert found["nll"] == pytest.approx(nll(3 * np.log(shares), labels, 3.0))
+    assert found["brier"] == pytest.approx(2 * (0.01 + 0.01 + 0.16 + 0.36) / 4)
+    assert found["excess"] == pytest.approx(0.0)
+    bins = np.array([[*one.values()] for one in found["bins"]])
+    assert bins == pytest.approx(np.array([(8, 2, 1, 0.6), (13, 2, 2, 0.9)]))  # of fifteen
 
 
 def test_temperature_is_found_again_and_mends_overconfidence():
@@ -32,53 +31,48 @@ def test_temperature_is_found_again_and_mends_overconfidence():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(20000, 4)) * 2
     labels = (softmax(logits, axis=1).cumsum(1) < rng.random((20000, 1))).sum(1).clip(0, 3)
-    assert evaluation.fit_temperature(2.5 * logits, labels) == pytest.approx(2.5, rel=0.04)
+    assert fit_temperature(2.5 * logits, labels) == pytest.approx(2.5, rel=0.04)
     shares = (softmax(k * logits[:5000], axis=1) for k in (2.5, 1))
-    proud, honest = (evaluation.reliability(p, labels[:5000], 0.95) for p in shares)
-    assert proud.excess_interval[0] > 0 and proud.ece > 5 * honest.ece
-    assert honest.excess_interval[0] < 0 < honest.excess_interval[1]
+    proud, honest = (reliability(p, labels[:5000], 0.95) for p in shares)
+    assert proud["excess_interval"][0] > 0 and proud["ece"] > 5 * honest["ece"]
+    assert honest["excess_interval"][0] < 0 < honest["excess_interval"][1]
 
 
-def test_analysis_of_kept_predictions(tmp_path):
+def test_kept_predictions_are_analysed_and_published(tmp_path):
     """Of the three errors by hand the surest comes first."""
     made.predictions().save(tmp_path)
-    result = evaluation.analyse(Predictions.load(tmp_path), made.EVALUATION)
+    found = Predictions.load(tmp_path)
+    worst = analyse(found, made.EVALUATION).worst
     first = {"name": "test_6.jpg", "truth": "HerbaceousVegetation", "prediction": "River"}
-    assert result.worst[0] == first | {"confidence": pytest.approx(0.999998)}
-    confidences = [case["confidence"] for case in result.worst]
+    assert worst[0] == first | {"confidence": pytest.approx(0.999998)}
+    confidences = [case["confidence"] for case in worst]
     assert confidences == sorted(confidences, reverse=True) and len(confidences) == 3
-    assert result.facts()["ece_after"] == result.after.ece
-
-
-def test_rows_of_the_csv_file():
-    found = made.predictions()
-    row = found.table(tuple("abc")).iloc[6]
-    first = {"name": "test_6.jpg", "truth": "b", "prediction": "c", "correct": 0}
-    assert row[[*first]].to_dict() == first
+    row = found.table(made.CLASSES).iloc[6]
+    assert row[[*first]].to_dict() == first and row["correct"] == 0
     expected = np.exp(log_softmax(found.logits[6].astype(float)))
-    assert [row[f"p_{c}"] for c in "abc"] == pytest.approx(expected, abs=1e-6)
-    assert (row["confidence"], row["probability_of_truth"]) == (row["p_c"], row["p_b"])
+    assert [row[f"p_{name}"] for name in made.CLASSES] == pytest.approx(expected, abs=1e-6)
+    both = (row["p_River"], row["p_HerbaceousVegetation"])
+    assert (row["confidence"], row["probability_of_truth"]) == both
 
 
 def test_missing_and_truncated_predictions_are_named(tmp_path):
-    made.predictions().save(tmp_path / "cut")
-    path = tmp_path / "cut/predictions.npz"
+    made.predictions().save(tmp_path)
+    path = tmp_path / "predictions.npz"
     whole = path.read_bytes()
     for cut in (whole[:-200], whole[:40], b"text", b"", None):
         path.unlink() if cut is None else path.write_bytes(cut)
         with pytest.raises(UserError, match=r"predictions\.npz: missing or damaged"):
-            Predictions.load(path.parent)
+            Predictions.load(tmp_path)
 
 
-def scores(*rows, **changes):
+def scores(*rows):
     """An evaluation with this confusion matrix."""
-    pairs = [(i, j) for i, row in enumerate(rows) for j, n in enumerate(row) for _ in range(n)]
-    labels, predicted = np.array(pairs).T
+    matrix = np.array(rows)
+    labels, predicted = np.indices(matrix.shape).reshape(2, -1).repeat(matrix.ravel(), axis=1)
     classes = ("AnnualCrop", "Forest", "HerbaceousVegetation")
-    counts = {"n": len(pairs), "correct": int((labels == predicted).sum())}
-    counts |= {"n_validation": 100, "correct_validation": 80, "classes": classes}
-    own = class_scores(labels, predicted, classes)
-    return made.EVALUATION.model_copy(update=counts | own | changes)
+    own = {"n": len(labels), "correct": int(matrix.trace()), "classes": classes}
+    own |= {"n_validation": 100, "correct_validation": 80}
+    return made.EVALUATION.model_copy(update=class_scores(labels, predicted, classes) | own)
 
 
 STANDARD = scores((95, 5, 0), (10, 180, 10), (0, 10, 90))
@@ -90,14 +84,14 @@ def test_facts_of_an_evaluation():
     assert (facts["accuracy"], facts["val_accuracy"]) == (365 / 400, 0.8)
     assert (facts["low"], facts["high"]) == wilson(365, 400, 0.95)
     assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 80, 100, 0.95)
+    assert (facts["worst_class"], facts["worst_f1"]) == ("HerbaceousVegetation", 0.9)
     assert [count for *_, count in STANDARD.confusions()] == [10, 10, 10, 5]
     rows = STANDARD.json_files()["metrics.json"]["per_class"]
     assert rows[0]["recall"] == 0.95 and rows[0]["recall_interval"] == wilson(95, 100, 0.95)
 
 
 def test_splits_side_by_side():
-    result = SplitComparison(standard=STANDARD, spatial=SPATIAL, common=75)
-    facts = result.facts()
+    facts = SplitComparison(standard=STANDARD, spatial=SPATIAL, common=75).facts()
     assert facts["standard"]["accuracy"] == 365 / 400 and facts["gap"] == pytest.approx(0.0625)
     assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 425, 500, 0.95)
     assert facts["lower"] == ["Forest"] and facts["same_training"]  # 90 % -> 40 %
@@ -109,15 +103,3 @@ def test_splits_side_by_side():
     assert list(drops) == ["AnnualCrop", "Forest"]
     absent = SplitComparison(absent="lists", reason="no lists")
     assert absent.facts() == {"available": False, "absent": "lists", "reason": "no lists"}
-
-
-def test_seeds_have_a_spread_and_name_those_that_diverged():
-    runs = [STANDARD.model_copy(update={"seed": 42 + k, "correct": 364 + 2 * k}) for k in range(3)]
-    facts = Seeds(runs=runs, level=0.95, diverged={45: "epoch 2: loss not finite"}).facts()
-    assert facts["seeds"] == [42, 43, 44]
-    assert facts["diverged"] == [45]
-    t, error = 4.302653, 0.005 / 3**0.5  # Student's 97.5 % point with two degrees of freedom
-    found = {"mean": 366 / 400, "sd": 0.005, "high": 0.915 + t * error, "low": 0.915 - t * error}
-    assert facts["accuracy"] == pytest.approx(found)
-    alone = Seeds(runs=runs[:1], level=0.95).facts()["accuracy"]
-    assert (alone["sd"], alone["low"], alone["high"]) == (None, None, None)

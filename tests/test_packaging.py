@@ -56,7 +56,7 @@ def test_import_contracts_know_every_room():
     _, tools = PROJECT["tool"]["importlinter"]["contracts"]
     there = {path.stem for path in (ROOT / "eurosat_lib").glob("[!_]*")} | {"__main__"}
     sources = {name.removeprefix("eurosat_lib.") for name in tools["source_modules"]}
-    assert sources == there - {"live", "report", "views"}
+    assert sources == there - {"report", "views"}
 
 
 # --- make ---------------------------------------------------------------------------------------
@@ -78,52 +78,40 @@ def make(tmp_path):
         log.unlink(missing_ok=True)
         command = ["make", "--no-print-directory", "-C", str(ROOT), *arguments]
         own = keep | {"VIRTUAL_ENV": str(python.parents[1])} | environment
-        done = subprocess.run(command, env=own, capture_output=True, text=True)
+        done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)
         calls = log.read_text().splitlines() if log.exists() else []
-        return done, [json.loads(call) for call in calls]
+        return done.stdout, [json.loads(call) for call in calls]
 
     return run
 
 
 def test_make_installs_once_and_keeps_what_is_quoted(make):
     params = "-p max_epochs 15 -y 'lr_seeds: [0, 1]' -r name \"a $b\""
-    done, calls = make("report", "NAME=my run", f"PARAMS={params.replace('$', '$$')}")
-    assert done.returncode == 0, done.stderr
+    _, calls = make("report", "NAME=my run", f"PARAMS={params.replace('$', '$$')}")
     (install,) = [call for call in calls if call[:3] == ["-m", "pip", "install"]]
     assert install[3:] == ["--editable", ".", "--constraint", "constraints.txt"]
     expected = ["-m", "eurosat_lib.report", "build", "--profile", "auto", "--data", ""]
     assert calls[-1] == [*expected, "--name", "my run", f"--params={params}"]
     _, calls = make("report", "DATA=synthetic", WSL_DISTRO_NAME="Debian", NAME="DESKTOP-1")
     assert [call[5:] for call in calls] == [["--data", "synthetic", "--name", "", "--params="]]
-    _, calls = make("test")
-    assert ".[dev]" in calls[2] and calls[-1] == ["-m", "pytest"]
-
-
-def test_make_train_takes_a_recipe_data_and_name(make):
-    make("setup")
     _, calls = make("train", RECIPE="best", DATA="my data", NAME="trial")
     expected = ["train_recipe", "--recipe", "best", "--profile", "auto", "--data", "my data"]
     assert calls == [["-m", "eurosat_lib", *expected, "--name", "trial"]]
     _, calls = make("train", ARGS="--max_epochs 2")
     assert calls == [["-m", "eurosat_lib", "train", "--profile", "auto", "--max_epochs", "2"]]
+    _, calls = make("test")
+    assert ".[dev]" in calls[2] and calls[-1][:2] == ["-m", "pytest"]
 
 
-@pytest.mark.parametrize(
-    ("conda", "expected"),
-    [("base", ".venv/bin/python"), ("eurosat", "/opt/conda/envs/x/bin/python")],
-)
-def test_make_takes_an_activated_conda_environment_but_not_base(make, conda, expected):
-    environment = {"CONDA_PREFIX": "/opt/conda/envs/x", "CONDA_DEFAULT_ENV": conda}
-    environment["VIRTUAL_ENV"] = ""
-    done, _ = make("--print-data-base", "help", **environment)
-    assert f"\nPY := {expected}\n" in done.stdout
-
-
-def test_make_alone_is_help_and_lists_every_target(make):
-    done, calls = make()
-    listed = re.findall(r"^  (\w+) ", done.stdout, re.MULTILINE)
+def test_make_alone_is_help_and_takes_an_activated_conda_environment_but_not_base(make):
+    text, calls = make()
+    listed = re.findall(r"^  (\w+) ", text, re.MULTILINE)
     targets = re.findall(r"^([a-z]+):.*#", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert len(targets) > 12 and {*targets, "PROFILE", "NAME"} <= set(listed) and calls == []
+    for name, expected in (("base", ".venv/bin"), ("eurosat", "/opt/conda/envs/x/bin")):
+        conda = {"CONDA_PREFIX": "/opt/conda/envs/x", "CONDA_DEFAULT_ENV": name}
+        text, _ = make("--print-data-base", "help", VIRTUAL_ENV="", **conda)
+        assert f"\nPY := {expected}/python\n" in text
 
 
 # --- JupyterLab ---------------------------------------------------------------------------------

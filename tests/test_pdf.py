@@ -8,6 +8,7 @@ import pytest
 from pypdf import PdfReader
 
 from eurosat_lib.errors import UserError
+from eurosat_lib.report import pdf as printer
 from eurosat_lib.report.pdf import write_pdf
 
 MARGIN, WIDTH = 63, 595  # points: 22.5 mm of 210 mm
@@ -18,13 +19,13 @@ WIDE = "".join(f"<td class='num'>{n}\u202f234,5 [{n} ; 9]</td>" for n in range(1
 WIDER = "".join(f"<td>colonne_{n}</td>" for n in range(30))
 FORMULA = "<math display='inline'><mi>ln</mi><mo>(</mo><mn>10</mn><mo>)</mo></math>"
 MAIN = f"""
-<div class="cell"><h2 id="sec-1">1) Données<a class="here" href="#sec-1">#</a></h2>
+<div class="cell"><h2 id="sec-1">1) Données</h2>
 <p>« Œuvre » de l’été, {FORMULA}, <a href="#fig-a">figure 1</a>, <a href="#fig-s1">figure S1</a>,
 <a href="notebooks/01.ipynb">carnet</a>, <a href="https://example.org/">site</a> ;
 #read("x") $y$.</p>
 <div class="question" id="D1"><p><strong class="id">D1.</strong> Combien ?</p></div>
 <div class="answer reply" id="reponse-D1"><p class="label"><a href="#D1">Réponse D1</a></p>
-<p>27 000.</p><pre><code>python -m {"x" * 200} {"--option " * 40}</code></pre></div>
+<pre><code>python -m {"x" * 200} {"--option " * 40}</code></pre></div>
 <figure class="eurosat" id="fig-a"><img src="{PICTURE}" alt="Une courbe" width="624" height="300">
 <figcaption><span class="number">Figure 1.</span> La perte</figcaption></figure>
 <details class="fold"><summary>Figure S1.</summary><figure id="fig-s1">Détail</figure></details>
@@ -55,16 +56,19 @@ def printed(tmp_path, main):
 @pytest.fixture(scope="module")
 def pdf(tmp_path_factory):
     path = tmp_path_factory.mktemp("pdf") / "rapport.pdf"
-    head = "<div class='banner'><p>Profil rapide.</p></div><section class='card'><h2>Fiche</h2>"
+    head = "<div class='answer abstract'><p>Le résumé.</p></div>"
+    head += "<div class='banner'><p>Profil rapide.</p></div><section class='card'><h2>Fiche</h2>"
     head += "<table><tr><th scope='row'>Graine</th><td>42</td></tr></table></section>"
-    abstract = "<div class='answer abstract'><p>Le résumé.</p></div>"
-    pages = write_pdf(page(MAIN, abstract + head), path)
+    pages = write_pdf(page(MAIN, head), path)
+    first = path.read_bytes()
+    write_pdf(page(MAIN, head), path)
+    assert path.read_bytes() == first  # the same page gives the same file
     reader = PdfReader(path)
     assert pages == len(reader.pages)
     return path, reader, [" ".join(p.extract_text().split()) for p in reader.pages]
 
 
-def test_pages_are_a4_and_numbered_after_a_title_page(pdf):
+def test_pages_contents_and_bookmarks(pdf):
     _, reader, texts = pdf
     assert {tuple(round(float(x)) for x in p.mediabox[2:]) for p in reader.pages} == {(595, 842)}
     for number, text in enumerate(texts, start=1):
@@ -72,10 +76,6 @@ def test_pages_are_a4_and_numbered_after_a_title_page(pdf):
         assert "Un rapport × imprimé" in text  # the title, then running heads
     for words in ("Zoé Élan · 1er mars 2026", "Profil rapide.", "Le résumé.", "Graine 42"):
         assert words in texts[0] and words not in texts[1]
-
-
-def test_contents_and_bookmarks_follow_the_headings(pdf):
-    _, reader, texts = pdf
     found = re.findall(r"(\d\) \w+|1\.1 Splits)[ .]+(\d+)", texts[1])
     assert [title for title, _ in found][:3] == ["1) Données", "1.1 Splits", "2) Modèle"]
     for title, number in found[:3]:
@@ -90,22 +90,12 @@ def test_it_is_accessible_and_in_french(pdf):
     assert bool(root["/MarkInfo"]["/Marked"]) and root["/Lang"].startswith("fr")
     assert "pdfuaid" in root["/Metadata"].get_object().get_data().decode()
     assert (pdf[1].metadata.title, pdf[1].metadata.author) == ("Un rapport × imprimé", "Zoé Élan")
-    alternatives = " ".join(descriptions(root["/StructTreeRoot"])).replace(" ", "")
-    assert "Unecourbe" in alternatives and r"\ln(10)" in alternatives
+    elements = map(pdf[1].get_object, range(1, len(pdf[1].xref[0])))
+    found = [e["/Alt"].replace(" ", "") for e in elements if isinstance(e, dict) and "/Alt" in e]
+    assert "Unecourbe" in found and r"\ln(10)" in found
 
 
-def descriptions(element):
-    """Yield the alternative texts below an element of the structure tree."""
-    element = element.get_object()
-    if isinstance(element, list):
-        for child in element:
-            yield from descriptions(child)
-    elif isinstance(element, dict):
-        yield from [str(element["/Alt"])] if "/Alt" in element else []
-        yield from descriptions(element["/K"]) if "/K" in element else ()
-
-
-def test_nothing_leaves_the_margins(pdf):
+def test_nothing_leaves_the_margins_and_a_long_table_repeats_its_head(pdf):
     told = subprocess.check_output(["pdftotext", "-bbox", pdf[0], "-"], text=True)
     for sheet in told.split("<page ")[1:]:
         left, top, right, bottom = (
@@ -114,9 +104,6 @@ def test_nothing_leaves_the_margins(pdf):
         )
         assert min(left) > MARGIN and max(right) < WIDTH - MARGIN + 2
         assert min(top) > 30 and max(bottom) < 842 - 20
-
-
-def test_a_long_table_repeats_its_head_and_keeps_its_note(pdf):
     assert sum("Nom du run" in text for text in pdf[2]) >= 2
     assert sum("Une note" in text for text in pdf[2]) == 1
 
@@ -136,7 +123,15 @@ def test_no_figure_leaves_its_section_or_cuts_a_paragraph(tmp_path):
     assert not re.search(r"Courbe \d mot|: (\d / 7|Courbe)", body)
 
 
-def test_links_lead_somewhere(pdf):
+def test_a_short_answer_stays_on_one_page(tmp_path):
+    body = "<p>début</p>" + "<p>mot</p>" * 7 + "<p>terme</p>"
+    write_pdf(page(f"<div class='answer'>{body}</div>" * 20), tmp_path / "page.pdf")
+    texts = [sheet.extract_text() for sheet in PdfReader(tmp_path / "page.pdf").pages]
+    assert sum(text.count("début") for text in texts) == 20
+    assert all(text.count("début") == text.count("terme") for text in texts)
+
+
+def test_links_lead_somewhere_and_nothing_is_an_order(pdf, tmp_path):
     text, links = " ".join(pdf[2]), []
     for one in pdf[1].pages:
         links += [a.get_object() for a in one.get("/Annots", [])]
@@ -145,17 +140,18 @@ def test_links_lead_somewhere(pdf):
     for words in ("figure S1", "carnet", "« Œuvre » de l’été", '#read("x") $y$'):
         assert words in text.replace("\xa0", " ")
     assert "Détail" not in text and "alert" not in text
-
-
-def test_the_same_page_gives_the_same_file(pdf, tmp_path):
-    for name in ("a.pdf", "b.pdf"):
-        write_pdf(page(MAIN), tmp_path / name)
-    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    secret = tmp_path / "secret.txt"
+    secret.write_text("confidentiel")
+    orders = f'<p data-typst:text:fill="read(&quot;{secret}&quot;)">a</p>'
+    orders += '<pre class="typst">#panic()</pre><p>#panic() @preview/x:1.0.0 [#include "a"]</p>'
+    orders += f'<div class="answer" custom="x" typst:fill="read(&quot;{secret}&quot;)">b</div>'
+    text = printed(tmp_path, orders)
+    assert "confidentiel" not in text and "#panic()" in text
 
 
 @pytest.mark.parametrize(
     "source",
-    ["https://example.org/a.png", "/etc/passwd", "a.png", "", "data:image/png;base64,AAAA"],
+    ["https://example.org/a.png", "/etc/passwd", "", "data:image/png;base64,AAAA"],
 )
 def test_a_picture_from_outside_or_broken_is_refused(tmp_path, source):
     target = tmp_path / "rapport.pdf"
@@ -165,22 +161,6 @@ def test_a_picture_from_outside_or_broken_is_refused(tmp_path, source):
     assert "\n" not in str(caught.value) and target.read_text() == "the last good one"
 
 
-def test_nothing_in_a_page_is_an_order(tmp_path):
-    secret = tmp_path / "secret.txt"
-    secret.write_text("confidentiel")
-    orders = f'<p data-typst:text:fill="read(&quot;{secret}&quot;)">a</p>'
-    orders += f'<iframe src="file://{secret}"></iframe><embed src="{secret}">'
-    orders += '<pre class="typst">#panic()</pre><p>#panic() @preview/x:1.0.0 [#include "a"]</p>'
-    orders += f'<div class="answer" custom="x" typst:fill="read(&quot;{secret}&quot;)">b</div>'
-    text = printed(tmp_path, orders)
-    assert "confidentiel" not in text and "#panic()" in text
-
-
 def test_a_size_that_cannot_be_tagged_gives_way_to_the_next(tmp_path, monkeypatch):
-    from eurosat_lib.report import pdf
-
-    monkeypatch.setattr(pdf, "SIZES", ["no number", "10.5"])
+    monkeypatch.setattr(printer, "SIZES", ["no number", "10.5"])
     assert "un texte" in printed(tmp_path, "<p>un texte</p>")
-    monkeypatch.setattr(pdf, "SIZES", ["no number"])
-    with pytest.raises(UserError, match="the PDF cannot be made"):
-        printed(tmp_path, "<p>un texte</p>")

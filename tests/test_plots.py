@@ -1,5 +1,6 @@
 """Figures: they draw the numbers of the results, and each has a text for who does not see it."""
 
+from functools import cache
 from types import SimpleNamespace
 
 import handmade as made
@@ -7,73 +8,65 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from handmade import CROSSED, grid_of
 from matplotlib.text import Text
+from settings import ROOT, TINY
 
 from eurosat_lib import checks
-from eurosat_lib.comparisons import SplitComparison
-from eurosat_lib.errors import UserError
+from eurosat_lib.config import load_config
 from eurosat_lib.evaluation import analyse
 from eurosat_lib.explain import Explanations
 from eurosat_lib.french import power
 from eurosat_lib.plots import data, evaluation, style, training
+from eurosat_lib.trainings import SplitComparison
 
-LEARNT = checks.Memory(losses=(2.3, 0.5, 0.01), known=1.0, validation_accuracy=0.4)
-CONTROL = checks.ShuffledLabels(true=(LEARNT,), shuffled=(LEARNT,))
-LOST = made.EVALUATION.per_class[2].model_copy(update={"hits": 0, "recall": 0.0})  # River
-MOVED = {"per_class": (*made.EVALUATION.per_class[:2], LOST), "correct": 5}
-SPLITS = SplitComparison(
-    standard=made.EVALUATION, spatial=made.EVALUATION.model_copy(update=MOVED)
-)
+CURVES = [(2.3, 0.5, 0.01)]
+CONTROL = checks.ShuffledLabels(found={}, true=CURVES, shuffled=CURVES)
+SPLITS = SplitComparison(standard=made.perfect(), spatial=made.EVALUATION)
 RIGHT = {"index": 3, "truth": "Forest", "prediction": "Forest", "confidence": 0.9}
-RIGHT["heat"] = ((1.0, 1.0), (1.0, 1.0))
-WRONG = RIGHT | {"index": 4, "truth": "HerbaceousVegetation"}
-EXPLAINED = Explanations(classes=made.CLASSES, cases=(RIGHT, WRONG))
-RECIPE = SimpleNamespace(title="recette", first=SimpleNamespace(fit=made.trial(values=(0.8, 0.9))))
+RIGHT |= {"heat": ((1.0, 1.0), (1.0, 1.0))}
+CASES = (RIGHT, RIGHT | {"index": 4, "truth": "HerbaceousVegetation"})
+RUN = SimpleNamespace(fit=made.trial(values=(0.8, 0.9)))
 HISTORY = training.history(made.TRAINING.fit)
 NO_ERRORS = analyse(made.predictions(right=True), made.perfect())
-CONFIG, NETWORK = "configuration", "network"  # of the test, to be put in
+CONFIG = load_config(ROOT / "configs/config.yaml", "full", TINY)
 FIGURES = {
     data.class_distribution: (made.AUDIT,),
-    data.examples: (CONFIG, "train", True),
+    data.examples: (CONFIG,),
     data.augmentation_draws: (CONFIG,),
     data.overlaps: (CONFIG, made.OVERLAPS),
-    training.baselines: (made.BASELINES,),
-    training.architecture: (NETWORK,),
+    training.architecture: (checks.test_model(CONFIG),),
     training.overfit: (made.OVERFIT, CONTROL),
     training.lr_sweep: (made.LR_FINDER,),
-    training.lr_by_depth: (CROSSED,),
+    training.lr_by_depth: (made.CROSSED,),
     training.grid_heatmaps: (made.GRID,),
     training.grid_curves: (made.GRID,),
     training.training_curves: (made.TRAINING,),
     training.comparison: (made.GRID, "lr"),
     training.run_curves: ({"a": HISTORY, "b": HISTORY[:2]},),
-    training.recipe_curves: (RECIPE, made.TRAINING),
+    training.recipe_curves: (SimpleNamespace(title="recette", runs=[RUN]), made.TRAINING),
     evaluation.confusion: (made.EVALUATION,),
     evaluation.reliability: (made.ERRORS,),
     evaluation.robustness: (made.ROBUSTNESS,),
     evaluation.split_comparison: (SPLITS,),
     evaluation.worst_errors: (CONFIG, made.ERRORS),
-    evaluation.grad_cam: (CONFIG, EXPLAINED),
+    evaluation.grad_cam: (CONFIG, Explanations(classes=made.CLASSES, cases=CASES)),
 }
 
 
-@pytest.fixture
-def draw(tiny, blobs, monkeypatch):
-    """Draws a figure, of other results if given; the images are the blobs."""
+@pytest.fixture(autouse=True)
+def _images(blobs, monkeypatch):
     for room in (data, evaluation):
         monkeypatch.setattr(room, "load_dataset", lambda config: blobs)
 
-    def figure(plot, *args):
-        own = {CONFIG: lambda: tiny, NETWORK: lambda: checks.test_model(tiny)}
-        given = args or FIGURES[plot]
-        return plot(*(own[a]() if isinstance(a, str) and a in own else a for a in given))
 
-    return figure
+@cache
+def draw(plot):
+    return plot(*FIGURES[plot])
 
 
 def texts(fig) -> str:
-    return "\n".join(text.get_text() for text in fig.findobj(Text)).replace("\u00a0", " ")
+    found = [text.get_text() for text in fig.findobj(Text) if text.get_visible()]
+    return "\n".join([*found, fig.get_label()]).replace("\u00a0", " ")
 
 
 def pixels(ax) -> np.ndarray:
@@ -81,7 +74,7 @@ def pixels(ax) -> np.ndarray:
 
 
 @pytest.mark.parametrize("plot", FIGURES, ids=lambda plot: plot.__name__)
-def test_every_figure_is_told_and_of_the_width_of_the_page(draw, plot):
+def test_every_figure_is_told_and_of_the_width_of_the_page(plot):
     before = dict(matplotlib.rcParams), plt.get_fignums()
     fig = draw(plot)
     assert (dict(matplotlib.rcParams), plt.get_fignums()) == before
@@ -90,48 +83,39 @@ def test_every_figure_is_told_and_of_the_width_of_the_page(draw, plot):
     assert fig.get_figwidth() == pytest.approx(6.5)
     words = [t for t in fig.findobj(Text) if t.get_visible() and t.get_text().strip()]
     assert min(text.get_fontsize() for text in words) >= 7  # points, on paper too
-    for text in (*(text.get_text() for text in words), fig.get_label()):
-        assert "nan" not in text.split() and " :" not in text and " ;" not in text
+    assert "nan" not in texts(fig).split()
+    assert not any(" :" in text.get_text() or " ;" in text.get_text() for text in words)
 
 
-def test_classes_are_counted_and_ticks_are_french(draw):
+def test_classes_are_counted_and_ticks_are_french():
     fig = draw(data.class_distribution)
     widths = sorted(bar.get_width() for bar in fig.axes[0].patches)
     assert widths == sorted(n for counts in made.AUDIT.counts.values() for n in counts)
-    assert fig.axes[0].get_yticklabels()[0].get_text() == "HerbaceousVegetation"
-    assert "149" in texts(fig) and "rapport de 3,00" in fig.get_label()
+    assert "149" in texts(fig) and "rapport de 3,00" in texts(fig)
     assert style.french_ticks("exactitude (%)")(0.825) == "82,5\u202f%"
     assert style.french_ticks("perte (nats)")(0.25) == "0,25"
 
 
-def test_images_are_those_of_the_data_never_of_the_test(draw):
+def test_images_are_those_of_the_data_never_of_the_test(blobs):
     drawn = np.array([pixels(ax) for ax in draw(data.augmentation_draws).axes])
     rows = drawn.reshape(4, 6, 3, 16, 16)  # an original, five draws
     assert all(not np.array_equal(row[0], one) for row in rows for one in row[1:])
-    with pytest.raises(UserError, match="take train or validation"):
-        draw(data.examples, CONFIG, "test", False)
-
-
-def test_overlapping_tiles_lie_over_each_other(draw, blobs):
     fig = draw(data.overlaps)
     (mosaic,) = [pixels(ax) for ax in fig.axes if ax.images]  # no pair with the test
     assert mosaic.shape == (3, 67, 104)  # the second 3 down, 40 to the left, over the first
     assert np.array_equal(mosaic[:, 3:, :64], blobs.validation.images[7])
     assert np.array_equal(mosaic[:, :64, 64:], blobs.train.images[6][..., 24:])
-    assert "validation_7.jpg" in fig.get_label() and "test_" not in fig.get_label()
+    assert "validation_7.jpg" in texts(fig) and "test_" not in texts(fig)
 
 
-def test_sweeps_show_what_each_rule_reads(draw):
-    (ax,) = draw(training.lr_sweep).axes
-    span = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+def test_searches_and_trainings_are_drawn():
+    fig = draw(training.lr_sweep)
+    span = fig.axes[0].patches[0].get_extents().transformed(fig.axes[0].transData.inverted())
     assert (span.x0, span.x1) == pytest.approx(made.LR_FINDER.window)
-    assert f"LR proposé\u00a0: {power(made.LR_FINDER.choice)}" in ax.figure.get_label()
-    assert "10$^{-3}$" in texts(ax.figure)  # a raised 3 of the same typeface
-    none = draw(training.lr_sweep, made.finder(made.sweep(0, steepest=1e-3), made.sweep(1)))
-    assert "aucun LR retenu" in none.get_label() and not none.axes[0].patches
-
-
-def test_searches_and_trainings_are_drawn(draw):
+    assert f"LR proposé : {power(made.LR_FINDER.choice)}" in texts(fig)
+    assert "10$^{-3}$" in texts(fig)  # a raised 3 of the same typeface
+    none = training.lr_sweep(made.finder(made.sweep(0, steepest=1e-3), made.sweep(1)))
+    assert "aucun LR retenu" in texts(none) and not none.axes[0].patches
     fig = draw(training.training_curves)
     assert list(fig.axes[1].lines[1].get_ydata()) == pytest.approx([0.5, 0.8, 0.7])
     assert "poids gardés : époque 2" in texts(fig) and fig.get_label().startswith("80,0")
@@ -145,25 +129,21 @@ def test_searches_and_trainings_are_drawn(draw):
     rise = [line.get_ydata()[-1] - line.get_ydata()[0] for line in lines[:4]]
     assert rise == pytest.approx([0.02, -0.01, -0.06, -0.09])  # networks 2-2, 2-3, 3-2, 3-3
     for plot in (training.grid_heatmaps, training.lr_by_depth):
-        assert draw(plot, grid_of(made.trial(values=(0.5,)))).get_label()
+        assert plot(made.grid_of(made.trial(values=(0.5,)))).get_label()
 
 
-def test_scores_of_the_test(draw):
+def test_scores_and_errors_of_the_test_are_drawn(blobs):
     drawn = {text.get_text() for text in draw(evaluation.confusion).axes[0].texts}
     assert drawn >= {"4\n100,0\u202f%", "2\n66,7\u202f%", "1\n33,3\u202f%"}
-    assert "aucune erreur" in draw(evaluation.confusion, made.perfect()).get_label()
+    assert "aucune erreur" in texts(evaluation.confusion(made.perfect()))
     dots = draw(evaluation.reliability).axes[0].containers[0].lines[0].get_ydata()
-    assert list(dots) == [one["correct"] / one["n"] for one in made.ERRORS.before.bins]
-    left, right = draw(evaluation.robustness).axes
+    assert list(dots) == [one["correct"] / one["n"] for one in made.ERRORS.before["bins"]]
+    right = draw(evaluation.robustness).axes[1]
     assert list(right.lines[0].get_ydata()) == pytest.approx([0.9, 0.81, 0.71, 0.61])
-    assert not left.get_shared_y_axes().joined(left, right)  # a flat line on the other's axis
-
-
-def test_wrong_answers_are_shown_and_explained(draw, blobs):
     ax = draw(evaluation.worst_errors).axes[0]
     assert ax.get_title() == "HerbaceousVegetation\n→ River, >\u202f99,9\u202f%"
     assert np.array_equal(pixels(ax), blobs.test.images[6])
-    assert "Aucune erreur" in draw(evaluation.worst_errors, CONFIG, NO_ERRORS).get_label()
+    assert "Aucune erreur" in texts(evaluation.worst_errors(CONFIG, NO_ERRORS))
     drawn = [ax for ax in draw(evaluation.grad_cam).axes if ax.images]
     assert len(drawn) == 4  # two images, two maps
     heat = 0.6 * np.array(matplotlib.colormaps["inferno"](1.0)[:3])
@@ -171,12 +151,11 @@ def test_wrong_answers_are_shown_and_explained(draw, blobs):
     assert np.allclose(pixels(drawn[1]), own + heat[:, None, None])
 
 
-def test_splits_are_compared_class_by_class(draw):
+def test_splits_are_compared_class_by_class():
     (ax,) = draw(evaluation.split_comparison).axes
     names = [label.get_text() for label in ax.get_yticklabels()]
-    assert names == ["toutes les classes", "River", "Forest", "HerbaceousVegetation"]
+    assert names == ["HerbaceousVegetation", "River", "Forest"]
     shares = [list(box.lines[0].get_xdata()) for box in ax.containers]
-    expected = [[0.7, 2 / 3, 1, 1 / 3], [0.5, 0, 1, 1 / 3]]
-    assert np.array(shares) == pytest.approx(np.array(expected))
+    assert shares == [[1, 1, 1], [1 / 3, 2 / 3, 1]]
     absent = SplitComparison(absent="split", reason="x")
-    assert draw(evaluation.split_comparison, absent) is None
+    assert evaluation.split_comparison(absent) is None

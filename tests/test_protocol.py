@@ -1,20 +1,21 @@
 """The stages themselves, on images that are learnt in a moment."""
 
-import csv
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
 
-from eurosat_lib import comparisons, protocol, search, stages, trainings
+from eurosat_lib import protocol, recipes, search, stages, trainings
 from eurosat_lib import train as trainer
 from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.config import load_recipe, override
 from eurosat_lib.data import Absence
 from eurosat_lib.errors import Interrupted, UserError
 from eurosat_lib.evaluation import open_checkpoint
+from eurosat_lib.files import read_csv
 from eurosat_lib.loaders import make_loader
 from eurosat_lib.stages import STAGES, latest, result_path
 from eurosat_lib.tracking import read_run
@@ -27,10 +28,10 @@ base:
   train.dilation_stage3: 2
   train.keep: last
 steps:
-  - {name: symétries, set: {augment.symmetries: true}}
-  - {name: optimiseur, set: {train.optimizer: muon, train.momentum: 0.9, train.schedule: linear}}
-  - {name: longueur, set: {train.max_epochs: 3}}
-  - {name: vues, set: {evaluate.views: 8}}
+  symétries: {augment.symmetries: true}
+  optimiseur: {train.optimizer: muon, train.momentum: 0.9, train.schedule: linear}
+  longueur: {train.max_epochs: 3}
+  vues: {evaluate.views: 8}
 """
 FILES = {
     *("best.ckpt", "best_spatial.ckpt", "lr_finder.csv", "grid_search_results.csv"),
@@ -41,8 +42,7 @@ FILES = {
 
 
 def rows(config, name):
-    with open(config.paths.artifacts / name, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(config.paths.artifacts / name)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def fits(monkeypatch):
     return calls
 
 
-def test_every_stage_runs_and_publishes_its_facts(short):
+def test_every_stage_runs_and_publishes_its_facts_and_files(short, monkeypatch):
     short = override(short, {"train.seeds": [7]})
     for name, stage in STAGES.items():
         result = stage(short)
@@ -86,64 +86,64 @@ def test_every_stage_runs_and_publishes_its_facts(short):
         assert facts.get(name) == json.loads(json.dumps(result and result.facts()))
         tree = json.loads(result_path(short, name).read_text()) if result else {}
         assert not result or tree["provenance"]["device"].startswith("CPU ")
+        assert set(tree.get("files", ())) <= FILES | {"overlaps.csv", "check_lr.csv"}
     assert {path.name for path in short.paths.artifacts.iterdir()} >= FILES
     assert len(rows(short, "predictions.csv")) == 40
     log = [tuple(row.values()) for row in rows(short, "test_openings.csv")]
     assert len(set(log)) == len(log)
     assert {row[1] for row in log} == {"final", "seed", "spatial", "recipe"}
+    monkeypatch.setenv("FROZEN", "1")  # neither cache nor checkpoint: the published results do
+    shutil.rmtree(short.paths.stages)
+    (short.paths.artifacts / "best.ckpt").unlink()
+    for path in (short.paths.artifacts / "results").iterdir():
+        assert STAGES[path.stem](short)
+    assert not short.paths.stages.exists()
 
 
-def test_second_call_loads_and_named_runs_share_the_work(trained, fits):
-    named = override(trained, {"paths.name": "copy"})
-    assert protocol.train(trained) == protocol.train(named)
-    assert fits == []
-    assert (named.paths.artifacts / "best.ckpt").is_file()
-    (run,) = (named.paths.runs / "train").iterdir()
-    assert read_run(run, ["val/loss"])
-
-
-def test_a_killed_grid_goes_on(on_blobs, fits):
+def test_a_killed_grid_goes_on_and_equal_trainings_are_done_once(on_blobs, fits, blobs):
     fits.stops = (4,)
     with pytest.raises(Interrupted):
         protocol.grid_search(on_blobs)
-    result = protocol.grid_search(on_blobs)
+    grid = protocol.grid_search(on_blobs)
     assert len(fits) == 4 + 5  # 8 points: three were kept
     assert len(rows(on_blobs, "grid_search_results.csv")) == 8
     runs = {path.name for path in (on_blobs.paths.runs / "grid_search").iterdir()}
-    assert runs == {fit.hyperparameters.name for fit in result.trials}
+    assert runs == {fit.hyperparameters.name for fit in grid.trials}
+    found = protocol.train(on_blobs)
+    point = {f"train.{k}": v for k, v in found.fit.hyperparameters.model_dump().items()}
+    named = override(on_blobs, {"paths.name": "copy", **point})
+    given = protocol.train(named)
+    assert given.fit == found.fit and len(fits) == 4 + 5 + 1
+    assert (given.origin["lr"], found.origin["lr"]) == ("config", "grid_search")
+    assert (named.paths.artifacts / "best.ckpt").is_file()
+    (run,) = (named.paths.runs / "train").glob("*")
+    assert read_run(run, ["val/loss"])
 
 
-def test_a_grid_holds_one_precision(on_blobs, fits):
-    protocol.grid_search(on_blobs)
+def test_other_images_or_another_precision_are_other_trainings(on_blobs, fits, monkeypatch, blobs):
+    protocol.train(on_blobs)
     protocol.grid_search(override(on_blobs, {"compute.precision": "bf16"}))
-    assert [own.compute.precision for own in fits] == ["fp32"] * 8 + ["bf16"] * 8
+    assert [own.compute.precision for own in fits] == ["fp32"] + ["bf16"] * 8
+    other = replace(blobs, fingerprint="e" * 64)
+    monkeypatch.setattr(stages, "load_dataset", lambda config: other)
+    protocol.train(on_blobs)
+    assert len(fits) == 10
 
 
-def test_a_diverged_trial_is_recorded_and_the_grid_goes_on(on_blobs):
+def test_diverged_trials_are_recorded_and_all_of_them_are_said(on_blobs, monkeypatch):
     result = protocol.grid_search(override(on_blobs, {"grid.lr": [1e-3, 10.0]}))
     found = [bool(row["notes"]) for row in rows(on_blobs, "grid_search_results.csv")]
     assert found == [bool(fit.diverged) for fit in result.trials] and len(found) == 8
 
-
-def test_all_trials_diverged_is_said(on_blobs, monkeypatch):
     def diverge(*_, **__):
         raise trainer.Divergence(1, 1.0)
 
     monkeypatch.setattr(trainer, "train_epoch", diverge)
+    other = override(on_blobs, {"seed": 7, "paths.name": "other"})
     with pytest.raises(UserError, match="every trial diverged"):
-        protocol.grid_search(on_blobs)
+        protocol.grid_search(other)
     with pytest.raises(UserError, match=r"lower train\.lr"):
-        protocol.train(on_blobs)
-
-
-def test_values_given_or_found_are_the_same_training(on_blobs, fits):
-    protocol.grid_search(on_blobs)
-    found = protocol.train(on_blobs)
-    count = len(fits)
-    point = {f"train.{k}": v for k, v in found.fit.hyperparameters.model_dump().items()}
-    given = protocol.train(override(on_blobs, point))
-    assert given.fit == found.fit and len(fits) == count
-    assert (given.origin["lr"], found.origin["lr"]) == ("config", "grid_search")
+        protocol.train(other)
 
 
 def test_checkpoint_and_configuration_published_are_those_of_the_settings(on_blobs):
@@ -159,12 +159,12 @@ def test_checkpoint_and_configuration_published_are_those_of_the_settings(on_blo
 
 def test_a_rate_chosen_by_hand_leads_the_grid_until_it_is_withdrawn(on_blobs):
     config = override(on_blobs, {"grid.lr": None})
-    choice = trainings.ChosenLR(lr=4e-3, rule="median", smoothing=0.9)
-    trainings.choose_lr(config, choice)
-    points, origin = trainings.grid_points(config)
+    choice = protocol.ChosenLR(lr=4e-3, rule="median", smoothing=0.9)
+    protocol.choose_lr(config, choice)
+    points, origin = protocol.grid_points(config)
     assert (points[0].lr, origin) == (2e-3, "chosen_lr")
-    assert trainings.forget_lr(config) and not trainings.forget_lr(config)
-    assert trainings.grid_points(config)[1] == "fallback"
+    protocol.choose_lr(config, None)
+    assert protocol.grid_points(config)[1] == "fallback"
 
 
 def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blobs):
@@ -178,10 +178,10 @@ def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blob
     assert result.val_accuracy == pytest.approx(protocol.train(trained).fit.best.val_accuracy)
     log = rows(trained, "test_openings.csv")
     assert [row["sha256"] for row in log] == [result.checkpoint_sha256]
-    kept = comparisons.score_checkpoint(trained, comparisons.checkpoint_path(trained))
+    kept = trainings.score_checkpoint(trained, trainings.checkpoint_path(trained))
     names = list(map(str, range(40)))
     with ThreadPoolExecutor(8) as pool:  # written at once, all are kept
-        list(pool.map(lambda n: comparisons.log_opening(trained, kept, "seed", n), names))
+        list(pool.map(lambda n: trainings.log_opening(trained, kept, "seed", n), names))
     log = rows(trained, "test_openings.csv")
     assert {row["configuration"] for row in log if row["role"] == "seed"} == set(names)
 
@@ -223,40 +223,43 @@ def test_a_seed_that_diverges_is_named_and_not_averaged(trained, monkeypatch):
 
 
 def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fits):
+    for stage in (protocol.compare_curves, protocol.compare_finalists):
+        with pytest.raises(UserError, match="run grid_search first"):
+            stage(on_blobs)
+    protocol.refined_grid_search(on_blobs)
+    assert protocol.compare_curves(on_blobs).facts()["source"] == search.RefinedGrid.stage
     protocol.grid_search(on_blobs)
     fits.clear()
     found = protocol.compare_finalists(on_blobs)
     assert [own.seed for own in fits] == [43, 44] * 2
     training = protocol.train(on_blobs)
     assert training.origin["lr"] == "compare_finalists"
-    assert training.fit.hyperparameters == found.leader.hyperparameters
+    assert training.fit.hyperparameters.model_dump().items() <= found.facts().items()
     protocol.grid_search(override(on_blobs, {"grid.lr": [5e-3]}))
-    assert trainings.current_finalists(on_blobs) is None  # of another grid
+    assert protocol.current_finalists(on_blobs) is None  # of another grid
 
 
 def test_a_recipe_is_tested_kept_and_set_beside_the_protocol(short, fits):
     result = STAGES["train_recipe"](short)
-    assert len(fits) == 1
     log = rows(short, "test_openings.csv")
-    assert sorted((r["configuration"], r["views"]) for r in log) == [
-        ("short", "1"),
-        ("short", "8"),
-    ]
-    assert result.first.averaged and result.first.plain.n == 40
+    assert len(fits) == 1
+    assert [(r["configuration"], r["views"]) for r in log] == [("short", "1"), ("short", "8")]
+    (run,) = result.runs
+    assert run.plain.n == 40 and run.plain.stored != run.scored.stored
     assert protocol.found_recipe(short)[0] == result
     assert protocol.beside_protocol(short) is None  # no final training yet
     own = protocol.train(short).fit.best.val_accuracy
     beside = protocol.beside_protocol(short)
-    assert beside.facts()["gain"] == pytest.approx(result.first.val_accuracy - own)
-    assert beside.same_network
+    assert beside.gain == pytest.approx(run.scored.val_accuracy - own)
+    assert beside.same_network and beside.low < beside.gain < beside.high
 
 
 def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(short):
     recipe = load_recipe(short, "short")
-    names = [name for name, _ in comparisons.ablation_rows(short, recipe)]
+    names = [name for name, _ in recipes.ablation_rows(short, recipe)]
     assert names == ["départ : protocole", "symétries", "optimiseur"]
     smaller = {"recipe.ablation_image_size": 32, "data.image_size": 64, "augment.crop_padding": 4}
-    _, row = comparisons.ablation_rows(override(short, smaller), recipe)[0]
+    _, row = recipes.ablation_rows(override(short, smaller), recipe)[0]
     assert (row.data.image_size, row.augment.crop_padding, row.train.max_epochs) == (32, 2, 1)
 
 
@@ -264,8 +267,7 @@ def test_the_final_network_is_counted_and_swept_where_it_is_another_one(on_blobs
     assert protocol.check_lr(on_blobs) is None
     deeper = override(on_blobs, {"train.blocks_per_stage": 3})
     swept, drawn = protocol.check_lr(deeper), protocol.final_architecture(deeper)
-    assert swept.blocks_per_stage == 3
-    assert drawn.parameters == protocol.train(deeper).fit.parameters
+    assert drawn.found["parameters"] == protocol.train(deeper).fit.parameters
     assert protocol.check_lr(on_blobs) is None  # and withdrawn
     assert latest(deeper, type(swept)) is None
 
@@ -273,25 +275,10 @@ def test_the_final_network_is_counted_and_swept_where_it_is_another_one(on_blobs
 def test_without_a_spatial_split_its_results_are_withdrawn(trained, monkeypatch):
     compared = protocol.compare_splits(trained)
     assert compared.absent == "" and latest(trained, type(compared)) == compared
+    assert (trained.paths.artifacts / "best_spatial.ckpt").is_file()
     absent = Absence("synthetic", "drawn images")
-    for module in (protocol, trainings):
-        monkeypatch.setattr(module, "spatial_absence", lambda config: absent)
+    monkeypatch.setattr(protocol, "spatial_absence", lambda config: absent)
     assert protocol.compare_splits(trained).absent == "synthetic"
     assert not (trained.paths.artifacts / "best_spatial.ckpt").exists()
     with pytest.raises(UserError, match="drawn images"):
         protocol.evaluate_spatial(trained)
-
-
-def test_comparisons_need_a_grid(on_blobs):
-    for stage in (protocol.compare_curves, protocol.compare_finalists):
-        with pytest.raises(UserError, match="run grid_search first"):
-            stage(on_blobs)
-    protocol.refined_grid_search(on_blobs)
-    assert protocol.compare_curves(on_blobs).facts()["source"] == search.RefinedGrid.stage
-
-
-def test_other_images_are_another_training(trained, blobs, fits, monkeypatch):
-    other = replace(blobs, fingerprint="e" * 64)
-    monkeypatch.setattr(stages, "load_dataset", lambda config: other)
-    protocol.train(trained)
-    assert len(fits) == 1

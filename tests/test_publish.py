@@ -102,22 +102,16 @@ def test_the_card_has_a_header_that_the_hub_reads_and_follows_the_run(project):
         (("../metrics", lambda t: t.update(correct=901)), "metrics.json does not say"),
         ("artifacts/done/results/evaluate.json", "no result of evaluate"),
         ("artifacts/done/best.ckpt", "not the checkpoint that was tested"),
-        ("best.ckpt", "not the checkpoint that was tested"),
         ("reports/done/rapport.pdf", "make report"),
         ("artifacts/done/facts.json", "no such run"),
+        ("README.md", "marks"),
     ],
 )
 def test_an_unfit_run_is_refused(project, root, spoil, message):
-    if spoil == "best.ckpt":
-        (project.paths.artifacts / spoil).write_bytes(b"another")
+    if spoil in ("README.md", "artifacts/done/best.ckpt"):
+        (root / spoil).write_text("another")
     else:
         (root / spoil).unlink() if isinstance(spoil, str) else change(project, *spoil)
     with pytest.raises(UserError, match=message):
         written(project)
     assert not (project.paths.artifacts / CARD).exists()
-
-
-def test_marks_are_needed(project, root):
-    (root / "README.md").write_text("# no marks")
-    with pytest.raises(UserError, match="marks"):
-        written(project)

@@ -17,10 +17,10 @@ from nbformat import v4
 from settings import ROOT
 
 from eurosat_lib.errors import UserError
-from eurosat_lib.report import run
+from eurosat_lib.report import plan, run
 from eurosat_lib.report.__main__ import main
-from eurosat_lib.report.request import Request
-from eurosat_lib.report.run import build, prepare
+from eurosat_lib.report.plan import Request, prepare
+from eurosat_lib.report.run import build
 
 PARAMETERS = """\
 config_path: str = "configs/config.yaml"  # the configuration
@@ -31,6 +31,7 @@ seed: int = None
 lr: float = None
 """
 MORE = PARAMETERS + "max_epochs: int = None  # passes\nlr_seeds: list = None\n"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 def write_notebook(path, *code, parameters=PARAMETERS):
@@ -50,7 +51,6 @@ def project(tmp_path, monkeypatch):
     write_notebook(tmp_path / "notebooks/01_a.ipynb", "1 + 1")
     write_notebook(tmp_path / "notebooks/02_b.ipynb", "2 + 2", parameters=MORE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DATA", "synthetic")
     monkeypatch.setattr(run, "_write_report", write_report)
     return tmp_path
 
@@ -96,12 +96,11 @@ def result(project, stage, value, **more):
         ("-p lr 1e-3 -y 'lr: 0.5'", {"lr": 1e-3}),  # -p wins over -y wherever it stands
         ("-y 'lr_seeds: [0, 1]' -p name 2024", {"lr_seeds": [0, 1], "name": "2024"}),
         ("-f more.yaml -p max_epochs 2", {"max_epochs": 2, "lr_seeds": [7]}),
-        ("-b bHI6IDAuNQ==", {"lr": 0.5}),
     ],
 )
 def test_options_are_papermills(project, params, expected):
     (project / "more.yaml").write_text("max_epochs: 9\nlr_seeds: [7]\n")
-    _, step = prepare(Request(params=params, profile=None)).steps
+    *_, (_, step) = prepare(Request(params=params))
     usual = {"profile": "quick", "data": "auto", "name": "", "seed": 42}
     assert step.values == usual | expected
 
@@ -112,38 +111,37 @@ def test_options_are_papermills(project, params, expected):
         ("-p max_epoch 3", "unknown parameter max_epoch (did you mean max_epochs?)"),
         ("-p max_epochs ten", "max_epochs: input should be a valid integer, got 'ten'"),
         ("-p profile quik", "profile 'quik' is unknown (did you mean quick?)"),
-        ("-p lr", "-p/--parameters: expected 2 arguments"),
+        ("-p lr", "-p/--parameters/-r/--parameters_raw: expected 2 arguments"),
         ("-p name 'a", "No closing quotation"),
         ("-f nowhere.yaml", "nowhere.yaml"),
         ("-y 'lr_seeds:[0]'", "expected name: value"),
-        ("-p name answers", "folder or file of every run"),
+        ("-p name answers", "folder of every run"),
         ("-p max_epochs 3 only 01_a", "01_a: unknown parameter max_epochs"),
         (" only 02_c", "02_c: no such notebook (did you mean 02_b?)"),
     ],
 )
 def test_a_wrong_request_is_refused_before_any_kernel(project, executed, capsys, params, message):
     params, _, only = params.partition(" only ")
-    assert main(["build", f"--params={params}", *(["--only", only] if only else [])]) == 2
+    assert main(["build", f"--params={params}", "--only", only]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and message in error and executed == []
 
 
 @pytest.mark.parametrize(
-    ("line", "request_", "refused"),
+    ("line", "params", "refused"),
     [
-        ("lr = 3e-4", {}, "01_a: its parameters cell says lr = 0.0003"),
-        ("lr: float = 3e-4", {"params": "-p lr 1e-3"}, ""),  # the run's own wins
-        ("name = 'other'", {}, "says name = 'other'"),
-        ("profile = 'quick'", {}, ""),  # the run's too
-        ("seed = 7", {}, "says seed = 7"),
-        ("lr = 1 / 1000", {}, "a line is not name: type = literal"),
-        ("rate = 3", {}, "no configuration key for parameter rate"),
+        ("lr = 3e-4", "", "01_a: its parameters cell says lr = 0.0003"),
+        ("lr: float = 3e-4", "-p lr 1e-3", ""),  # the run's own wins
+        ("name = 'other'", "", "says name = 'other'"),
+        ("profile = 'quick'", "", ""),  # the run's too
+        ("lr = 1 / 1000", "", "a line is not name: type = literal"),
+        ("rate = 3", "", "no configuration key for parameter rate"),
     ],
 )
-def test_a_value_saved_in_a_notebook_is_the_runs_or_refused(project, line, request_, refused):
+def test_a_value_saved_in_a_notebook_is_the_runs_or_refused(project, line, params, refused):
     write_notebook(project / "notebooks/01_a.ipynb", parameters=f"{PARAMETERS}{line}\n")
     with pytest.raises(UserError, match=refused) if refused else nullcontext():
-        prepare(Request(**request_))
+        prepare(Request(params=params))
 
 
 def test_stored_parameters_can_be_given_back(project, executed):
@@ -157,98 +155,80 @@ def test_stored_parameters_can_be_given_back(project, executed):
     assert stored("trial") == {"lr": 0.5, "lr_seeds": [0, 1], "seed": 7}
     make(params="-p lr 0.25", name="trial", only="01_a")
     assert stored("trial") == {"lr": 0.25, "lr_seeds": [0, 1]}  # 01_a takes no lr_seeds
-    plan = prepare(Request(params="-p lr 0.5 -p max_epochs 3", values={"lr": "3e-4"}))  # a sweep's
-    assert (plan.config.train.lr, plan.config.train.max_epochs) == (3e-4, 3)
+    config, *_ = prepare(Request(params="-p lr 0.5 -p max_epochs 3", values={"lr": "3e-4"}))
+    assert (config.train.lr, config.train.max_epochs) == (3e-4, 3)  # a sweep's value wins
 
 
 # --- what is out of date ------------------------------------------------------------------------
 
 
+def touch_file(project, text="1"):
+    (project / "artifacts/history.csv").write_text(text)
+
+
 @pytest.mark.parametrize(
     ("change", "rerun"),
     [
-        ({"params": "-p max_epochs 3"}, ["02_b"]),
-        ({"params": "-p lr 0.5"}, ["01_a", "02_b"]),
-        ({"profile": "full"}, ["01_a", "02_b"]),
-        ({"profile": "quick", "params": "-p seed 42"}, []),  # said, but nothing new
-        ({"only": "01_a"}, ["01_a"]),  # asked for by name
+        (lambda project: {"params": "-p max_epochs 3"}, ["02_b"]),
+        (lambda project: {"params": "-p lr 0.5"}, ["01_a", "02_b"]),
+        (lambda project: {"profile": "full"}, ["01_a", "02_b"]),
+        (lambda project: {"profile": "quick", "params": "-p seed 42"}, []),  # nothing new
+        (lambda project: {"only": "01_a"}, ["01_a"]),  # asked for by name
+        (lambda project: write_notebook(project / "notebooks/01_a.ipynb", "1 + 2"), ["01_a"]),
+        (lambda project: result(project, "train", 1, files=["history.csv"], config=2), []),
+        (lambda project: result(project, "bench", 2), []),  # nobody's
+        (lambda project: result(project, "train", 2), ["02_b"]),
+        (touch_file, ["02_b"]),
+        (lambda project: result(project, "chosen_lr", 1e-3), ["02_b"]),  # for the first time
+        (lambda project: result(project, "explore", 2), ["01_a", "02_b"]),  # of one before
     ],
 )
-def test_a_changed_parameter_reruns_who_reads_it(project, executed, change, rerun):
-    make()
-    executed.clear()
-    make(**change)
-    assert executed == rerun
-
-
-def test_changed_sources_rerun_and_changed_answers_bind(project, executed, monkeypatch):
-    html, _ = make()
-    html.write_text("old")
-    executed.clear()
-    (project / "reports/answers/M1.md").write_text("Autre réponse")
-    make()
-    assert executed == [] and html.read_text() != "old"
-    write_notebook(project / "notebooks/01_a.ipynb", "1 + 1  # better said")
-    make()
-    assert executed == ["01_a"]
-    monkeypatch.setattr(run, "_library_digest", lambda: "other sources")
-    make()
-    assert executed == ["01_a", "01_a", "02_b"]
-
-
-@pytest.mark.parametrize(
-    ("stage", "value", "more", "rerun"),
-    [
-        ("train", 0.5, {"config": {"lr": 2}}, []),  # the same, asked for otherwise
-        ("bench", 2, {}, []),  # nobody's
-        ("train", 0.4, {}, ["02_b"]),
-        ("chosen_lr", 1e-3, {}, ["02_b"]),  # « Utiliser ce LR », for the first time
-        ("explore", 2, {}, ["01_a", "02_b"]),  # of a notebook before
-    ],
-)
-def test_results_changed_by_somebody_else_rerun_who_asked_for_them(
-    project, executed, stage, value, more, rerun
-):
+def test_a_change_reruns_who_reads_it(project, executed, change, rerun):
     result(project, "explore", 1)
-    result(project, "train", 0.5, config={"lr": 1})
+    result(project, "train", 1, files=["history.csv"], config=1)
+    touch_file(project, "0")
     make()
     executed.clear()
-    result(project, stage, value, **more)
-    make()
+    make(**(change(project) or {}))
     assert executed == rerun
 
 
-def test_a_missing_file_is_bound_again_and_a_bad_report_replaces_neither(
+def test_changed_answers_bind_and_a_bad_report_replaces_neither_file(
     project, executed, monkeypatch
 ):
-    html, pdf = make()
+    answer, (html, pdf) = project / "reports/answers/M1.md", make()
+    html.write_text("old")
+    answer.write_text("Autre réponse")
+    make()
     pdf.unlink()
     make()
-    assert pdf.exists() and executed == ["01_a", "02_b"]
+    assert executed == ["01_a", "02_b"] and [html.read_text(), pdf.read_text()] == ["new", "new"]
 
     def fail(config, executed, html, pdf):
         html.write_text("half")
         raise UserError("no PDF today")
 
-    monkeypatch.setattr(run, "_write_report", fail)
-    (project / "reports/answers/M1.md").write_text("Autre réponse")
-    with pytest.raises(UserError):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="no PDF"):
+        patch.setattr(run, "_write_report", fail)
+        answer.write_text("Une autre encore")
         make()
-    assert (html.read_text(), pdf.read_text()) == ("new", "new")
-    assert not list((project / "reports").glob(".report-*"))
+    assert [html.read_text(), pdf.read_text()] == ["new", "new"]
+    assert not (project / "reports/.new").exists()
+    monkeypatch.setattr(plan, "SHOWN", set())  # other sources of the library
+    make()
+    assert executed == ["01_a", "02_b"] * 2
 
 
 def test_a_build_with_nothing_to_do_is_quick_and_loads_nothing_heavy(project, executed):
     html, _ = make()
     before = html.stat().st_mtime_ns
-    code = (
-        "import sys; from eurosat_lib.report.__main__ import main; main(['build']);"
-        "heavy = {'torch', 'papermill', 'nbconvert', 'nbformat', 'matplotlib', 'pandas'};"
-        "sys.exit(' '.join(heavy & set(sys.modules)) or None)"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command, started = [sys.executable, "-c", code], time.monotonic()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    code = """import sys
+from eurosat_lib.report.__main__ import main
+main(['build', '--data', 'synthetic'])
+heavy = {'torch', 'papermill', 'nbconvert', 'nbformat', 'matplotlib', 'pandas'}
+sys.exit(' '.join(heavy & set(sys.modules)) or None)"""
+    words, started = [sys.executable, "-c", code], time.monotonic()
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.stdout.count("up to date") == 3, done.stderr
     assert done.returncode == 0, f"loaded: {done.stderr}"
     assert time.monotonic() - started < 5
@@ -282,37 +262,36 @@ def test_a_notebook_runs_here_with_parameters_and_speaks_to_the_console(project,
 
 
 def test_a_failed_cell_is_one_line_and_the_good_copy_is_kept(project, capsys):
-    (good,) = make(only="01_a")
-    before = good.read_bytes()
-    write_notebook(project / "notebooks/01_a.ipynb", "x = 1", "def f(n):\n    return n / 0\nf(x)")
-    assert main(["build"]) == 1
-    first, note = capsys.readouterr().err.splitlines()
-    assert first == "error: 01_a, cell 3: ZeroDivisionError: division by zero"
-    assert note == "  kept for inspection: reports/notebooks/01_a.failed.ipynb"
-    assert good.read_bytes() == before
+    good = project / "reports/notebooks/01_a.ipynb"
+    good.parent.mkdir()
+    good.write_text("good")
+
+    def fail(*code):
+        write_notebook(project / "notebooks/01_a.ipynb", *code)
+        return main(["build", "--data", "synthetic"]), capsys.readouterr().err
+
+    code, said = fail("x = 1", "def f(n):\n    return n / 0\nf(x)")
+    assert (code, said) == (
+        1,
+        "error: 01_a, cell 3: ZeroDivisionError: division by zero\n"
+        "  kept for inspection: reports/notebooks/01_a.failed.ipynb\n",
+    )
+    assert good.read_text() == "good"
     assert {p.name for p in good.parent.iterdir()} == {"01_a.ipynb", "01_a.failed.ipynb"}
-    code = "from eurosat_lib.errors import UserError\nraise UserError('data: no such folder')"
-    write_notebook(project / "notebooks/01_a.ipynb", code)
-    assert main(["build", "--only", "01_a"]) == 2
-    assert capsys.readouterr().err == "error: 01_a, cell 2: data: no such folder\n"
-    write_notebook(project / "notebooks/01_a.ipynb", "import os", "os.kill(os.getpid(), 9)")
-    assert main(["build", "--only", "01_a"]) == 1
-    assert "01_a: the kernel died" in capsys.readouterr().err
+    code, said = fail("from eurosat_lib.errors import UserError\nraise UserError('data: none')")
+    assert (code, said) == (2, "error: 01_a, cell 2: data: none\n")
+    code, said = fail("import os", "os.kill(os.getpid(), 9)")
+    assert code == 1 and "01_a: the kernel died" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_no_kernel_and_no_file(project, number):
     code = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))"
     write_notebook(project / "notebooks/01_a.ipynb", f"{code}\ntime.sleep(60)")
-    command = [sys.executable, "-m", "eurosat_lib.report", "build", "--only", "01_a"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    pid = project / "pid"
-    for _ in range(300):
-        if pid.exists() and pid.read_text():
-            break
+    words = [sys.executable, "-m", "eurosat_lib.report", "build", "--data", "synthetic"]
+    process = subprocess.Popen(words, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    pid, deadline = project / "pid", time.monotonic() + 60
+    while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(number)
     _, error = process.communicate(timeout=30)

@@ -14,12 +14,11 @@ from settings import ROOT
 from eurosat_lib import protocol
 from eurosat_lib.config import override
 from eurosat_lib.errors import UserError
-from eurosat_lib.report import reruns, run, runs
+from eurosat_lib.protocol import ChosenLR, choose_lr
+from eurosat_lib.report import run, runs
 from eurosat_lib.report.__main__ import main
-from eurosat_lib.report.request import Request
-from eurosat_lib.report.reruns import read_sweep, reproduce
-from eurosat_lib.report.runs import differing, find_run, find_runs, write_index
-from eurosat_lib.trainings import ChosenLR, choose_lr
+from eurosat_lib.report.plan import Request, prepare
+from eurosat_lib.report.runs import differing, find_run, find_runs, reproduce, write_index
 
 
 def compute(config, name, **values):
@@ -55,6 +54,11 @@ def place(two):
     return Path(two.paths.root)
 
 
+@pytest.fixture
+def slow(place):
+    return place / "artifacts/slow"
+
+
 def edit(path, change):
     tree = json.loads(path.read_text())
     change(tree)
@@ -64,37 +68,35 @@ def edit(path, change):
 # --- the list -----------------------------------------------------------------------------------
 
 
-def test_what_differs_is_what_was_given_and_not_what_a_profile_says(place):
+def test_what_differs_is_what_was_given_and_not_what_a_profile_says(place, slow):
     (place / "artifacts/results/facts.json").write_text('{"a": {}}')  # a folder of every run
-    assert [found.paths.name for found in find_runs(place)] == ["", "slow"]
-    (place / "artifacts/slow/params.yaml").write_text("overfit_epochs: 3\n")
+    assert list(find_runs(place)) == ["", "slow"]
+    (slow / "params.yaml").write_text("overfit_epochs: 3\n")
     found = find_run(place, "slow")
     assert (found.settings["train.lr"], found.settings["overfit.epochs"]) == (3e-4, 3)
     assert not [key for key in found.settings if key.startswith(("paths", "compute", "identity"))]
-    keys = ["overfit.epochs", "train.lr", "train.max_epochs"]
-    assert sorted(differing(find_runs(place))) == keys
-    edit(
-        place / "artifacts/slow/results/train.json", lambda t: t["config"].update(profile="quick")
-    )
-    assert sorted(differing(find_runs(place))) == ["overfit.epochs", "profile"]
+    told = sorted(differing(find_runs(place).values()))
+    assert told == ["overfit.epochs", "train.lr", "train.max_epochs"]
+    edit(slow / "results/train.json", lambda tree: tree["config"].update(profile="quick"))
+    assert sorted(differing(find_runs(place).values())) == ["overfit.epochs", "profile"]
 
 
-def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, place):
+def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, place, slow):
     (place / "reports/comparaisons").mkdir(parents=True)
     (place / "reports/comparaisons/_+slow.html").touch()
-    (place / "artifacts/slow/<b>").mkdir()
     page = lxml.html.fromstring(write_index(place).read_text(encoding="utf-8"))
-    unnamed, slow = (row.text_content() for row in page.xpath("//table/tbody/tr"))
-    accuracy = json.loads((place / "artifacts/slow/facts.json").read_text())["evaluate"][
-        "accuracy"
-    ]
-    assert "sans nom" in unnamed and f"{100 * accuracy:.2f}".replace(".", ",") in slow
-    assert "lr = 0.0003" in slow and "max_epochs = 1" in slow
+    unnamed, named = (row.text_content() for row in page.xpath("//table/tbody/tr"))
+    accuracy = json.loads((slow / "facts.json").read_text())["evaluate"]["accuracy"]
+    assert "sans nom" in unnamed and f"{100 * accuracy:.2f}".replace(".", ",") in named
+    assert "lr = 0.0003" in named and "max_epochs = 1" in named
     links = page.xpath("//a/@href")
     assert "../artifacts/slow/metrics.json" in links and "comparaisons/_%2Bslow.html" in links
     assert "sans nom et slow" in page.text_content()
     protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))  # not evaluated anew
     assert "autre checkpoint" in write_index(place).read_text(encoding="utf-8")
+    shutil.copytree(ROOT / "notebooks", place / "notebooks")
+    steps = runs.show_steps(two).data.replace("\u00a0", " ")
+    assert "1 résultat sur" in steps and "0 résultat sur" in steps and "06_train.ipynb" in steps
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"train": 1, "provenance": {"a": 1}}'])
@@ -106,33 +108,10 @@ def test_damaged_files_of_a_run_stop_no_list(place, text):
     assert "make report" in write_index(place).read_text()
 
 
-def test_the_landing_page_shows_what_is_kept_of_each_notebook(two, place):
-    shutil.copytree(ROOT / "notebooks", place / "notebooks")
-    page = runs.show_steps(two).data
-    assert (
-        "1\u00a0résultat sur" in page
-        and "0\u00a0résultat sur" in page
-        and "06_train.ipynb" in page
-    )
-    assert "slow" in runs.show_runs(two).data
-
-
-def test_a_finished_run_is_computed_by_no_command(two, place, monkeypatch, capsys):
-    (place / "artifacts/slow/MODEL_CARD.md").touch()
-    before = (place / "artifacts/slow/facts.json").read_bytes()
-    with pytest.raises(UserError, match="slow: a finished run; FROZEN=1 takes it as it is"):
-        protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))
-    assert (place / "artifacts/slow/facts.json").read_bytes() == before
-    monkeypatch.setenv("FROZEN", "1")
-    assert protocol.train(override(two, {"paths.name": "slow"})).facts()["epochs"] == 1
-    assert main(["reproduce", "--name", "slow"]) == 2
-    assert "FROZEN=1 computes nothing" in capsys.readouterr().err
-
-
 # --- two of them --------------------------------------------------------------------------------
 
 
-def test_a_pair_is_tested_image_by_image(place):
+def test_a_pair_is_tested_image_by_image(place, slow):
     pair = find_run(place, ""), find_run(place, "slow")
     frames = [pd.read_csv(one.paths.artifacts / "predictions.csv") for one in pair]
     right = [frame.truth == frame.prediction for frame in frames]
@@ -145,14 +124,10 @@ def test_a_pair_is_tested_image_by_image(place):
     table = runs.side_by_side(*pair)
     assert list(table.columns) == ["sans nom", "slow"]
     assert list(table.loc["lr"]) == ["0.01", "0.0003"] and "Test" in table.index
-
-
-def test_runs_without_a_common_test_are_not_paired(place):
-    pair, path = (find_run(place, ""), find_run(place, "slow")), place / "artifacts/slow"
-    (path / "predictions.csv").write_text("name,truth,prediction\nx.jpg,Forest,Forest\n")
+    (slow / "predictions.csv").write_text("name,truth,prediction\nx.jpg,Forest,Forest\n")
     assert "pas été testés sur les mêmes images" in runs.verdict(*pair)
-    (path / "predictions.csv").unlink()
-    assert runs.verdict(*pair).endswith("rien à comparer : slow.")
+    (slow / "predictions.csv").unlink()
+    assert runs.verdict(*pair).startswith("Sans évaluation de « slow »")
 
 
 def test_a_comparison_wants_two_runs_and_removes_what_a_killed_one_left(
@@ -162,14 +137,14 @@ def test_a_comparison_wants_two_runs_and_removes_what_a_killed_one_left(
     assert main(["compare", "slow", "slwo"]) == 2
     error = capsys.readouterr().err
     assert "two runs" in error and "slwo: no such run (did you mean slow?); runs:" in error
-    (place / "reports/comparaisons/.compare-x").mkdir(parents=True)
+    (place / "reports/comparaisons/.new/x").mkdir(parents=True)
 
     def execute(source, output, values, root):
         output.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
 
-    monkeypatch.setattr(run, "execute", execute)
+    monkeypatch.setattr(runs, "execute", execute)
     assert main(["compare", "", "slow"]) == 0
-    assert not list((place / "reports/comparaisons").glob(".compare-*"))
+    assert not (place / "reports/comparaisons/.new").exists()
     assert "_%2Bslow.html" in (place / "reports/index.html").read_text()
 
 
@@ -177,25 +152,26 @@ def test_a_comparison_wants_two_runs_and_removes_what_a_killed_one_left(
 
 
 @pytest.fixture
-def project(root, monkeypatch):
-    """A project with the real notebooks' parameters; nothing is executed."""
+def sweep(root, monkeypatch):
+    """Read a sweep, in a project with the real notebooks' parameters; nothing is executed."""
     (root / "notebooks").symlink_to(ROOT / "notebooks")
     monkeypatch.chdir(root)
-    return root
+
+    def read(text, **common):
+        (root / "sweep.yaml").write_text(text)
+        common = Request(profile="quick", data="synthetic", **common)
+        return runs.read_sweep("sweep.yaml", common)
+
+    return read
 
 
-def request(**fields):
-    return Request(profile="quick", data="synthetic", **fields)
-
-
-def test_a_sweep_names_its_runs(project):
-    file = project / "sweep.yaml"
-    file.write_text("- {name: base}\n- lr: 3e-4\n- {lr: 1.0e-3, max_epochs: 5}\n")
-    requests = read_sweep(str(file), request(params="-p max_epochs 2"))
+def test_a_sweep_names_its_runs(sweep):
+    text = "- {name: base}\n- lr: 3e-4\n- {lr: 1.0e-3, max_epochs: 5}\n"
+    requests = sweep(text, params="-p max_epochs 2")
     assert list(requests) == ["base", "lr3e-4", "lr0.001_max_epochs5"]
-    config = run.prepare(requests["lr3e-4"]).config
+    config, *_ = prepare(requests["lr3e-4"])
     assert (config.train.lr, config.train.max_epochs, config.paths.name) == (3e-4, 2, "lr3e-4")
-    names = list(read_sweep(str(ROOT / "configs/sweeps/lr.yaml"), request()))
+    names = list(sweep((ROOT / "configs/sweeps/lr.yaml").read_text()))
     assert names == ["lr3e-4", "lr1e-3", "lr0.001_weight_decay0.001"]
 
 
@@ -205,104 +181,82 @@ def test_a_sweep_names_its_runs(project):
         ("- lr: 0.1\n- {lr: 0.2, max_epoch: 3}", "set 2 .*did you mean max_epochs"),
         ("- lr: 0.1\n- lr: 0.1", "set 2: the name lr0.1 is taken"),
         ("- {}", "set 1 is empty"),
-        ("- name: answers", "folder or file of every run"),
+        ("- name: answers", "folder of every run"),
         ("lr: 0.1", "expected a list"),
         ("- lr", "set 1: expected name: value, got 'lr'"),
         ("- [", "sweep.yaml: while parsing"),
-        (None, "No such file"),
     ],
 )
-def test_a_wrong_sweep_is_refused_as_a_whole(project, text, message):
-    file = project / "sweep.yaml"
-    if text is not None:
-        file.write_text(text)
+def test_a_wrong_sweep_is_refused_as_a_whole(sweep, text, message):
     with pytest.raises(UserError, match=message):
-        read_sweep(str(file), request())
+        sweep(text)
 
 
-def test_a_sweep_goes_on_after_failures(project, monkeypatch, capsys):
-    file = project / "sweep.yaml"
-    file.write_text("".join(f"- {{name: {n}}}\n" for n in ("bad", "bug", "good")))
+def test_a_sweep_goes_on_after_failures(sweep, monkeypatch, capsys):
+    sweep("".join(f"- {{name: {n}}}\n" for n in ("bad", "bug", "good")))
     failures = {"bad": run.NotebookFailed("06_train, cell 3: oh"), "bug": RuntimeError("oh")}
 
     def build(request):
         if request.name in failures:
             raise failures[request.name]
 
-    monkeypatch.setattr(reruns, "build", build)
-    options = ["sweep", "--profile", "quick", "--data", "synthetic", str(file)]
+    monkeypatch.setattr(runs, "build", build)
+    options = ["sweep", "--profile", "quick", "--data", "synthetic", "sweep.yaml"]
     assert main(options) == 1
     said = capsys.readouterr().out
     assert "06_train, cell 3: oh" in said and "RuntimeError: oh" in said and "good: done" in said
-    file.write_text("- name: good\n")
+    sweep("- name: good\n")
     assert main(options) == 0
-    assert main([*options, "--name", "x"]) == 2
-    assert "NAME is given to each run" in capsys.readouterr().err
+    assert [main([*options, "--name", "x"]), main(["sweep", "nowhere.yaml"])] == [2, 2]
+    error = capsys.readouterr().err
+    assert "NAME is given to each run" in error and "nowhere.yaml: " in error
 
 
 # --- reproduction -------------------------------------------------------------------------------
 
 
-def test_a_reproduction_is_computed_anew_and_the_same(two, place, capsys):
+def test_a_reproduction_is_computed_anew_and_says_what_differs(two, place, slow, capsys):
     shared = sorted(path.name for path in two.paths.stages.iterdir())
     assert reproduce(place, "slow")
     own = place / "artifacts/reproduction-slow/.stages"
     assert {p.name.split("-")[0] for p in own.iterdir() if p.is_dir()} == {"training", "evaluate"}
     assert sorted(path.name for path in two.paths.stages.iterdir()) == shared
     said = capsys.readouterr().out
-    assert "reproduced: every fact is the same to the bit" in said
-    assert "train: the same to the bit" in said
-
-
-def test_a_reproduction_says_what_differs_and_why(place, capsys):
-    edit(place / "artifacts/slow/facts.json", lambda tree: tree["evaluate"].update(loss=9.5))
-    path = place / "artifacts/slow/results/evaluate.json"
-    edit(path, lambda tree: tree["provenance"].update(torch="1.0"))
-    assert not reproduce(place, "slow")
-    said = capsys.readouterr().out
-    assert "evaluate: 1 of" in said and "; loss: 9.5 -> " in said and "torch: 1.0 -> 2" in said
-    marker = place / "artifacts/reproduction-slow/.stages/marker"
-    marker.touch()
+    assert "reproduced: every fact is the same" in said and "train: the same to the bit" in said
+    edit(slow / "facts.json", lambda tree: tree["evaluate"].update(loss=9.5))
+    edit(slow / "results/train.json", lambda tree: tree["provenance"].update(torch="1.0"))
+    (own / "marker").touch()
     assert main(["reproduce", "--name", "slow"]) == 1
-    assert not marker.exists()  # a complete reproduction is begun afresh
-
-
-def test_part_of_a_run_is_computed_again_on_what_git_holds(two, place, capsys):
-    """As in a fresh clone: published results and the checkpoint, no stage cache."""
-    shutil.rmtree(two.paths.stages)
-    shutil.rmtree(place / "runs")
-    assert reproduce(place, "slow", "evaluate")
     said = capsys.readouterr().out
-    assert "evaluate: the same to the bit" in said and "train:" not in said
+    assert "evaluate: 1 of" in said and "; loss: 9.5 -> " in said
+    assert re.search(r"torch +1\.0 +2", said)
+    assert not (own / "marker").exists()  # a complete reproduction is begun afresh
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--name", "nothing"], "nothing: no such run"),
-        (["--name", "slow", "--stages", "evluate"], r"evluate .*\(did you mean evaluate\?\)"),
-        (["--name", "slow"], "another run has the name"),
-    ],
-)
-def test_a_reproduction_refuses_what_it_cannot_do(place, capsys, options, message):
-    (place / "artifacts/reproduction-slow").mkdir()
-    assert main(["reproduce", *options]) == 2
-    assert re.search(message, capsys.readouterr().err)
-    assert not list((place / "artifacts/reproduction-slow").iterdir())
+def test_a_reproduction_refuses_what_it_cannot_do(two, place, slow, monkeypatch, capsys):
+    def refused(*words):
+        assert main(["reproduce", *words]) == 2
+        return capsys.readouterr().err
 
-
-def test_a_result_of_an_older_version_and_a_finished_reproduction_are_refused(place, capsys):
-    card = place / "artifacts/reproduction-slow/MODEL_CARD.md"
-    (card.parent / ".stages").mkdir(parents=True)
-    card.touch()
-    (card.parent / "reproduction.json").touch()
-    assert main(["reproduce", "--name", "slow"]) == 2 and card.exists()
-    shutil.rmtree(card.parent)
-    path = place / "artifacts/slow/results/train.json"
-    edit(path, lambda tree: tree["config"]["train"].update(gone=1))
-    assert main(["reproduce", "--name", "slow"]) == 2
-    error = capsys.readouterr().err
-    assert "a finished run" in error and "train, another version" in error
+    assert "nothing: no such run" in refused("--name", "nothing")
+    said = refused("--name", "slow", "--stages", "evluate")
+    assert "evluate" in said and "(did you mean evaluate?)" in said
+    with monkeypatch.context() as patch:
+        patch.setenv("FROZEN", "1")
+        assert "FROZEN=1 computes nothing" in refused("--name", "slow")
+    new = place / "artifacts/reproduction-slow"
+    new.mkdir()
+    assert "another run has the name" in refused("--name", "slow") and not list(new.iterdir())
+    (new / ".stages").mkdir()
+    for name in ("MODEL_CARD.md", "reproduction.json"):
+        (new / name).touch()
+    assert "a finished run" in refused("--name", "slow") and (new / "MODEL_CARD.md").exists()
+    shutil.rmtree(new)
+    edit(slow / "results/train.json", lambda tree: tree["config"]["train"].update(gone=1))
+    assert "train, another version" in refused("--name", "slow")
+    (slow / "MODEL_CARD.md").touch()
+    with pytest.raises(UserError, match="slow: a finished run; FROZEN=1 takes it as it is"):
+        protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))
 
 
 def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, place):
@@ -316,9 +270,12 @@ def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, place):
     assert find_run(place, "reproduction-slow").given["lr"] == 2e-3
 
 
-def test_the_spatial_split_is_reproduced_with_the_run(two, place, capsys):
-    """Its results are stored with the split they made; the stages make it again."""
+def test_part_of_a_run_is_computed_again_on_what_git_holds(two, place, capsys):
+    """As in a fresh clone: published results and checkpoints, no stage cache."""
     protocol.compare_splits(compute(two, "cut", lr=1e-2, max_epochs=1))
-    assert reproduce(place, "cut")
-    assert "evaluate_spatial: the same to the bit" in capsys.readouterr().out
+    shutil.rmtree(two.paths.stages)
+    shutil.rmtree(place / "runs")
+    assert reproduce(place, "cut", "evaluate evaluate_spatial")
+    said = capsys.readouterr().out
+    assert "evaluate_spatial: the same to the bit" in said and "train:" not in said
     assert find_run(place, "reproduction-cut").score("evaluate_spatial")["n"] == 40

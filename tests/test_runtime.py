@@ -9,7 +9,7 @@ import torch
 from eurosat_lib import runtime as room
 from eurosat_lib.config import override
 from eurosat_lib.errors import UserError
-from eurosat_lib.runtime import Runtime, epoch_generator, get_device, processor, set_seed
+from eurosat_lib.runtime import Runtime, epoch_generator, get_device, set_seed
 
 CPUINFO = (
     "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\nstepping\t: 1\n\nmodel\t: 2\n"
@@ -53,13 +53,13 @@ def test_precision_is_used_and_threads_of_one_configuration_do_not_stay(tiny):
     torch.set_num_threads(before)
 
 
-def test_a_processor_is_known_by_more_than_its_name(tmp_path, monkeypatch):
+def test_a_processor_is_known_by_more_than_its_name(tiny, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text(CPUINFO)
     found = []
     for name in ("cpuinfo", "none"):
         room._cpuinfo.cache_clear()
         monkeypatch.setattr(room, "CPUINFO", tmp_path / name)
-        found.append(processor())
+        found.append(Runtime.of(tiny).describe()["processor"])
     room._cpuinfo.cache_clear()
     assert found == ["AuthenticAMD family 25 model 17 stepping 1", room.ANY_CPU]
 

@@ -3,7 +3,6 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -27,16 +26,18 @@ class Answer(Record):
         return {"answer.csv": [{"value": row} for row in self.rows]}
 
     def tensorboard_runs(self):
-        return {f"run{row}": Run({"train/loss": [(1, row)]}) for row in self.rows}
+        return {f"run{row}": Run({"train/loss": [row]}) for row in self.rows}
 
 
 @pytest.fixture
 def answer(monkeypatch):
-    """A stage that counts its computations."""
+    """A stage that counts its computations; there is nothing to compute for seed 9."""
     monkeypatch.setattr(stages, "STAGES", {})
     calls = []
 
-    @stage(Answer, "model", reads=("seed",), when=lambda config: config.seed != 9)
+    @stage(
+        Answer, "model", reads=("seed",), inputs=lambda config: None if config.seed == 9 else {}
+    )
     def compute(config: Config) -> Answer:
         """Compute."""
         calls.append(config.seed)
@@ -56,6 +57,8 @@ def test_a_second_call_loads_and_another_value_computes(on_blobs, answer):
     for path in on_blobs.paths.stages.glob("answer-*/result.json"):
         path.write_text(path.read_text()[:100])  # damaged: computed again
     assert answer(on_blobs).value == 21.0 and len(answer.calls) == 3
+    with pytest.raises(UserError, match="a stage has that name"):
+        answer(override(on_blobs, {"paths.name": "answer"}))
 
 
 def test_publication_and_its_removal(on_blobs, answer):
@@ -63,6 +66,7 @@ def test_publication_and_its_removal(on_blobs, answer):
     artifacts, runs = on_blobs.paths.artifacts, on_blobs.paths.runs / "answer"
     tree = json.loads((artifacts / "results/answer.json").read_text())
     assert tree["result"]["value"] == 21.0 and tree["config"]["seed"] == 42
+    assert tree["files"] == ["answer.csv"] and "root" not in tree["config"]["paths"]
     assert json.loads((artifacts / "facts.json").read_text())["answer"]["value"] == 21.0
     assert (artifacts / "answer.csv").read_text() == "value\n1\n2\n"
     assert read_run(runs / "run2", ["train/loss"])["train/loss"].to_dict() == {1: 2.0}
@@ -75,34 +79,24 @@ def test_publication_and_its_removal(on_blobs, answer):
     assert json.loads((artifacts / "facts.json").read_text()) == {}
 
 
-def test_the_key_sees_code_and_not_prose(on_blobs, monkeypatch):
+def test_the_key_sees_code_precision_and_inputs_but_not_prose_or_the_cpu(on_blobs, monkeypatch):
     text = stages.TEXTS["model"]
     trains, audits = Code(("model", "train"), trains=True), Code(("transforms",))
 
-    def keys(changed):
+    def keys(changed=text, config=on_blobs, **inputs):
         monkeypatch.setitem(stages.TEXTS, "model", changed)
         stages.code_digest.cache_clear()
-        return [stage_key(on_blobs, "x", code, {}) for code in (trains, audits)]
+        return [stage_key(config, "x", code, inputs) for code in (trains, audits)]
 
-    before = keys(text)
+    before = keys()
     prose = text.replace("Count the trainable", "Add the trainable")
     assert prose != text and keys("# a comment\n" + prose) == before
-    after = keys(text.replace("NUM_CLASSES = 10", "NUM_CLASSES = 11"))
-    assert after[0] != before[0] and after[1] == before[1]
-    stages.code_digest.cache_clear()
-
-
-def test_precision_is_part_of_a_trainings_key_and_the_name_of_the_cpu_is_not(
-    on_blobs, monkeypatch
-):
     bf16 = override(on_blobs, {"compute.precision": "bf16"})
-    trains, other = Code((), trains=True), Code(())
-    assert stage_key(on_blobs, "x", trains, {}) != stage_key(bf16, "x", trains, {})
-    assert stage_key(on_blobs, "x", other, {}) == stage_key(bf16, "x", other, {})
-    before = stage_key(on_blobs, "x", trains, {})
+    for after in (keys(text.replace("NUM_CLASSES = 10", "NUM_CLASSES = 11")), keys(config=bf16)):
+        assert after[0] != before[0] and after[1] == before[1]
+    assert keys(built="on")[1] != before[1]
     monkeypatch.setattr("eurosat_lib.runtime._cpuinfo", lambda: {"model name": "another"})
-    assert stage_key(on_blobs, "x", trains, {}) == before
-    assert stage_key(on_blobs, "x", other, {}) != stage_key(on_blobs, "x", other, {"built": "on"})
+    assert keys() == before
 
 
 def test_two_at_one_stage_wait_for_each_other(on_blobs):
@@ -134,27 +128,23 @@ def test_latest_is_of_the_same_experiment_and_frozen_results_are_taken_as_they_a
         answer(on_blobs)
 
 
-def test_a_run_cannot_take_the_name_of_a_stage(on_blobs, answer):
-    with pytest.raises(UserError, match="a stage has that name"):
-        answer(override(on_blobs, {"paths.name": "answer"}))
-
-
 def test_parts_are_published_together_and_a_stop_is_said(on_blobs, monkeypatch):
     monkeypatch.setattr(stages, "STAGES", {})
-    after = []
 
-    @stage(Answer, after=lambda config, kept: after.append(kept.result.value))
+    @stage(Answer)
     def both(config: Config) -> Kept[Answer]:
         """Add two parts."""
         if config.seed == 7:
             raise KeyboardInterrupt
-        parts = [
-            Kept(Answer(value=v), {"seconds": v, "device": "cpu"}, Path()) for v in (1.0, 2.0)
-        ]
-        return stages.together(Answer(value=3.0), parts)
+        parts = [Kept(Answer(value=v), {"seconds": v, "device": "cpu"}) for v in (1.0, 2.0)]
+        more = {"more.txt": lambda path: path.write_text("three")}
+        return stages.together(Answer(value=3.0), parts, more)
 
-    assert both(on_blobs).value == 3.0 and after == [3.0]
-    tree = json.loads((on_blobs.paths.artifacts / "results/answer.json").read_text())
+    assert both(on_blobs).value == 3.0
+    artifacts = on_blobs.paths.artifacts
+    tree = json.loads((artifacts / "results/answer.json").read_text())
     assert tree["provenance"] == {"seconds": 3.0, "device": "cpu"}
+    assert tree["files"] == ["answer.csv", "more.txt"]
+    assert (artifacts / "more.txt").read_text() == "three"
     with pytest.raises(Interrupted):
         both(override(on_blobs, {"seed": 7}))

@@ -3,25 +3,23 @@
 import handmade as made
 import pytest
 
-from eurosat_lib import checks, comparisons, fits, tables
+from eurosat_lib import checks, tables
 from eurosat_lib.files import write_csv
 from eurosat_lib.french import in_points, intervalle, nombre, plural, power, typeset
+from eurosat_lib.recipes import Ablation, RecipeRun, Recipes
 from eurosat_lib.stats import newcombe
+from eurosat_lib.trainings import SplitComparison
 
-RUN = comparisons.RecipeRun(fit=made.trial(), plain=made.EVALUATION, averaged=None)
-NAMED = {"name": "best", "title": "une recette", "level": 0.95}
-RECIPES = comparisons.Recipes(**NAMED, steps=(), runs=(RUN, RUN))
-ROWS = [
-    fits.AblationRow(name=name, fits=(made.trial(values=(score,)),))
-    for name, score in (("départ", 0.5), ("élan", 0.6))
-]
-STEPS = fits.Ablation(**NAMED, epochs=3, train_images=48, rows=tuple(ROWS))
-SPLITS = comparisons.SplitComparison(standard=made.EVALUATION, spatial=made.perfect())
-MEAN = "moyenne ± écart-type (n = {})"
+RUN = RecipeRun(fit=made.trial(), plain=made.EVALUATION, scored=made.EVALUATION)
+RECIPES = Recipes(name="best", title="une recette", level=0.95, steps=(), runs=(RUN, RUN))
+FITS = [[made.trial(values=(score,))] for score in (0.5, 0.6)]
+SHORT = {"name": "best", "level": 0.95, "epochs": 3, "train_images": 48}
+STEPS = Ablation(**SHORT, steps=("départ", "élan"), fits=FITS)
+SPLITS = SplitComparison(standard=made.EVALUATION, spatial=made.perfect())
 FLAT = [2, 2 / 300, "ni forme ni texture"]
 RATES = [*map(power, (4e-4, 6e-4, 5e-4)), "1,5"]
 GAP = ["80,00\u202f%", "70,00\u202f%", "−10,00\u00a0points"]
-SIDES = ["70,00\u202f%", "100,00\u202f%", "−30,0\u00a0points"]
+SIDES = ["70,00\u202f%", "100,00\u202f%", "−30,00\u00a0points"]
 STEP = ["60,00\u202f%", "+10,00\u00a0points", in_points(newcombe(24, 40, 20, 40, 0.95))]
 HEATED = ["1", nombre(made.ERRORS.temperature, 3)]
 # Student's interval of 0.7, 0.8 and 0.9: t = 4.303; none of two values.
@@ -35,9 +33,9 @@ def row(frame, key) -> list:
 
 
 def test_words():
-    assert power(5e-4) == "5\u202f×\u202f10⁻⁴" and power(1e-5) == "10⁻⁵" and power(0) == "0"
-    assert power(1.25e-3) == "1,25\u202f×\u202f10⁻³" and power(1) == "1"
-    assert plural(1, "époque") == "1\u00a0époque" and plural(2, "époque") == "2\u00a0époques"
+    powers = [power(value) for value in (5e-4, 1e-5, 0, 1)]
+    assert powers == ["5\u202f×\u202f10⁻⁴", "10⁻⁵", "0", "1"]
+    assert [plural(n, "époque") for n in (1, 2)] == ["1\u00a0époque", "2\u00a0époques"]
     assert typeset("a : b ; c") == "a\u00a0: b\u202f; c"
 
 
@@ -45,16 +43,15 @@ def test_words():
     ("frame", "key", "cells"),
     [
         (tables.findings(made.AUDIT, made.OVERLAPS), "D’une seule couleur", FLAT),
-        (tables.baselines(made.BASELINES), "Classe majoritaire (River)", [0.108, 0.1026]),
         (tables.lr_rules(made.LR_FINDER), "vallée", RATES),
         (tables.lr_rules(made.finder(made.sweep(0))), "médiane de toutes", ["", "—", "—"]),
         (tables.recipe_steps(STEPS), "+ élan", STEP),
-        (tables.recipe_scores(RECIPES), MEAN.format(2), [..., ..., ..., "—", "4,5\u00a0s"]),
+        (tables.recipe_scores(RECIPES), tables.MEAN.format(2), [..., ..., ..., "—", "4,5\u00a0s"]),
         (tables.metrics(made.EVALUATION), "Exactitude", GAP),
         (tables.per_class(made.EVALUATION), "River", [..., ..., ..., 3, 1]),
         (tables.calibration(made.ERRORS), "Température", HEATED),
-        (tables.seeds(made.seeds(7, 8, 9)), MEAN.format(3), [..., ..., *THREE, ...]),
-        (tables.seeds(made.seeds(7, 8)), MEAN.format(2), [..., ..., *TWO, ...]),
+        (tables.seeds(made.seeds(7, 8, 9)), tables.MEAN.format(3), [..., ..., *THREE, ...]),
+        (tables.seeds(made.seeds(7, 8)), tables.MEAN.format(2), [..., ..., *TWO, ...]),
         (tables.split_scores(SPLITS), "Exactitude sur le test", SIDES),
     ],
 )
@@ -74,8 +71,8 @@ def test_findings_count_images_pairs_and_groups():
 
 def test_layers_and_variants(tiny):
     arch = checks.test_model(tiny)
-    frame = tables.layers(arch)
-    assert frame["Paramètres"].iloc[-1] == frame["Paramètres"][:-1].sum() == arch.parameters
+    frame, total = tables.layers(arch), arch.found["parameters"]
+    assert frame["Paramètres"].iloc[-1] == frame["Paramètres"][:-1].sum() == total
     first = ["étage 1, bloc 1", "Conv2d", "3 → 4, 3×3, dilatation 1", "(4, 16, 16)"]
     assert frame.iloc[0].tolist() == [*first, 3 * 4 * 9 + 4, 3 * 4 * 9 * 16 * 16]
     assert tables.variants(arch)["Champ réceptif (px)"].tolist() == [48, 64, 70, 94]
@@ -87,13 +84,12 @@ def test_searches_are_ranked():
     assert frame["Métrique val (exactitude)"][:3].tolist() == pytest.approx([0.75, 0.65, 0.4])
     assert frame["Notes"][1] == "en tête, meilleure époque (80,0\u202f%)"
     assert frame["Notes"][4] == "diverge à l’époque 1"
-    assert "Une seule graine par point" in frame.attrs["note"]
     frame = tables.finalists(made.FINALISTS)
     assert frame["Écart au premier"].tolist() == ["retenu", "−5,0 [−7,5\u202f;\u00a0−2,5]"]
 
 
 def test_without_a_second_result_there_is_no_table():
-    assert tables.split_scores(comparisons.SplitComparison(absent="lists", reason="x")) is None
+    assert tables.split_scores(SplitComparison(absent="lists", reason="x")) is None
     assert tables.recipe_scores(None) is tables.recipe_steps(None) is None
 
 

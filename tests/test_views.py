@@ -1,6 +1,7 @@
 """What the views compute, and where they are one line of text; their moves are in browser/."""
 
 import io
+import re
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 from handmade import GRID, LR_FINDER
 from PIL import Image
 
-from eurosat_lib import live, protocol, stages, trainings, views
+from eurosat_lib import jobs, protocol, stages, views
 from eurosat_lib.config import override
 from eurosat_lib.evaluation import Predictions
 from eurosat_lib.lr_finder import smooth, suggest
@@ -43,36 +44,32 @@ def said(logits, labels):
     return Predictions(names, *arrays, *arrays)
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_while_a_report_is_built_a_view_is_a_line(name, monkeypatch, capsys):
-    monkeypatch.setenv(BUILT, "1")
-    assert getattr(views, name)(None) is None
-    assert "JupyterLab" in capsys.readouterr().out
-
-
-def test_a_missing_checkpoint_is_one_french_line(on_blobs, shown, capsys):
+def test_without_a_reader_or_a_checkpoint_a_view_is_a_line(on_blobs, shown, monkeypatch, capsys):
     assert views.own_image(on_blobs) is None
     assert "best.ckpt manque, exécuter d’abord" in capsys.readouterr().out
+    monkeypatch.setenv(BUILT, "1")
+    assert {getattr(views, name)(None) for name in VIEWS} == {None}
+    assert capsys.readouterr().out.count("JupyterLab") == len(VIEWS)
 
 
-def test_a_cell_opens_its_images_by_confidence_and_the_worst_errors_by_loss():
+def test_a_cell_opens_its_images_by_confidence_and_the_worst_errors_by_loss(blobs):
     found = said([[3, 0], [1, 0], [2, 0], [0, 1], [4, 0]], [0, 0, 0, 0, 1])
-    assert views.behind(found, (0, 0)).tolist() == [0, 2, 1]
-    assert views.behind(found, (0, 0), sign=1).tolist() == [1, 2, 0]
-    assert views.behind(found, (1, 0)).tolist() == [4] and not len(views.behind(found, (1, 1)))
-    assert views.behind(found, None).tolist() == [4, 3]
 
+    def opened(cell, found=found):
+        html = views.opened_cell(blobs, found, cell)
+        return [int(number) for number in re.findall(r"test_(\d+)\.jpg<br>", html)], html
 
-def test_the_images_of_a_cell_are_named_and_counted(blobs):
-    found = said([[3, 0]] * 30 + [[0, 1]], [0] * 31)
-    html = views.opened_cell(blobs, found, (0, 1))
-    assert html.count("<img") == 1 and "test_30.jpg" in html and "26,9" in html
-    assert "30\N{NO-BREAK SPACE}images, 24 montrées" in views.opened_cell(blobs, found, (0, 0))
+    assert opened((0, 0))[0] == [0, 2, 1] and opened((1, 0))[0] == [4]
+    assert opened(None)[0] == [4, 3]
+    assert "0\N{NO-BREAK SPACE}image." in opened((1, 1))[1]
+    many = said([[3, 0]] * 30 + [[0, 1]], [0] * 31)
+    assert "30\N{NO-BREAK SPACE}images, 24 montrées" in opened((0, 0), many)[1]
+    assert opened((0, 1), many)[0] == [30] and "26,9" in opened((0, 1), many)[1]
 
 
 def test_a_threshold_counts_what_it_keeps(shown, monkeypatch):
     found = said([[3, 0], [3, 0], [0, 0.1]], [0, 1, 0])
-    monkeypatch.setattr(views.comparisons, "kept_predictions", lambda *_: found)
+    monkeypatch.setattr(views.trainings, "kept_predictions", lambda *_: found)
     box = views.threshold(None, None)
     box.children[0].value = 0.9
     assert "2\N{NO-BREAK SPACE}images sur 3" in shown[-1] and "50,0" in shown[-1]
@@ -85,7 +82,7 @@ def test_a_sweep_read_as_the_finder_does_gives_its_choice():
     read = views.read_again(LR_FINDER, LR_FINDER.smoothing)
     curve = smooth(np.array(one.loss), LR_FINDER.smoothing)
     assert read.sweeps[0].smoothed == pytest.approx(curve)
-    rates, fault = suggest(np.array(one.lr), curve, one.stopped == "end")
+    rates, fault = suggest(np.array(one.lr), curve, one.ended)
     assert (read.sweeps[0].suggestions, read.sweeps[0].fault) == (rates, fault)
     alone = views.read_again(LR_FINDER, LR_FINDER.smoothing, "valley").sweeps[0].suggestions
     assert alone == {k: v for k, v in rates.items() if k == "valley"}
@@ -96,14 +93,14 @@ def test_the_rate_in_use_is_that_of_the_grid_until_it_is_withdrawn(on_blobs, sho
     stages.publish(config, LR_FINDER, {})
     box = views.sweep(config, LR_FINDER)
     use, undo = box.children[1].children
-    before = trainings.grid_points(config)
+    before = protocol.grid_points(config)
     assert undo.disabled and not use.disabled
     use.click()
-    assert trainings.grid_points(config)[1] == "chosen_lr"
+    assert protocol.grid_points(config)[1] == "chosen_lr"
     assert "choix à la main" in box.children[2].value
-    assert trainings.chosen_lr(config).rule == "median"
+    assert protocol.chosen_lr(config).rule == "median"
     undo.click()
-    assert trainings.grid_points(config) == before
+    assert protocol.grid_points(config) == before
 
 
 def test_pairs_of_the_test_stay_closed():
@@ -130,41 +127,30 @@ def test_pictures_are_browsed_augmented_and_taken_apart(trained, shown):
     assert "saturation: 0.95." in shown[-1]
     views.trials(config, GRID)
     assert GRID.best.hyperparameters.name in shown[-1] and "<img" in shown[-1]
-    box = views.confusion(config, evaluation)
-    _, grid, choice, opened = box.children
+    _, grid, worst, opened = views.confusion(config, evaluation).children
     grid.children[12].click()  # the first class, said to be it
     names = evaluation.classes
     assert f"<b>{names[0]} → {names[0]}</b>" in opened.value
-    choice.children[0].click()
+    worst.click()
     assert "Les pires erreurs" in opened.value
-
-
-def test_a_picture_of_8_bits_is_examined_and_another_refused(trained, shown):
-    box = views.own_image(trained[0])
+    box = views.own_image(config)
     assert "ce que reçoit le réseau" in shown[-1] and "16 × 16 pixels" in shown[-1]
     about = {"type": "", "size": 0, "last_modified": datetime.now()}
     for mode in ("RGB", "L", "RGBA", "P", "I;16", "F"):
         file = io.BytesIO()
         Image.new(mode, (300, 120)).save(file, "TIFF")
         box.children[0].value = ({"name": f"{mode}.tif", "content": file.getvalue(), **about},)
-        refused = "8 bits" in shown[-1]
-        assert f"{mode}.tif" in shown[-1] and refused == (mode in ("I;16", "F"))
+        assert f"{mode}.tif" in shown[-1] and ("8 bits" in shown[-1]) == (mode in ("I;16", "F"))
 
 
-def test_a_training_alone_is_watched_epoch_by_epoch(on_blobs, monkeypatch):
-    heard = []
-    monkeypatch.setattr(trainings, "watchers", [])
-    trainings.watchers[:] = [lambda folder: lambda last: heard.append((folder.parent.name, last))]
+def test_a_training_alone_draws_its_curve_epoch_by_epoch(on_blobs, monkeypatch):
+    shown, heard = [], []
+    handle = SimpleNamespace(update=lambda what: shown.append(what.data))
+    monkeypatch.setattr(views, "display", lambda what, display_id: handle)
+    hear = lambda folder: lambda last: heard.append((folder.parent.name, last))  # noqa: E731
+    monkeypatch.setattr(jobs, "watchers", [hear, views._curve])
     protocol.train(on_blobs)
     protocol.grid_search(on_blobs)
     assert heard == [("train", False), ("train", True)]
-
-
-def test_the_live_curve_is_drawn_from_the_events(on_blobs, monkeypatch):
-    shown = []
-    handle = SimpleNamespace(update=lambda what: shown.append(what.data))
-    monkeypatch.setattr(live, "display", lambda what, display_id: handle)
-    monkeypatch.setattr(trainings, "watchers", [live._start])
-    protocol.train(on_blobs)
     assert "Exactitude" in shown[-1] and "<img" in shown[-1]
-    live._start(Path("nowhere"))(True)  # a picture that fails stops nothing
+    views._curve(Path("nowhere"))(True)  # a picture that fails stops nothing

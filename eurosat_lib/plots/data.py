@@ -9,16 +9,15 @@ from matplotlib.figure import Figure
 
 from eurosat_lib.audit import Audit, Overlap, Overlaps
 from eurosat_lib.config import Config
-from eurosat_lib.data import EuroSAT, load_dataset
-from eurosat_lib.errors import UserError
+from eurosat_lib.data import CLASSES, SIDE, EuroSAT, load_dataset
 from eurosat_lib.french import SPLITS, nombre, pct, plural
 from eurosat_lib.plots import style
-from eurosat_lib.plots.style import BLUE, INK, SMALL, break_name, finish, styled
+from eurosat_lib.plots.style import BLUE, INK, SMALL, break_name, finish, gallery, styled
 from eurosat_lib.runtime import epoch_generator
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
 NARROW = 0.035  # share of the longest bar below which a bar is too short for its number
-COLUMNS, PAIRS = 6, 5  # images, and overlapping pairs, in a row
+PAIRS = 5  # overlapping pairs in a row
 ROWS, DRAWS = 4, 5  # images that are augmented, and how often
 
 
@@ -28,7 +27,7 @@ def class_distribution(audit: Audit) -> Figure:
     counts = pd.DataFrame(audit.counts, index=list(audit.classes)).rename(columns=SPLITS)
     counts = counts.sort_values(SPLITS["train"], ascending=False, kind="stable")
     totals, colours = counts.sum(axis=1), (BLUE, style.SKY, style.RULE)
-    fig, ax = style.one_axes(0.27 * len(counts) + 0.8)
+    fig, ax = style.subplots(0.27 * len(counts) + 0.8)
     counts.plot.barh(stacked=True, width=0.78, color=colours, ec="white", ax=ax, legend=False)
     for bars, name, color in zip(ax.containers, counts, colours, strict=True):
         text = counts[name].map(nombre).where(counts[name] > NARROW * totals.max(), "")
@@ -44,44 +43,34 @@ def class_distribution(audit: Audit) -> Figure:
 
 
 @styled
-def examples(config: Config, split: str, augmented: bool, count: int = 12) -> Figure:
-    """Show images of all classes in turn, as the network receives them, normalisation undone.
-
-    Raises:
-        UserError: neither ``train`` nor ``validation``; the test is not for looking at.
-    """
-    of = {"train": "d’entraînement", "validation": "de validation"}.get(split)
-    if not of:
-        raise UserError(f"examples: split {split!r} is not shown; take train or validation")
-    dataset = load_dataset(config)
-    part = getattr(dataset, split)
-    index = _one_of_each(part.labels, count, config.seed)
-    names = [dataset.classes[label] for label in part.labels[index]]
-    shown = _as_seen(config, part.images[index], augmented)
-    fig = style.gallery(shown, list(map(break_name, names)), COLUMNS)
-    state = "après augmentation" if augmented else "sans augmentation"
+def examples(config: Config) -> Figure:
+    """Show an image per class of train, then of validation, as the network receives them."""
+    shown, titles = [], []
+    for split in ("train", "validation"):
+        images, names = _one_of_each(config, split, len(CLASSES))
+        shown += [*_as_seen(config, images, augmented=split == "train")]
+        titles += [break_name(name, 10) for name in names]
+    fig = gallery(shown, titles, len(CLASSES), 2, ["train", "validation"])
     size = f"{config.data.image_size} × {config.data.image_size} pixels"
-    alt = f"{len(index)} images {of}, {state}, {size} : {', '.join(names)}."
-    return finish(fig, alt)
+    alt = (
+        f"Une image par classe, {size}, normalisation défaite : entraînement après augmentation, "
+    )
+    return finish(fig, f"{alt}puis validation, sans augmentation.")
 
 
 @styled
 def augmentation_draws(config: Config) -> Figure:
     """Show four training images, of the classes drawn with most contrast, and five draws each."""
-    dataset = load_dataset(config)
-    images, labels = dataset.train.images, dataset.train.labels
-    index = _one_of_each(labels, len(dataset.classes), config.seed)
-    contrast = images[index].std(axis=(1, 2, 3))
-    index = index[np.sort(contrast.argsort()[::-1][:ROWS])]
-    plain = _as_seen(config, images[index], augmented=False)
-    drawn = _as_seen(config, np.repeat(images[index], DRAWS, axis=0), augmented=True)
+    images, names = _one_of_each(config, "train", len(CLASSES))
+    kept = np.sort(images.std(axis=(1, 2, 3)).argsort()[::-1][:ROWS])
+    images, names = images[kept], [names[i] for i in kept]
+    plain = _as_seen(config, images, augmented=False)
+    drawn = _as_seen(config, np.repeat(images, DRAWS, axis=0), augmented=True)
     shown = torch.cat([plain[:, None], drawn.unflatten(0, (-1, DRAWS))], dim=1).flatten(0, 1)
-    names = [dataset.classes[label] for label in labels[index]]
     titles = ["original", *(f"tirage {k + 1}" for k in range(DRAWS))]
-    fig = style.gallery(shown, titles, DRAWS + 1, 0, list(map(break_name, names)))
+    fig = gallery(shown, titles, DRAWS + 1, 0, list(map(break_name, names)))
     alt = f"Une ligne par image ({', '.join(names)}) : l’original, puis {DRAWS} tirages décalés, "
-    alt += "retournés, de couleurs légèrement changées ; la classe reste reconnaissable."
-    return finish(fig, alt)
+    return finish(fig, f"{alt}retournés, recolorés légèrement ; la classe reste reconnaissable.")
 
 
 @styled
@@ -94,19 +83,18 @@ def overlaps(config: Config, found: Overlaps) -> Figure | None:
         return None
     names = [[dataset.classes[t.label] for t in (pair.first, pair.second)] for pair in shown]
     titles = [" ≠\n".join(map(break_name, dict.fromkeys(both))) for both in names]
-    fig = style.gallery([_mosaic(dataset, pair) for pair in shown], titles, PAIRS, 3)
+    fig = gallery([_mosaic(dataset, pair) for pair in shown], titles, PAIRS, 3)
     told = [f"{p.first.name} et {p.second.name}, {pct(p.share, 0)} en commun" for p in shown]
     return finish(fig, " ; ".join(told) + ".")
 
 
 def _mosaic(dataset: EuroSAT, pair: Overlap) -> np.ndarray:
     """Lay the second tile over the first, on white: uint8 (3, H, W)."""
-    side = dataset.train.images.shape[-1]
-    canvas = np.full((3, side + abs(pair.down), side + abs(pair.right)), 255, np.uint8)
+    canvas = np.full((3, SIDE + abs(pair.down), SIDE + abs(pair.right)), 255, np.uint8)
     for tile, sign in ((pair.first, -1), (pair.second, 1)):
         top, left = max(0, sign * pair.down), max(0, sign * pair.right)
         pixels = getattr(dataset, tile.split).images[tile.index]
-        canvas[:, top : top + side, left : left + side] = pixels
+        canvas[:, top : top + SIDE, left : left + SIDE] = pixels
     return canvas
 
 
@@ -120,11 +108,13 @@ def _as_seen(config: Config, images: np.ndarray, augmented: bool) -> torch.Tenso
     return preprocess.invert(preprocess(batch))
 
 
-def _one_of_each(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Draw images of the classes in turn; int64 (count,), sorted by class."""
-    generator = np.random.default_rng(seed)
-    order = pd.Series(labels)[generator.permutation(len(labels))]
+def _one_of_each(config: Config, split: str, count: int) -> tuple[np.ndarray, list[str]]:
+    """Draw images of the classes in turn, sorted by class: uint8 (count, 3, H, W), class names."""
+    dataset, generator = load_dataset(config), np.random.default_rng(config.seed)
+    part = getattr(dataset, split)
+    order = pd.Series(part.labels)[generator.permutation(len(part))]
     turn = order.groupby(order).cumcount().sort_index()  # how many of its class come before
-    place = generator.permutation(int(labels.max()) + 1)[labels]  # of its class in each turn
+    place = generator.permutation(int(part.labels.max()) + 1)[part.labels]  # in each turn
     index = np.lexsort((place, turn))[:count]
-    return index[np.argsort(labels[index], kind="stable")]
+    index = index[np.argsort(part.labels[index], kind="stable")]
+    return part.images[index], [dataset.classes[label] for label in part.labels[index]]

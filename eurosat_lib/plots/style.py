@@ -5,99 +5,56 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, zip_longest
+from pathlib import Path
 from typing import Any
 
 import matplotlib.style
 import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from eurosat_lib.french import SHORT, SUPERSCRIPT, THIN, nombre, typeset
 
+LOOK = Path(__file__).with_name("eurosat.mplstyle")
+STYLE = matplotlib.rc_params_from_file(LOOK, use_default_template=False)
+# Decorates a function that draws or saves: under the project's style, whatever the caller's.
+styled = matplotlib.style.context(STYLE, after_reset=True)
+
 WIDTH = 6.5  # inches: the 16.5 cm of text of a printed page, so that letters keep their size
-INK, SOFT, RULE, PANEL = "#1f2328", "#57606a", "#d5dae0", "#f1f3f6"
-# Okabe & Ito (2008): told apart under the common colour blindnesses. Orange, green and purple are
-# darker than theirs, so that words written in them can be read on white.
-BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072b2", "#c44e00", "#00785a", "#a3397b", "#56b4e9"
-SERIES = (BLUE, ORANGE, GREEN, PURPLE, INK, SKY)
+SERIES = STYLE["axes.prop_cycle"].by_key()["color"]
+BLUE, ORANGE, GREEN, PURPLE, INK, SKY = SERIES
+SOFT, RULE, PANEL = STYLE["axes.edgecolor"], STYLE["grid.color"], "#f1f3f6"
 SEED_COLOURS = (BLUE, PURPLE, GREEN, SOFT, SKY)  # of a sweep's seeds: orange marks the choice
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = "os^DvP"
 SMALL = 8.5  # points: notes, labels inside the axes
 DPI = 110  # pixels per inch of the pictures in TensorBoard: 715 pixels wide
 DASHES = {"color": SOFT, "ls": "--", "lw": 1}  # of a line to compare with
-LETTERS = 100  # that fit beside each other in a legend
-STYLE = {  # over Matplotlib's own defaults; its STIX goes with the serif of the printed text
-    "font.family": ["STIXGeneral", "DejaVu Serif"],
-    "mathtext.fontset": "stix",
-    "mathtext.default": "regular",
-    **dict.fromkeys(("axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color"), SOFT),
-    **dict.fromkeys(("axes.labelcolor", "text.color"), INK),
-    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), INK),
-    **dict.fromkeys(("axes.labelsize", "axes.titlesize", "font.size"), 9.5),
-    **dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 9),
-    **dict.fromkeys(("axes.spines.right", "axes.spines.top", "legend.frameon"), False),
-    **dict.fromkeys(("axes.axisbelow", "axes.grid"), True),
-    "axes.linewidth": 0.8,
-    "axes.titlelocation": "left",
-    "figure.dpi": DPI,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4.5,
-}
 
 
-def styled(plot: Callable[..., Figure | None]) -> Callable[..., Any]:
-    """Draw a figure, or none, under the project's style, whatever the caller's, and lay it out."""
-
-    @wraps(plot)
-    def draw(*args: Any, **kwargs: Any) -> Figure | None:
-        """Draw under the project’s style, whatever the caller’s."""
-        with matplotlib.style.context(STYLE, after_reset=True):
-            if fig := plot(*args, **kwargs):
-                fig.draw_without_rendering()  # makes the ticks while the style holds
-        return fig
-
-    return draw
-
-
-def new_figure(height: float) -> Figure:
-    """Make an empty figure of the text's width, outside pyplot; ``height`` in inches."""
-    fig = Figure(figsize=(WIDTH, height), layout="constrained")
-    FigureCanvasAgg(fig)
-    fig.get_layout_engine().set(w_pad=0.07, h_pad=0.05, wspace=0.03, hspace=0.03)
-    return fig
-
-
-def one_axes(height: float) -> tuple[Figure, Axes]:
-    """Make a figure with a single axes."""
-    fig = new_figure(height)
-    return fig, fig.subplots()
+def subplots(height: float, *shape: int, **more: Any) -> tuple[Figure, Any]:
+    """Make a figure of the text's width, ``height`` in inches, outside pyplot, and its axes."""
+    fig = Figure((WIDTH, height))
+    return fig, fig.subplots(*shape, **more)
 
 
 def finish(fig: Figure, alt: str) -> Figure:
-    """Give a figure its legend, French ticks and spacing, and the text that replaces it.
-
-    Ticks are percentages where the label of the axis ends in « (%) », points where in « points ».
-    """
+    """Give a figure its legend, French ticks and spacing, and the text that replaces it."""
     axes = [axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)]
     for axis in sorted(axes, key=lambda axis: not axis.get_label_text()):  # axes may share ticks
         if type(axis.get_major_formatter()) is ticker.ScalarFormatter:
             axis.set_major_formatter(french_ticks(axis.get_label_text()))
     found = [ax.get_legend_handles_labels() for ax in fig.axes if not ax.get_legend()]
-    keys = {label: key for handles in found for key, label in zip(*handles, strict=True)}
-    if keys:
-        columns = max(1, LETTERS // (6 + max(map(len, keys))))
+    if keys := {label: key for handles in found for key, label in zip(*handles, strict=True)}:
+        columns = max(1, 100 // (6 + max(map(len, keys))))  # signs that fit beside each other
         fig.legend(keys.values(), keys, loc="outside lower center", ncols=columns)
     for text in fig.findobj(Text):
         text.set_text(_powers(typeset(text.get_text())))
     fig.set_label(typeset(alt.replace("\n", " ")))
+    fig.draw_without_rendering()  # makes the ticks while the style holds
     return fig
 
 
@@ -111,7 +68,6 @@ def _powers(text: str) -> str:
 def bare(ax: Axes) -> Axes:
     """Take frame, ticks and grid away, for a picture or a drawing."""
     ax.set(xticks=[], yticks=[])
-    ax.grid(False)
     ax.spines[:].set_visible(False)
     return ax
 
@@ -176,19 +132,15 @@ def run_colours(compared: Mapping[str, Any]) -> dict[str, str]:
 
 
 def gallery(
-    images: Sequence,
-    titles: Sequence[str],
-    columns: int,
-    lines: int = 1,
-    rows: Sequence[str] = (),
+    images: Sequence, titles: Sequence, columns: int, lines: int = 1, rows: Sequence = ()
 ) -> Figure:
-    """Show images, (3, H, W), uint8 or in [0, 1], in rows of so many; ``None``: an empty place.
+    """Show images, (3, H, W), uint8 or in [0, 1], or nothing for ``None``, in so many columns.
 
-    Titles have so many lines; ``rows`` are names of rows.
+    ``titles`` have so many ``lines``; ``rows`` are names of rows.
     """
     count = -(-len(images) // columns)
-    fig = new_figure(count * (WIDTH / columns + 0.15 * lines) + 0.1)
-    axes = fig.subplots(count, columns, squeeze=False)
+    height = count * (WIDTH / columns + 0.15 * lines) + 0.1
+    fig, axes = subplots(height, count, columns, squeeze=False)
     for ax, image, title in zip_longest(axes.flat, images, titles):
         bare(ax).set_title(title or "", fontsize=SMALL, color=INK, loc="center", pad=3)
         if image is not None:
@@ -203,9 +155,9 @@ def break_name(name: str, longest: int = 13) -> str:
     return name if len(name) <= longest else re.sub(r"(?<=.)(?=[A-Z])", "\n", name)
 
 
+@styled
 def save(figure: Figure, form: str, **more: Any) -> bytes:
-    """Write a figure under the project's style, whatever the caller's; ``more`` of savefig."""
-    stream, fixed = io.BytesIO(), {"svg.hashsalt": "eurosat", "svg.fonttype": "path"}
-    with matplotlib.style.context(STYLE | fixed, after_reset=True):
-        figure.savefig(stream, format=form, **more)
+    """Write a figure; ``more`` of savefig."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format=form, **more)
     return stream.getvalue()

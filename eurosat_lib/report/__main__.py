@@ -1,6 +1,7 @@
 """Command line of the report: ``python -m eurosat_lib.report build`` and what is beside it.
 
-What takes a while is imported when it is needed, so that Ctrl-C is heard from the start.
+What takes a while is imported when it is needed, so that Ctrl-C is heard from the start. The
+arguments are those of make, which ``make help`` explains.
 """
 
 from __future__ import annotations
@@ -14,25 +15,40 @@ try:
 except KeyboardInterrupt:  # within the first 0.1 s
     raise SystemExit(130) from None
 
-STOPPED = (
-    "interrupted: finished notebooks and stages are kept; the same command goes on from there"
-)
+STOPPED = "interrupted: what is finished is kept; the same command goes on from there"
+REQUEST = ("--profile", "--data", "--name", "--params")
+COMMANDS = {  # what it does, what it takes
+    "build": ("run the notebooks that are out of date, then bind the report", *REQUEST, "--only"),
+    "sweep": ("make one report per parameter set of a file", *REQUEST, "file"),
+    "compare": ("make one page with two runs beside each other", "first", "second"),
+    "reproduce": ("compute a run again, compare the numbers", "--name", "--stages"),
+    "results": ("write the model card of a run, the README's headline", "--name"),
+    "captures": ("photograph TensorBoard for the report", "--name"),
+    "index": ("list all runs in reports/index.html",),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line.
-
-    Returns:
-        0 done, 1 failed (a notebook, a run of a sweep, numbers not reproduced), 2 wrong input,
-        128 + its number if a signal stopped it (130: Ctrl-C).
-    """
+    """Run the command line; return its exit code, see docs/RERUNS.md."""
     hear_signals()
     try:
-        return _guarded(**vars(_parser().parse_args(arguments)))
+        return _guarded(**_parsed(arguments))
     except KeyboardInterrupt as stop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print(STOPPED, file=sys.stderr)
         return stop_code(stop)
+
+
+def _parsed(arguments: list[str] | None) -> dict[str, str]:
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m eurosat_lib.report")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command, (text, *names) in COMMANDS.items():
+        own = commands.add_parser(command, help=text)
+        for name in names:
+            own.add_argument(name, default="")
+    return vars(parser.parse_args(arguments))
 
 
 def _guarded(command: str, **given: str) -> int:
@@ -49,7 +65,7 @@ def _guarded(command: str, **given: str) -> int:
         notes = [f"  {note}" for note in getattr(error, "__notes__", ())]
         print("\n".join([f"error: {error}", *notes]), file=sys.stderr)
         return 1
-    except (UserError, OSError) as error:  # a full disk, missing rights
+    except (UserError, OSError, MemoryError) as error:  # a full disk, missing rights
         if getattr(error, "filename", error) is None:  # also the console: nothing more goes there
             places = filter(os.path.exists, ("reports", "artifacts", "runs", gettempdir()))
             error.filename = min(places, key=lambda place: shutil.disk_usage(place).free)
@@ -59,57 +75,24 @@ def _guarded(command: str, **given: str) -> int:
         return 2
 
 
-def _parser():
-    import argparse
-
-    name = {"default": "", "help": "of the run: reports/NAME, artifacts/NAME, runs/NAME"}
-    data = {"help": "auto, synthetic, timm/eurosat-rgb or a folder"}
-    request = {
-        "--profile": {"help": "auto, quick, standard or full"},
-        "--data": data | {"default": os.environ.get("DATA")},
-        "--name": name,
-        "--params": {"default": "", "help": "papermill's options: '-p max_epochs 15'"},
-    }
-    only = {"--only": {"help": "run this notebook alone: 06_train"}}
-    pair = {"first": {"help": "a run, '' for the unnamed one"}, "second": {}}
-    stages = {"--stages": {"default": "", "help": "these alone: 'lr_finder evaluate'"}}
-    commands = {
-        "build": ("run the notebooks that are out of date, then bind the report", request | only),
-        "sweep": ("make one report per parameter set of a file", request | {"sweep": {}}),
-        "compare": ("make one page with two runs beside each other", pair),
-        "reproduce": ("compute a run again, compare the numbers", {"--name": name, **stages}),
-        "results": ("write the model card of a run, the README's headline", {"--name": name}),
-        "captures": ("photograph TensorBoard for the report", {"--name": name}),
-        "index": ("list all runs in reports/index.html", {}),
-    }
-    parser = argparse.ArgumentParser(prog="python -m eurosat_lib.report", description=__doc__)
-    added = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command, (text, arguments) in commands.items():
-        own = added.add_parser(command, help=text)
-        for argument, options in arguments.items():
-            own.add_argument(argument, **options)
-    return parser
-
-
 def _run(command: str, **given: str) -> bool | None:
     """Run a command; ``False`` if something failed without an error."""
     from pathlib import Path
 
     from eurosat_lib.config import configure
-    from eurosat_lib.report.request import Request
-    from eurosat_lib.report.run import build
+    from eurosat_lib.report.run import Request, build
 
     if command == "build":
         print("made:", ", ".join(os.path.relpath(path) for path in build(Request(**given))))
         return True
     from eurosat_lib import captures
-    from eurosat_lib.report import publish, reruns, runs
+    from eurosat_lib.report import publish, runs
 
     config = configure({"name": given.get("name")})
-    root = Path(config.paths.root)
+    root, same = Path(config.paths.root), True
     match command:
         case "sweep":
-            return reruns.sweep(reruns.read_sweep(given.pop("sweep"), Request(**given)))
+            return runs.sweep(given.pop("file"), Request(**given))
         case "results":
             return publish.make_results(root, **given)
         case "captures":
@@ -118,7 +101,8 @@ def _run(command: str, **given: str) -> bool | None:
             return True
         case "compare":
             print("comparison:", os.path.relpath(runs.compare(root, **given)))
-    same = reruns.reproduce(root, **given) if command == "reproduce" else True
+        case "reproduce":
+            same = runs.reproduce(root, **given)
     print("all runs:", os.path.relpath(runs.write_index(root)))
     return same
 

@@ -1,34 +1,34 @@
-"""One pass over the page that nbconvert wrote: questions, numbers, references, folds, contents."""
+"""One pass over the page that nbconvert wrote: its form, and what must not leave the house."""
 
 from __future__ import annotations
 
-import html
+import base64
+import difflib
 import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
 
-import lxml.html
+import pypandoc
 from lxml import etree
 from lxml.html import HtmlElement
 from lxml.html import fragment_fromstring as fragment
+from PIL import Image
 
 from eurosat_lib.errors import did_you_mean
-from eurosat_lib.report import check
-from eurosat_lib.report.check import where, words
+from eurosat_lib.files import PICTURES
+from eurosat_lib.report.title import Title
 
-if TYPE_CHECKING:
-    from eurosat_lib.report.title import Title
-
+TEMPLATE = Path(__file__).resolve().parents[2] / "reports" / "template"
 QUESTION = re.compile(r"([DM]\d{1,2})\.")
-CALLOUT = re.compile(r"(Remarque|Note|À retenir|Conseil|Attention|Important)[ \u00a0]?[.:]?")
 NUMBERED = "self::figure[contains(@class, 'eurosat')][.//figcaption]"
 NUMBERED = f".//*[self::h2 or self::h3 or {NUMBERED} or self::div[@class='table'][.//caption]]"
-VERBATIM = {"code", "pre", "script", "style", "svg", "math", "kbd", "samp"}
+VERBATIM = " or ".join(f"self::{tag}" for tag in ("code", "pre", "script", "style", "math", "kbd"))
 FRENCH = (  # what French printers do to plain text
     (re.compile(r" +([;!?])(?!\w)"), "\u202f\\1"),
     (re.compile(r" +(:)(?=\s|$)"), "\u00a0\\1"),
@@ -43,85 +43,69 @@ FRENCH = (  # what French printers do to plain text
     (re.compile(r"(?<=[\w%]) ([±×=]) (?=[\d−])"), "\u00a0\\1\u00a0"),
     (re.compile(r"\b([Ss]ection|époque|graine) (?=\d)"), "\\1\u00a0"),
 )
+CODE = "ancestor::*[self::code or self::pre or self::style or self::details or @class='literal']"
+TEXT = f"(//main | //*[@class='answer abstract'])//text()[not({CODE})]"
+TEX = re.compile(r"\\[a-zA-Z]{2,}|\$\$|(?<!\w)\$[^$\s][^$]*\$(?!\w)")
+PLACES = "looked for beside the notebook, in notebooks, reports/answers and the project's folder"
+# What would run, or be fetched when the page is opened; links to follow stay.
+LIVE = {"script", "iframe", "frame", "object", "embed", "applet", "link", "meta", "base", "portal"}
+LIVE |= {"svg", "video", "audio"}
+FETCHING = {"src", "srcset", "poster", "data", "background", "action", "formaction", "ping"}
+FETCHING |= {"href", "xlink:href", "manifest", "codebase", "archive", "srcdoc"}
+IN_SVG = re.compile(
+    rb"""(?i)((href|src)\s*=|url\(|@import)\s*["']?\s*(?!data:|#|["'\s])[^"'\s>)]"""
+)
+STYLE = re.compile(r"(?i)url\(\s*[\"']?(?!data:|#|[\"'\s])|@import|image-set\(|\\")
 
 
 def shape(
     page: HtmlElement, title: Title, folder: Path, wanted: Mapping[str, Any] | None
 ) -> list[str]:
-    """Give a raw page its form, in place.
+    """Give a raw page its form, in place; return what is wrong with it, one line each.
 
-    Args:
-        page: as the template wrote it.
-        title: says which figures and tables the profile touched.
-        folder: where the page will lie.
-        wanted: what must be in it, see `check.load_template`; none for a notebook alone.
-
-    Returns:
-        What is wrong with it, one line each.
+    It will lie in the folder; ``wanted`` is what must be in it, none for a notebook alone.
     """
     main = page.find(".//main")
     for heading in main.xpath(".//h1"):
         heading.drop_tree()
-    _set_quotes(main)
-    _set_answers(page, main)
+    _set_blocks(page, main)
     problems = _set_formulas(page)
     _set_headings(page, main)
     _number(main, title)
     problems += _set_links(page, folder, alone=wanted is None)
     if wanted:
-        problems += check.template_problems(main, wanted)
-    problems += check.content_problems(page)
+        problems += _template_problems(main, wanted)
+    problems += _content_problems(page)
     _fold(main)
-    _set_french(page.body)
+    for text in page.body.xpath(f".//text()[not(ancestor::*[{VERBATIM}])]"):
+        setattr(text.getparent(), "text" if text.is_text else "tail", french(text))
     etree.strip_attributes(page, "data-cell", "data-detail")
     return problems
 
 
-def _set_quotes(main: HtmlElement) -> None:
-    """Turn quoted questions and remarks into blocks."""
+def _set_blocks(page: HtmlElement, main: HtmlElement) -> None:
+    """Make blocks of questions; put the abstract on top of the page."""
     for quote in main.xpath(".//blockquote[p/strong]"):
         strong = quote.find("p/strong")
-        label = words(strong)
-        if found := QUESTION.fullmatch(label):
+        if found := QUESTION.fullmatch(words(strong)):
             quote.tag, quote.attrib["class"], quote.attrib["id"] = "div", "question", found[1]
             strong.set("class", "id")
-        elif CALLOUT.fullmatch(label):
-            quote.tag, quote.attrib["class"], quote.attrib["role"] = "div", "callout", "note"
-
-
-def _set_answers(page: HtmlElement, main: HtmlElement) -> None:
-    """Label the answers to questions; put the abstract on top of the page, before the card."""
-    head = page.get_element_by_id("debut")
-    for answer in main.find_class("answer"):
-        name = answer.get("data-answer")
-        if QUESTION.fullmatch(f"{name}."):
-            answer.set("class", "answer reply")
-            answer.set("id", f"reponse-{name}")
-            label = f'<p class="label"><a href="#{name}">Réponse\u00a0{name}</a></p>'
-            answer.insert(0, fragment(label))
-        elif name == "resume":
-            answer.set("class", "answer abstract")
-            answer.insert(0, fragment('<p class="label">Résumé</p>'))
-            card = head.find_class("card")
-            head.insert(head.index(card[0]) if card else len(head), answer)
+    for abstract in main.find_class("abstract"):
+        head = page.get_element_by_id("debut")
+        card = head.find_class("card")
+        head.insert(head.index(card[0]) if card else len(head), abstract)
 
 
 def _set_formulas(page: HtmlElement) -> list[str]:
     """Write formulas as MathML; name the faulty ones."""
-    import pypandoc
-
     logging.getLogger("pypandoc").setLevel(logging.ERROR)  # we say ourselves which one is faulty
-    if not (spans := page.find_class("tex")):
-        return []
-    signs = ["$$" if "display" in span.get("class") else "$" for span in spans]
-    texts = [" ".join((span.text or "").split()) for span in spans]
-    source = "\n\n".join(f"{s}{text}{s}" for s, text in zip(signs, texts, strict=True))
     form, options = "markdown_strict+tex_math_dollars", ["--mathml", "--sandbox", "--wrap=none"]
-    written = pypandoc.convert_text(source, "html", format=form, extra_args=options)
     problems = []
-    drawn = lxml.html.fragments_fromstring(written)
-    for span, text, paragraph in zip(spans, texts, drawn, strict=True):
-        formula = paragraph.find("math")
+    for span in page.find_class("tex"):
+        text, sign = words(span), "$$" if "display" in span.get("class") else "$"
+        source = f"{sign}{text}{sign}"
+        written = pypandoc.convert_text(source, "html", format=form, extra_args=options)
+        formula = fragment(written, create_parent="div").find(".//math")
         if formula is None:
             problems.append(f"{where(span)}: formula ${text}$ cannot be set")
             continue
@@ -138,19 +122,15 @@ def _set_headings(page: HtmlElement, main: HtmlElement) -> None:
     taken: Counter[str] = Counter()
     contents = etree.SubElement(page.get_element_by_id("toc"), "ol")
     for heading in main.xpath(".//h2 | .//h3 | .//h4"):
-        text = " ".join(heading.text_content().split())
-        plain = text.lower().replace("œ", "oe").replace("æ", "ae")
-        plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
-        slug = f"sec-{re.sub(r'[^a-z0-9]+', '-', plain).strip('-') or 'titre'}"
-        taken[slug] += 1
-        name = slug if taken[slug] == 1 else f"{slug}-{taken[slug]}"
+        text = words(heading)
+        plain = unicodedata.normalize("NFKD", text.lower().replace("œ", "oe"))
+        plain = re.sub(r"[^a-z0-9]+", "-", plain.encode("ascii", "ignore").decode()).strip("-")
+        taken[plain] += 1
+        name = f"sec-{plain}" + (f"-{taken[plain]}" if taken[plain] > 1 else "")
         heading.set("id", name)
         if heading.tag != "h4":
-            label = html.escape(text)
-            item = f'<li class="{heading.tag}"><a href="#{name}">{label}</a></li>'
-            contents.append(fragment(item))
-            here = f'<a class="here" href="#{name}" aria-label="Lien vers la section {label}"></a>'
-            heading.append(fragment(here))
+            item = etree.SubElement(contents, "li", {"class": heading.tag})
+            etree.SubElement(item, "a", href=f"#{name}").text = text
 
 
 def _number(main: HtmlElement, title: Title) -> None:
@@ -184,7 +164,7 @@ def _set_links(page: HtmlElement, folder: Path, alone: bool) -> list[str]:
     targets = {element.get("id"): element for element in page.xpath("//*[@id]")}
     for link in page.xpath("//body//a[@href]"):
         address = link.get("href")
-        target = targets.get(address[1:]) if address.startswith("#") else None
+        target = targets.get(address[1:])
         if re.match(r"https?://|mailto:", address):
             continue
         if not address.startswith("#"):
@@ -209,9 +189,6 @@ def _fold(main: HtmlElement) -> None:
     for item in main.xpath(".//*[@data-detail][@data-number]"):
         caption = next(item.iter("figcaption", "caption"))
         caption.tag, caption.tail = "summary", None
-        caption.set("id", f"{item.get('id')}-legende")
-        named = item.find(".//table") if item.tag == "div" else item
-        named.set("aria-labelledby", caption.get("id"))
         details = fragment('<details class="fold"></details>')
         details.tail, item.tail = item.tail, None
         item.addprevious(details)
@@ -222,18 +199,107 @@ def _fold(main: HtmlElement) -> None:
             details.insert(1, text)
 
 
-def _set_french(element: HtmlElement) -> None:
-    """Set all text below an element as French printers do; code and formulas are left alone."""
-    if not isinstance(element.tag, str) or element.tag in VERBATIM:
-        return
-    element.text = french(element.text)
-    for child in element:
-        _set_french(child)
-        child.tail = french(child.tail)
-
-
-def french(text: str | None) -> str | None:
+def french(text: str) -> str:
     """Set a text as French printers do: ``vrai ?`` with a thin space, ``27 000`` unbreakable."""
     for pattern, replacement in FRENCH:
-        text = pattern.sub(replacement, text) if text else text
+        text = pattern.sub(replacement, text)
     return text
+
+
+def _template_problems(main: HtmlElement, wanted: Mapping[str, Any]) -> list[str]:
+    """Compare headings, questions and answers of a page with the course's template."""
+    titles = [f"heading h{s['level']} {normal(s['title'])}" for s in wanted["sections"]]
+    headings = main.xpath(".//h2|.//h3|.//h4")
+    headings = [f"heading {h.tag} {normal(words(h))}" for h in headings]
+    asked, found = [], []
+    for name, text in wanted["questions"].items():
+        asked += [f"question {name}. {normal(text or '')}".strip(), f"answer {name}"]
+    for block in main.xpath(".//div[@class='question' or @class='answer reply']"):
+        name = block.get("data-answer")
+        free = wanted["questions"].get(block.get("id"), "") is None
+        text = f"{block.get('id')}." if free else normal(words(block))
+        found.append(f"answer {name}" if name else f"question {text}")
+    told, problems = {"- ": "missing", "+ ": "not in the template at this place"}, []
+    for pair in ((titles, [heading for heading in headings if heading in titles]), (asked, found)):
+        lines = [line for line in difflib.ndiff(*pair) if line[:2] in told]
+        problems += [f"{line[2:]}: {told[line[:2]]}" for line in lines]
+    called = main.xpath(".//a/@href")
+    for item in main.xpath(".//*[@data-number][not(@data-detail)]"):
+        if (name := f"#{item.get('id')}") not in called:
+            kind = f"{item.tag} {item.get('data-number')}"
+            problems.append(f"{where(item)}: {kind} ({name}) is never called in the text")
+    return problems
+
+
+def _content_problems(page: HtmlElement) -> list[str]:
+    """Look for what no page may hold; take out what would run or be fetched."""
+    names = Counter(page.xpath("//@id"))
+    problems = [f"the name {n!r} is given {k} times" for n, k in names.items() if k > 1]
+    for text in filter(TEX.search, page.xpath(TEXT)):
+        problems.append(f"{where(text.getparent())}: raw TeX in the text: {words(text)[:120]}")
+    live = []
+    own = page.body.xpath("./footer/following-sibling::script[last()]")  # the template's
+    if not own:
+        problems.append("a cell's HTML ends the page, or leaves a tag or comment open")
+    for element in [one for one in page.body.iter("*") if one not in own]:
+        problems += [f"{where(element)}: {fault}" for fault in _drop_fetching(element)]
+        if element.tag == "img" and not (element.get("alt") or "").strip():
+            problems.append(f"{where(element)}: the image has no alternative text (alt)")
+        if fault := _picture_fault(element.get("src") or ""):
+            problems.append(f"{where(element)}: the image {fault}")
+        if element.tag == "td" and words(element) in ("nan", "NaN", "NaT", "None"):
+            problems.append(f"{where(element)}: {words(element)} in a table")
+        text = element.text_content() if element.tag == "style" else ""
+        styled = STYLE.search(text) or "<" in text
+        if element.tag in LIVE or styled:
+            problems.append(f"{where(element)}: <{element.tag}> is nothing a report can show")
+            live.append(element)
+    for element in live:
+        element.drop_tree()
+    return problems
+
+
+def _picture_fault(source: str) -> str:
+    """Say what is wrong with an embedded picture: it is damaged, or fetches something."""
+    head, _, body = source.partition(",")
+    if not head.startswith("data:image/"):
+        return ""
+    try:
+        data = base64.b64decode(body) if head.endswith("base64") else unquote_to_bytes(body)
+        if "svg" in head:
+            return "fetches something" if IN_SVG.search(data) else ""
+        with Image.open(BytesIO(data), formats=(*PICTURES, "GIF")) as picture:
+            picture.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return "is damaged"
+    return ""
+
+
+def _drop_fetching(element: HtmlElement) -> Iterator[str]:
+    """Take off the attributes that would run or fetch something; name them."""
+    for name, value in element.items():
+        inside = value.startswith(("data:", "#")) and name != "srcset"
+        fetches = name in FETCHING and value and not inside
+        fetches = fetches and (element.tag, name) != ("a", "href")
+        if fetches or name.startswith("on") or (name == "style" and STYLE.search(value)):
+            del element.attrib[name]
+            lost = f"image {value} is not embedded ({PLACES})"
+            told = f"<{element.tag} {name}> runs or fetches {words(value)[:120]}"
+            yield lost if element.tag == "img" else told
+
+
+def where(element: HtmlElement) -> str:
+    """Return the notebook and cell an element was made by ("05_grid.ipynb, cell 7")."""
+    return next(iter(element.xpath("ancestor-or-self::*/@data-cell")), "title page")
+
+
+def words(found: HtmlElement | str) -> str:
+    """Return a text, or that of an element, with single spaces."""
+    return " ".join((found if isinstance(found, str) else found.text_content()).split())
+
+
+def normal(text: str) -> str:
+    """Return a text as it is compared: no Markdown marks, one kind of space and apostrophe."""
+    text = re.sub(r"(?<![\w\"])_([^_]+)_(?![\w\"])", r"\1", re.sub("[*`]", "", text))
+    text = text.translate({ord("’"): "'", ord("…"): "...", ord("“"): '"', ord("”"): '"'})
+    return words(text)

@@ -6,10 +6,12 @@ displays can make neither of them fetch an address or read a file.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
+from base64 import b64decode
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import lxml.html
 import matplotlib
@@ -20,47 +22,40 @@ from lxml.html import HtmlElement
 
 from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.files import replacing
-from eurosat_lib.report.check import content_of
+from eurosat_lib.report.page import TEMPLATE, words
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "reports" / "template"
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # as in the figures
 FULL, TALLEST = 624, 830  # CSS pixels: a picture as wide as the text, 16.5 cm; most of a page
 CAPTURE = 730  # CSS pixels of a screenshot of TensorBoard as wide as the text
-GONE = ("details", "nav", "footer", "button", "script", "style", "svg")
-FOREIGN = ("iframe", "object", "embed", "video", "audio", "source", "track")
+GONE = ("details", "nav", "footer", "button", "script", "style")
 KEPT = ("id", "class", "href", "src", "alt", "width", "height", "colspan", "rowspan", "style")
 KEPT += ("display", "mathvariant", "accent", "form", "stretchy")  # of formulas
 TARGETS = "//*[self::h2 or self::h3 or self::h4 or self::figure or self::table or self::div]/@id"
 FORMATS = {"svg+xml": "svg", "png": "png", "jpeg": "jpg", "webp": "webp", "gif": "gif"}
+FORMATS = {f"data:image/{kind}": form for kind, form in FORMATS.items()}
 SIZES = ("10.5", "10.4", "10.3", "10.6")  # points, of the text; Typst 0.15 fails to tag some
 PANDOC = ("--sandbox", "--wrap=none", "--shift-heading-level-by=-1")
 
 
 def write_pdf(page: str, target: Path) -> int:
-    """Print a self-contained HTML page as a tagged A4 PDF.
-
-    Args:
-        page: the whole HTML text, pictures embedded.
-        target: the file to write.
-
-    Returns:
-        The number of pages.
+    """Print a self-contained HTML page, pictures embedded, as a tagged A4 PDF; count its pages.
 
     Raises:
         UserError: a picture is not embedded, or the PDF would not be accessible to every reader.
     """
     root = lxml.html.document_fromstring(page)
-    texts = {"title": root.xpath("//h1"), "author": root.find_class("author")}
-    about = {
-        name: " ".join(found[0].text_content().split()) for name, found in texts.items() if found
-    }
+    author = " ".join(map(words, root.find_class("author")))
+    about = {"title": words(root.find(".//h1")), "author": author}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _prepare(root)
         _save_pictures(root, folder)
-        text = (TEMPLATE / "rapport.typ").read_text(encoding="utf-8") + _to_typst(root)
+        options = [*PANDOC, f"--lua-filter={TEMPLATE / 'rapport.lua'}"]
+        text = lxml.html.tostring(root.body, encoding="unicode")
+        text = pypandoc.convert_text(text, "typst-smart", format="html", extra_args=options)
+        text = (TEMPLATE / "rapport.typ").read_text(encoding="utf-8") + text
         (folder / "rapport.typ").write_text(text, encoding="utf-8")
-        document, pages = _compile(folder, {"author": ""} | about)
+        document, pages = _compile(folder, about)
     with replacing(target) as partial:
         partial.write_bytes(document)
     return pages
@@ -72,8 +67,7 @@ def _prepare(root: HtmlElement) -> None:
     The head becomes the title page; of links, those stay that lead somewhere from paper.
     """
     etree.strip_elements(root, etree.Comment, *GONE, with_tail=False)
-    etree.strip_tags(root, *FOREIGN)
-    for link in root.find_class("here") + root.find_class("skip"):
+    for link in root.find_class("skip"):
         link.drop_tree()
     for block in root.find_class("table"):
         for table in block.iter("table"):
@@ -90,36 +84,27 @@ def _prepare(root: HtmlElement) -> None:
         address = link.get("href", "")
         if address not in places and not re.match("https?://|mailto:", address):
             link.drop_tag()
-    for element in root.iter():
-        for name in {*element.attrib} - {*KEPT}:
-            del element.attrib[name]
+    names = {name for element in root.iter() for name in element.attrib}
+    etree.strip_attributes(root, *(names - {*KEPT}))
 
 
 def _save_pictures(root: HtmlElement, folder: Path) -> None:
     """Write embedded pictures as files; say which share of the text's width each takes."""
-    for image in root.iter("img"):
-        kind = image.get("src", "").partition(",")[0]
-        form = FORMATS.get(kind.removeprefix("data:image/").partition(";")[0])
-        if not kind.startswith("data:image/") or not form:
+    for number, image in enumerate(root.iter("img")):
+        kind, _, body = image.get("src", "").partition(",")
+        form = FORMATS.get(kind.removesuffix(";base64"))
+        if not form:
             raise UserError(f"the PDF takes embedded pictures only, not {image.get('src')!r:.80}")
-        content = content_of(image.get("src"))
-        name = f"{hashlib.sha256(content).hexdigest()[:16]}.{form}"
-        (folder / name).write_bytes(content)
-        image.set("src", name)
+        data = unquote_to_bytes(body)
+        image.set("src", f"{number}.{form}")
+        with suppress(ValueError):  # damaged; Typst says so
+            data = b64decode(data + b"==") if kind.endswith(";base64") else data
+        (folder / image.get("src")).write_bytes(data)
         sides = (re.match(r"[1-9]\d*(?=(px)?$)", image.get(s, "")) for s in ("width", "height"))
         width, height = (int(found[0]) if found else FULL for found in sides)
-        full = CAPTURE if "capture" in image.getparent().get("class", "") else FULL
+        full = CAPTURE if "capture" in image.get("class", "") else FULL
         share = min(width / full, 1, TALLEST / FULL * width / height)
         image.set("width", f"{share:.1%}")
-
-
-def _to_typst(root: HtmlElement) -> str:
-    options = [*PANDOC, f"--lua-filter={TEMPLATE / 'rapport.lua'}"]
-    text = lxml.html.tostring(root.body, encoding="unicode")
-    try:
-        return pypandoc.convert_text(text, "typst-smart", format="html", extra_args=options)
-    except RuntimeError as error:
-        raise UserError(f"pandoc cannot read the page: {one_line(error)}") from None
 
 
 def _compile(folder: Path, about: dict[str, str]) -> tuple[bytes, int]:

@@ -8,40 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
-
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import read_json, write_text
-from eurosat_lib.report.runs import Run, find_run
+from eurosat_lib.report.runs import CARD, Run, filled, find_run
 
-CARD = "MODEL_CARD.md"
-TEMPLATE = Path(__file__).parents[2] / "reports" / "template" / f"{CARD}.j2"
-DATASET = "timm/eurosat-rgb"
 BEGIN, END = "<!-- headline: written by make results -->", "<!-- end of headline -->"
 NEEDED = ("explore_dataset", "train", "evaluate", "analyse_errors", "evaluate_seeds")
 
 
 def make_results(root: Path, name: str) -> None:
-    """Check a run, write its model card and the README's headline, name the files for git.
-
-    Raises:
-        UserError: no such run, or it is not fit to be committed; says why.
-    """
+    """Check a run, write its model card and the README's headline, name the files for git."""
     if not name:
         raise UserError("make results NAME=…: git holds named runs")
     run = find_run(root, name)
     if found := list(faults(run)):
         raise UserError(f"{name}: not fit to be committed: " + "; ".join(found))
-    readme, card = root / "README.md", run.paths.artifacts / CARD
-    block, before = f"{BEGIN}\n{headline(run)}\n{END}", readme.read_text(encoding="utf-8")
-    text = re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: block, before, flags=re.S)
-    if block not in text:
+    readme, block = root / "README.md", f"{BEGIN}\n{headline(run)}\n{END}"
+    pattern, before = f"{re.escape(BEGIN)}.*?{re.escape(END)}", readme.read_text(encoding="utf-8")
+    text, count = re.subn(pattern, lambda _: block, before, flags=re.DOTALL)
+    if not count:
         raise UserError(f"README.md: the marks {BEGIN} and {END} are missing")
-    write_text(card, model_card(run))
+    write_text(run.paths.artifacts / CARD, model_card(run))
     write_text(readme, text)
-    places = [p.relative_to(run.paths.root) for p in (run.paths.artifacts, run.paths.reports)]
-    print(f"written: {card.relative_to(run.paths.root)}, the headline of README.md")
-    print(f"git add README.md {' '.join(place.as_posix() for place in places)}")
+    print(f"written: artifacts/{name}/{CARD}, the headline of README.md")
+    print(f"git add README.md artifacts/{name} reports/{name}")
 
 
 def faults(run: Run) -> Iterator[str]:
@@ -70,11 +60,11 @@ def headline(run: Run) -> str:
     e, profile = run.facts["evaluate"], run.results["train"]["config"]["profile"]
     parts = [f"Run `{run.paths.name}`, profile `{profile}`, seed {e['seed']}: test accuracy "]
     parts[0] += f"{_score(e)}, {e['correct']:,} of {e['n']:,} images"
-    seeds = run.facts["evaluate_seeds"]
+    seeds, recipe = run.facts["evaluate_seeds"], run.facts.get("train_recipe")
     parts += [_seeds(seeds)] if seeds["several"] else []
     if spatial := run.score("evaluate_spatial"):
         parts.append(f"on the spatial split {_score(spatial)}")
-    if recipe := run.facts.get("train_recipe"):
+    if recipe:
         first = recipe | {"accuracy": recipe["correct"] / recipe["n"]}
         parts.append(f"trained by the recipe `{recipe['name']}` instead: {_score(first)}")
         parts += [_seeds(recipe)] if recipe["count"] > 1 else []
@@ -83,42 +73,9 @@ def headline(run: Run) -> str:
 
 def model_card(run: Run) -> str:
     """Write the card of a run's ``best.ckpt``, in the form of the Hugging Face Hub."""
-    e, train, path = run.facts["evaluate"], run.results["train"], run.paths.artifacts / "best.ckpt"
-    about = {"task_type": "image-classification", "dataset_type": DATASET}
-    about |= {"dataset_name": "EuroSAT RGB", "dataset_split": "test"}
-    results = [
-        EvalResult(metric_type=kind, metric_value=round(e[name], 4), **about)
-        for kind, name in (("accuracy", "accuracy"), ("f1", "macro_f1"))
-    ]
-    header = ModelCardData(
-        language="en",
-        license="mit",
-        library_name="pytorch",
-        pipeline_tag="image-classification",
-        datasets=[DATASET],
-        metrics=["accuracy", "f1"],
-        tags=["remote-sensing", "land-cover", "sentinel-2", "eurosat"],
-        model_name=f"eurosat-dilated-cnn-{run.paths.name}",
-        eval_results=results,
-    )
-    card = ModelCard.from_template(
-        header,
-        template_path=str(TEMPLATE),
-        headline=headline(run),
-        repository=train["config"]["identity"]["repository"] or "this repository",
-        e=e,
-        percent=_percent,
-        per_class=run.results["evaluate"]["result"]["per_class"],
-        errors=run.facts["analyse_errors"],
-        fit=run.facts["train"],
-        config=train["config"],
-        origin=train["provenance"],
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        place=path.parent.relative_to(run.paths.root).as_posix(),
-        spatial=run.score("evaluate_spatial"),
-        several=run.facts["evaluate_seeds"]["several"],
-    )
-    return str(card)
+    sha256 = hashlib.sha256((run.paths.artifacts / "best.ckpt").read_bytes()).hexdigest()
+    more = {"headline": headline(run), "sha256": sha256, "percent": _percent}
+    return filled("MODEL_CARD.md.j2", run=run, **more)
 
 
 def _seeds(facts: dict[str, Any]) -> str:

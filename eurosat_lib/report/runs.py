@@ -1,27 +1,34 @@
-"""The runs of a project side by side: found, listed, compared."""
+"""The runs of a project side by side: listed, compared, swept, computed once more."""
 
 from __future__ import annotations
 
 import hashlib
 import html
+import json
 import os
+import re
 import shutil
-import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import jinja2
 import pandas as pd
+import yaml
 from IPython.display import HTML
 
-from eurosat_lib.config import PARAMETERS, Config, read_yaml
+from eurosat_lib import files
+from eurosat_lib.config import PARAMETERS, Config, configure, override, read_yaml
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.files import locked, read_csv, read_json, write_text
+from eurosat_lib.files import read_json
 from eurosat_lib.french import duree, intervalle, nombre, p_value, pct, plural, signe
+from eurosat_lib.report.plan import CONFIG, LIBRARY, Request, prepare
+from eurosat_lib.report.run import NotebookFailed, build, execute, workplace
 from eurosat_lib.schema import Paths
 
 LEVEL = 0.95  # of the intervals, where no run says one
@@ -29,63 +36,40 @@ ASIDE = ("paths", "identity", "compute")  # sections that say nothing of what a 
 LABELS = {key: name for name, key in PARAMETERS.items()} | {"lr": "LR choisi à la main (04)"}
 SCORES = {"Validation": "train", "Test": "evaluate", "Découpage spatial": "evaluate_spatial"}
 CONDITIONS = ("commit", "device", "precision", "processor", "python", "torch")
+CARD = "MODEL_CARD.md"  # of a finished run: git holds its results
+SAME = "the same to the bit"
+VERDICT = "reproduction.json"  # in the artifacts of a reproduction, once it is complete
 NONE = "<p>Aucun run n’a encore de résultats : <code>make report</code> fait le premier.</p>"
-PAGE = """<!DOCTYPE html>
-<html lang="fr"><head><meta charset="utf-8"><title>Tous les runs</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: auto; padding: 1rem }}
-div {{ overflow-x: auto }}
-th, td {{ text-align: left; vertical-align: top; padding: .4em .8em }}
-</style></head>
-<body><main><h1>Tous les runs</h1>
-<div tabindex="0" role="region" aria-label="Tableau des runs">{runs}</div>
-<h2>Comparer deux runs</h2>
-<ul>{pairs}</ul>
-<p><code>make compare A=… B=…</code> compare deux runs ; un nom vide est le run sans nom.</p>
-</main></body></html>
-"""
 
 
-@dataclass(frozen=True)
 class Run:
-    """One run; what it has not computed is empty."""
+    """One run as its files tell it, by stage; what it has not computed is empty.
 
-    paths: Paths
+    A result holds ``scope``, ``provenance``, ``config`` and ``result``; a learning rate chosen by
+    hand was not computed, and is none.
+    """
 
-    @property
-    def label(self) -> str:
-        """Name for the reader of a page."""
-        return self.paths.name or "sans nom"
-
-    @cached_property
-    def facts(self) -> dict[str, dict[str, Any]]:
-        """Facts by stage, as the report states them."""
-        tree = read_json(self.paths.artifacts / "facts.json") or {}
-        return {stage: facts for stage, facts in tree.items() if isinstance(facts, dict)}
-
-    @cached_property
-    def results(self) -> dict[str, dict[str, Any]]:
-        """By stage: ``scope``, ``provenance``, ``config`` and ``result``.
-
-        What was not computed, a learning rate chosen by hand, has no provenance and is no result.
-        """
-        files = sorted((self.paths.artifacts / "results").glob("*.json"))
-        trees = {path.stem: read_json(path) or {} for path in files}
-        return {stage: tree for stage, tree in trees.items() if tree.get("provenance")}
+    def __init__(self, paths: Paths) -> None:
+        """Read the files of a run."""
+        self.paths, self.label = paths, paths.name or "sans nom"
+        facts = read_json(paths.artifacts / "facts.json") or {}
+        self.facts = {stage: own for stage, own in facts.items() if isinstance(own, dict)}
+        places = sorted((paths.artifacts / "results").glob("*.json"))
+        trees = {path.stem: read_json(path) or {} for path in places}
+        self.results = {stage: tree for stage, tree in trees.items() if tree.get("provenance")}
 
     def score(self, stage: str) -> dict[str, Any]:
-        """Facts of a stage that tests a checkpoint; empty without any."""
+        """Return the facts of a stage that tests a checkpoint; none if it was not tested."""
         facts = self.facts.get(stage, {})
         return facts if {"accuracy", "low", "high", "n"} <= set(facts) else {}
 
     @property
     def tested_other(self) -> bool:
         """Whether the test scores are those of another checkpoint than the run's ``best.ckpt``."""
-        best, scores = self.paths.artifacts / "best.ckpt", self.score("evaluate")
-        found = hashlib.sha256(best.read_bytes()).hexdigest() if best.is_file() else None
-        return bool(scores and found and found != scores["checkpoint_sha256"])
+        best, tested = self.paths.artifacts / "best.ckpt", self.score("evaluate")
+        if not (tested and best.is_file()):
+            return False
+        return hashlib.sha256(best.read_bytes()).hexdigest() != tested["checkpoint_sha256"]
 
     @cached_property
     def given(self) -> dict[str, Any]:
@@ -102,26 +86,26 @@ class Run:
         """Configuration of the final training, and what the run was given, by dotted key."""
         last = self.results.get("train") or next(iter(self.results.values()), {})
         known = {key: value for key, value in last.get("config", {}).items() if key not in ASIDE}
-        return flatten(known) | self.given
+        return _flat(known) | self.given
 
 
-def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Turn sections into dotted keys; lists stay whole."""
     return pd.json_normalize([dict(tree)]).to_dict("records")[0]
 
 
-def find_runs(root: Path) -> list[Run]:
-    """Return the runs that have left facts: the unnamed one, then by name."""
-    places, runs = sorted((root / "artifacts").glob("*/facts.json")), []
+def find_runs(root: Path) -> dict[str, Run]:
+    """Return the runs that have left facts, by name: the unnamed one first."""
+    places, runs = sorted((root / "artifacts").glob("*/facts.json")), {}
     for name in ("", *(path.parent.name for path in places)):
         with suppress(ValueError):  # a folder that no run can have made
-            runs.append(Run(Paths(root=str(root), name=name)))
-    return [run for run in runs if run.facts]
+            runs[name] = Run(Paths(root=str(root), name=name))
+    return {name: run for name, run in runs.items() if run.facts}
 
 
 def find_run(root: Path, name: str) -> Run:
     """Return one run; a ``UserError`` says which there are."""
-    runs = {run.paths.name: run for run in find_runs(root)}
+    runs = find_runs(root)
     if name not in runs:
         known = ", ".join(name or "the unnamed one" for name in runs) or "none yet"
         what = f"{name}: no such run" if name else "the unnamed run has no results"
@@ -144,24 +128,25 @@ def differing(runs: Sequence[Run]) -> list[str]:
 
 def list_runs(root: Path, folder: Path) -> str:
     """Lay all runs out as an HTML table: what differs, scores, links that start in ``folder``."""
-    runs = find_runs(root)
+    runs = list(find_runs(root).values())
     keys = differing(runs)
-    return _table([_row(run, keys, folder) for run in runs])
+    return _table([_row(run, keys, folder) for run in runs]) if runs else NONE
 
 
 def _row(run: Run, keys: Sequence[str], folder: Path) -> dict[str, str]:
     own = [f"{LABELS.get(k, k)} = {run.settings[k]}" for k in keys if k in run.settings]
     origins = [tree["provenance"] for tree in run.results.values()]
-    reports, metrics = run.paths.reports, run.paths.artifacts / "metrics.json"
+    reports, dates = run.paths.reports, [str(origin.get("started", ""))[:10] for origin in origins]
     places = {"rapport": reports / "rapport.html", "PDF": reports / "rapport.pdf"}
+    metrics = run.paths.artifacts / "metrics.json"
     places |= {"carnets": reports / "notebooks", "métriques": metrics}
     return {
         "Run": html.escape(run.label) + (" (autre checkpoint testé)" if run.tested_other else ""),
         "Ce qui diffère": "<br>".join(map(html.escape, own)) or "—",
         **{text: _score(run, stage) for text, stage in SCORES.items()},
         "Calculs": duree(sum(origin.get("seconds", 0) for origin in origins)),
-        "Date": max((origin.get("started", "")[:10] for origin in origins), default="—"),
-        "À ouvrir": " · ".join(link(p, folder, t) for t, p in places.items() if p.exists()),
+        "Date": max(dates, default="—"),
+        "À ouvrir": " · ".join(_link(p, folder, t) for t, p in places.items() if p.exists()),
     }
 
 
@@ -173,22 +158,31 @@ def _score(run: Run, stage: str) -> str:
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    return pd.DataFrame(rows).to_html(escape=False, index=False, border=0) if rows else NONE
+    return pd.DataFrame(rows).to_html(escape=False, index=False, border=0)
 
 
-def link(target: Path, folder: Path, text: str) -> str:
-    """Link a file or folder from a folder."""
+def _link(target: Path, folder: Path, text: str) -> str:
     address = quote(Path(os.path.relpath(target, folder)).as_posix())
     return f'<a href="{address}">{html.escape(text)}</a>'
 
 
+def filled(template: str, **values: Any) -> str:
+    """Fill in a template of ``reports/template``; a value that is missing is an error."""
+    places = jinja2.FileSystemLoader(LIBRARY.parent / "reports" / "template")
+    engine = jinja2.Environment(loader=places, undefined=jinja2.StrictUndefined)
+    return engine.get_template(template).render(values)
+
+
 def write_index(root: Path) -> Path:
     """Write ``reports/index.html``, the list of all runs and of their comparisons."""
-    path, pairs = root / "reports" / "index.html", ""
-    for page in sorted(path.parent.glob("comparaisons/*+*.html")):
-        names = page.stem.replace("_", "sans nom").replace("+", " et ")
-        pairs += f"<li>{link(page, path.parent, names)}</li>"
-    write_text(path, PAGE.format(runs=list_runs(root, path.parent), pairs=pairs))
+    path = root / "reports" / "index.html"
+    pages = {
+        page: " et ".join("sans nom" if name == "_" else name for name in page.stem.split("+"))
+        for page in path.parent.glob("comparaisons/*+*.html")
+    }
+    pairs = [_link(p, path.parent, name) for p, name in sorted(pages.items())]
+    runs = list_runs(root, path.parent)
+    files.write_text(path, filled("index.html.j2", runs=runs, pairs=pairs))
     return path
 
 
@@ -202,24 +196,15 @@ def show_steps(config: Config) -> HTML:
     from eurosat_lib.protocol import NOTEBOOK_STAGES
     from eurosat_lib.stages import scope
 
-    known, kept, rows = scope(config), Run(config.paths).results, []
+    known, rows = scope(config), []
+    kept = {k: tree for k, tree in Run(config.paths).results.items() if tree.get("scope") == known}
     for name, stages in NOTEBOOK_STAGES.items():
         path = Path(config.paths.root, "notebooks", f"{name}.ipynb")
         title = "".join(read_json(path)["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-        done = []
-        for stage in stages:
-            tree = kept.get(stage, {})
-            # The spatial split is another cut of the same images.
-            other = {"data": ""} if stage == "evaluate_spatial" else {}
-            if tree and tree["scope"] | other == known | other:
-                done.append(tree["provenance"])
-        rows.append(
-            {
-                "Notebook": link(path, Path.cwd(), title),
-                "Gardé": f"{plural(len(done), 'résultat')} sur {len(stages)}",
-                "Dernier calcul": max((origin["started"][:10] for origin in done), default="—"),
-            }
-        )
+        dates = [kept[stage]["provenance"]["started"][:10] for stage in stages if stage in kept]
+        own = {"Notebook": _link(path, Path.cwd(), title)}
+        own["Gardé"] = f"{plural(len(dates), 'résultat')} sur {len(stages)}"
+        rows.append(own | {"Dernier calcul": max(dates, default="—")})
     return HTML(_table(rows))
 
 
@@ -231,12 +216,11 @@ def verdict(*pair: Run) -> str:
     from eurosat_lib.stats import mcnemar, paired_difference
 
     columns, (a, b) = ["name", "truth", "prediction"], (run.label for run in pair)
-    files = [read_csv(run.paths.artifacts / "predictions.csv") for run in pair]
-    frames = [pd.DataFrame(rows, columns=columns) for rows in files]
-    untested = [run.label for run, frame in zip(pair, frames, strict=True) if frame.empty]
-    if untested:
-        return f"Sans évaluation sur le test, rien à comparer : {', '.join(untested)}."
-    both = frames[0].merge(frames[1], how="outer", on="name", suffixes=("_a", "_b"))
+    rows = [files.read_csv(run.paths.artifacts / "predictions.csv") for run in pair]
+    first, second = (pd.DataFrame(own, columns=columns) for own in rows)
+    if first.empty or second.empty:
+        return f"Sans évaluation de « {a if first.empty else b} » sur le test, rien à comparer."
+    both = first.merge(second, how="outer", on="name", suffixes=("_a", "_b"))
     if (both.truth_a != both.truth_b).any():
         return "Les deux runs n’ont pas été testés sur les mêmes images : rien à apparier."
     right = both.prediction_a == both.truth_a, both.prediction_b == both.truth_b
@@ -259,11 +243,11 @@ def curves(*pair: Run) -> Any:
     """Draw both final trainings over each other; ``None`` if one is missing."""
     from eurosat_lib.plots import training as plots
 
-    fits = [run.results.get("train", {}).get("result", {}).get("fit", {}) for run in pair]
-    epochs = {run.label: fit.get("epochs") for run, fit in zip(pair, fits, strict=True)}
-    if not all(epochs.values()):
+    found = {run.label: run.results.get("train", {}).get("result") for run in pair}
+    if not all(found.values()):
         return None
-    return plots.run_curves({n: pd.DataFrame(e).set_index("epoch") for n, e in epochs.items()})
+    epochs = {name: pd.DataFrame(own["fit"]["epochs"]) for name, own in found.items()}
+    return plots.run_curves({name: frame.set_index("epoch") for name, frame in epochs.items()})
 
 
 def side_by_side(*pair: Run) -> pd.DataFrame:
@@ -280,24 +264,143 @@ def side_by_side(*pair: Run) -> pd.DataFrame:
 
 
 def compare(root: Path, first: str, second: str) -> Path:
-    """Execute ``compare.ipynb`` for two runs and export it; return the page.
-
-    Raises:
-        UserError: a run does not exist, or both are the same.
-    """
+    """Execute ``compare.ipynb`` for two runs and export it; return the page."""
     from eurosat_lib.report.export import Rapport
-    from eurosat_lib.report.run import execute
 
-    if find_run(root, first) == find_run(root, second):
+    if find_run(root, first).label == find_run(root, second).label:
         raise UserError("make compare A=… B=…: two runs, an empty name is the unnamed run")
     page = root / "reports" / "comparaisons" / f"{first or '_'}+{second or '_'}.html"
-    with locked(page.parent / ".lock"):
-        for left in page.parent.glob(".compare-*"):  # by one that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=".compare-", dir=page.parent) as folder:
-            executed = Path(folder, "compare.ipynb")
-            values = {"first": first, "second": second}
-            execute(root / "notebooks" / "compare.ipynb", executed, values, root)
-            text, _ = Rapport().from_filename(str(executed))
-        write_text(page, text)
+    with files.locked(page.parent / ".lock"), workplace(page.parent) as folder:
+        values = {"first": first, "second": second}
+        execute(root / "notebooks" / "compare.ipynb", folder / "compare.ipynb", values, root)
+        text, _ = Rapport().from_filename(str(folder / "compare.ipynb"))
+        files.write_text(page, text)
     return page
+
+
+# --- many of them -------------------------------------------------------------------------------
+
+
+def read_sweep(path: str, common: Request) -> dict[str, Request]:
+    """Read a YAML list of parameter sets and check all of it; return what to build, by name.
+
+    ``name`` in a set names its run, otherwise the parameters do (``lr0.0003_max_epochs5``);
+    ``common`` is asked of all runs, a set's own values win. What no report can be made from is a
+    ``UserError`` that names the set.
+    """
+    if not path:
+        raise UserError("make sweep SWEEP=…: which file? configs/sweeps/lr.yaml is an example")
+    if common.name:
+        raise UserError("make sweep: NAME is given to each run by the sweep's own file")
+    try:
+        sets = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"SWEEP: {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(sets, list) or not sets:
+        raise UserError(f"{path}: expected a list of parameter sets, - lr: 3.0e-4")
+    requests: dict[str, Request] = {}
+    for number, values in enumerate(sets, 1):
+        where = f"{path}: set {number}"
+        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+            raise UserError(f"{where}: expected name: value, got {values!r}")
+        own = {key: value for key, value in values.items() if key != "name"}
+        usual = "_".join(f"{key}{value}" for key, value in own.items())
+        name = str(values.get("name") or re.sub(r"[^A-Za-z0-9._]+", "-", usual).strip("-"))
+        if not name:
+            raise UserError(f"{where} is empty: give it a name to run the protocol as it is")
+        if name in requests:
+            raise UserError(f"{where}: the name {name} is taken by an earlier set")
+        requests[name] = replace(common, name=name, values=own)
+        try:
+            prepare(requests[name])
+        except UserError as error:
+            raise UserError(f"{where} ({name}): {error}") from None
+    return requests
+
+
+def sweep(path: str, common: Request) -> bool:
+    """Build each report; one that fails does not stop the rest. Tell whether none failed."""
+    requests, ended = read_sweep(path, common), {}
+    for number, (name, request) in enumerate(requests.items(), 1):
+        print(f"run {number}/{len(requests)}: {name}")
+        try:
+            build(request)
+            ended[name] = "done"
+        except Exception as error:  # perhaps a bug in one run; the others are worth having
+            if not isinstance(error, UserError | NotebookFailed):
+                traceback.print_exc()
+            ended[name] = f"failed: {type(error).__name__}: {error}"
+    print("\n".join(f"{name}: {end}" for name, end in ended.items()))
+    return set(ended.values()) == {"done"}
+
+
+# --- once more ----------------------------------------------------------------------------------
+
+
+def reproduce(root: Path, name: str, stages: str = "") -> bool:
+    """Compute results of a run anew, in a run ``reproduction-NAME`` that has a cache of its own.
+
+    A reproduction that was stopped goes on where it was; a complete one is begun afresh. With
+    ``stages``, in words, these alone are computed; what they build on is taken as it is. Tell
+    whether all facts came out the same to the bit. No such run or stage, a result of an older
+    version, or a name that is taken, is a ``UserError``.
+    """
+    from eurosat_lib.stages import STAGES
+
+    before, only = find_run(root, name), stages.split()
+    if files.is_frozen():
+        raise UserError("FROZEN=1 computes nothing: reproduce without it")
+    for stage in set(only) - set(before.results):
+        hint = did_you_mean(stage, before.results)
+        raise UserError(f"STAGES: no result of {stage} in the run {before.label}{hint}")
+    wanted = [stage for stage in STAGES if stage in (only or before.results)]
+    base = configure({"config_path": root / CONFIG, "name": f"reproduction-{name}".strip("-")})
+    files.check_open(base.paths.artifacts)
+    configs = {stage: _stored(before, stage, base) for stage in wanted}
+    _begin(before, base.paths)
+    print(f"{len(wanted)} stages to compute anew: {', '.join(wanted)}")
+    for stage, config in configs.items():
+        STAGES[stage](config)
+    return _judge(before, Run(base.paths), wanted)
+
+
+def _stored(run: Run, stage: str, base: Config) -> Config:
+    """Return the configuration that a result was made with, for another run."""
+    own = run.results[stage].get("config", {}) | {"paths": {}, "identity": {}}
+    try:
+        return override(base, _flat(own))
+    except UserError as error:
+        raise UserError(f"artifacts/{run.paths.name}: {stage}, another version: {error}") from None
+
+
+def _begin(run: Run, paths: Paths) -> None:
+    """Make the run's own cache; give it what is taken as it is."""
+    own = paths.artifacts / ".stages"
+    if paths.artifacts.exists() and not own.is_dir():
+        raise UserError(f"artifacts/{paths.name}: another run has the name of the reproduction")
+    if (paths.artifacts / VERDICT).is_file():
+        for folder in (paths.artifacts, paths.runs, paths.reports):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (own, paths.artifacts / "results"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in (*run.paths.artifacts.glob("*.*"), *run.paths.artifacts.glob("results/*.json")):
+        if path.is_file() and path.name not in (CARD, VERDICT):
+            shutil.copy2(path, paths.artifacts / path.relative_to(run.paths.artifacts))
+
+
+def _judge(before: Run, after: Run, stages: Sequence[str]) -> bool:
+    """Say and keep, stage by stage, whether the facts came out the same; times aside."""
+    lines = {}
+    for stage in stages:
+        trees = (_flat(run.facts.get(stage, {})) for run in (before, after))
+        old, new = ({k: json.dumps(v) for k, v in own.items() if k != "seconds"} for own in trees)
+        changed = [key for key in old | new if old.get(key) != new.get(key)]
+        said = [f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed[:3]]
+        counted = f"{len(changed)} of {len(new)} facts differ"
+        lines[stage] = "; ".join([counted, *said]) if changed else SAME
+        print(f"{stage}: {lines[stage]}")
+    same = set(lines.values()) == {SAME}
+    print("reproduced: every fact is the same to the bit" if same else "not reproduced to the bit")
+    print(side_by_side(before, after).to_string())
+    files.write_json(after.paths.artifacts / VERDICT, {"same": same, "stages": lines})
+    return same

@@ -1,6 +1,6 @@
 -- Pandoc's tree of the page as calls of rapport.typ; what is not named here is left to pandoc.
 
-local BLOCKS = { 'abstract', 'question', 'answer', 'callout', 'banner', 'label', 'front', 'course',
+local BLOCKS = { 'abstract', 'question', 'answer', 'banner', 'label', 'front', 'course',
   'title', 'byline', 'card', 'colophon' }
 local MARKS = { 'number', 'marker', 'author' }
 

@@ -1,20 +1,63 @@
 """The notebooks in a real JupyterLab: run, moved, interrupted, exported."""
 
+import json
+import os
 import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from itertools import chain
 
 import lxml.html
+import nbformat
 import pytest
 import yaml
-from lab_page import Lab
-from lab_server import PATIENCE, jupyterlab
 from PIL import Image
 from settings import ROOT, TINY
 
 from eurosat_lib import protocol
 from eurosat_lib.config import load_config, nest
+from eurosat_lib.progress import BUILT
 
 pytestmark = pytest.mark.slow
+PATIENCE = 120  # seconds, on a busy machine
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+OPEN = """async ([path, kernel]) => {
+  const wanted = kernel ? {path, kernel: {id: kernel}} : {path};
+  const panel = await jupyterapp.commands.execute('docmanager:open', wanted);
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  jupyterapp.shell.activateById(panel.id);
+  for (const cell of panel.content.widgets) cell.node.dataset.cell = cell.model.id;
+  return panel.sessionContext.session.kernel.id;
+}"""
+RUN = """([id, wait]) => {
+  const notebook = jupyterapp.shell.currentWidget.content;
+  notebook.deselectAll();
+  notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.model.id === id);
+  const done = jupyterapp.commands.execute('notebook:run-cell').then(() => null);
+  return wait ? done : null;
+}"""
+CLOSE = r"""async () => {
+  const panel = jupyterapp.shell.currentWidget;
+  const code = "import ipywidgets; ipywidgets.Widget.close_all()\n%reset -f";
+  await panel.sessionContext.session.kernel.requestExecute({code, silent: true}).done;
+  await panel.context.save();
+  panel.dispose();
+}"""
+LOOK = """async cell => {
+  const drawn = [...cell.querySelectorAll('.jp-OutputArea-output :is(img, .line)')];
+  if (drawn.some(node => node.tagName === 'IMG' && !node.naturalWidth)) return null;
+  return drawn.map(node => node.src ?? node.outerHTML).join(' ');
+}"""  # null while a picture is on its way
 # Of each notebook, the cells with a view: the hand's move, after which the picture must differ.
 VIEWS = {
     "01_data": {
@@ -22,7 +65,11 @@ VIEWS = {
         "explore-augmentation": lambda lab, cell: lab.drag(cell, 3, 0.9),
     },
     "04_lr_finder": {"explore-sweep": lambda lab, cell: lab.drag(cell, 0, 0.3)},
-    "05_grid": {"explore-trials": lambda lab, cell: lab.choose(cell, -1, 2)},
+    "05_grid": {
+        "explore-trials": lambda lab, cell: (
+            lab.cell(cell).locator("select").last.select_option(index=2)
+        )
+    },
     "07_eval": {
         "explore-confusion": lambda lab, cell: _open_another(lab, cell),
         "explore-own-image": lambda lab, cell: _drop(lab, cell),
@@ -31,9 +78,92 @@ VIEWS = {
 }
 
 
+@contextmanager
+def jupyterlab(project):
+    """Serve a project; give the server's address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--port={address.rpartition(':')[2]}", "--ip=127.0.0.1"]
+    command += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
+    server = subprocess.Popen(command, cwd=project, env=_environment(project / ".jupyter"))
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while server.poll() is None and time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{address}/lab", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(PATIENCE)
+
+
+def _environment(private):
+    for name, values in SETTINGS.items():
+        path = private / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    folders = {f"JUPYTER_{name.upper()}_DIR": name for name in ("config", "data", "runtime")}
+    folders |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    folders = {name: str(private / folder) for name, folder in folders.items()}
+    kept = {name: value for name, value in os.environ.items() if name != BUILT}
+    return kept | folders | {"PYTHONPATH": str(ROOT)}
+
+
+class Lab:
+    def __init__(self, page, project, address):
+        self.page, self.project, self.address, self._kernel = page, project, address, None
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(f"{address}/lab")
+        page.wait_for_function("window.jupyterapp")
+        page.evaluate("jupyterapp.restored.then(() => null)")
+
+    @contextmanager
+    def notebook(self, name):
+        """Open a notebook; its outputs, afterwards, are neither errors nor on standard error."""
+        path = f"notebooks/{name}.ipynb"
+        self._kernel = self.page.evaluate(OPEN, [path, self._kernel])
+        yield
+        self.page.evaluate(CLOSE)
+        cells = nbformat.read(self.project / path, 4).cells
+        self.outputs = {cell.id: cell.outputs for cell in cells if cell.cell_type == "code"}
+        for output in chain.from_iterable(self.outputs.values()):
+            assert output.output_type != "error" and output.get("name") != "stderr", output
+
+    def do(self, command):
+        self.page.evaluate(f"jupyterapp.commands.execute('notebook:{command}').then(() => 0)")
+
+    def run(self, cell, wait=True):
+        self.page.evaluate(RUN, [cell, wait])
+
+    def cell(self, name):
+        return self.page.locator(f"[data-cell={name}]")
+
+    def look(self, cell, before=None):
+        deadline = time.monotonic() + PATIENCE
+        while (seen := self.cell(cell).evaluate(LOOK)) in (None, "", before):
+            assert time.monotonic() < deadline, f"{cell}: the picture does not change"
+            self.page.wait_for_timeout(50)
+        return seen
+
+    def drag(self, cell, slider, share):
+        track = self.cell(cell).locator(".noUi-target").nth(slider)
+        track.scroll_into_view_if_needed()
+        handle, box = track.locator(".noUi-handle").bounding_box(), track.bounding_box()
+        height = handle["y"] + handle["height"] / 2
+        self.page.mouse.move(handle["x"] + handle["width"] / 2, height)
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + share * box["width"], height, steps=3)
+        self.page.mouse.up()
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A project whose own profiles are tiny, trained once."""
+def lab(browser, tmp_path_factory):
+    """A page of JupyterLab at a project whose own profiles are tiny, trained once."""
     root = tmp_path_factory.mktemp("lab")
     for name in ("configs", "notebooks", "reports/answers", "reports/template"):
         shutil.copytree(ROOT / name, root / name)
@@ -41,17 +171,12 @@ def project(tmp_path_factory):
         tree = nest(TINY) | {"profile": profile}
         (root / f"configs/profiles/{profile}.yaml").write_text(yaml.safe_dump(tree))
     protocol.train(load_config(root / "configs/config.yaml", "quick"))
-    return root
-
-
-@pytest.fixture(scope="module")
-def lab(browser, project):
-    """A page of JupyterLab at that project."""
-    pytest.importorskip("jupyterlab", reason="needs: pip install jupyterlab")
-    with jupyterlab(project) as address:
-        context = browser.new_context(viewport={"width": 1400, "height": 1000})
-        yield Lab(context.new_page(), address)
-        context.close()
+    training = root / "notebooks/06_train.ipynb"
+    text = training.read_text().replace("max_epochs: int = None", "max_epochs: int = 200")
+    training.write_text(text.replace('name: str = \\"\\"', 'name: str = \\"arret\\"'))
+    Image.linear_gradient("L").save(root / "mine.png")
+    with jupyterlab(root) as address:
+        yield Lab(browser.new_page(viewport={"width": 1400, "height": 1000}), root, address)
 
 
 def _open_another(lab, cell):
@@ -60,64 +185,43 @@ def _open_another(lab, cell):
 
 
 def _drop(lab, cell):
-    path = lab.pictures / "mine.png"
-    Image.linear_gradient("L").save(path)
     with lab.page.expect_file_chooser() as chosen:
-        lab.press(cell, "Votre image")
-    chosen.value.set_files(path)
-
-
-def troubles(lab):
-    """List the outputs that no notebook may have: errors, and lines on standard error."""
-    found = lab.outputs()
-    return [o for o in found if o["output_type"] == "error" or o.get("name") == "stderr"]
+        lab.cell(cell).locator("button:has-text('Votre image')").click()
+    chosen.value.set_files(lab.project / "mine.png")
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_notebook_runs_and_its_views_move(lab, tmp_path, name):
-    lab.pictures = tmp_path
+def test_a_notebook_runs_its_views_move_and_it_is_exported(lab, name):
+    written = re.findall(
+        r'"id": "(explore-[\w-]+)"', (ROOT / f"notebooks/{name}.ipynb").read_text()
+    )
+    assert set(written) == set(VIEWS[name])
     with lab.notebook(name):
-        lab.run_all()
-        assert troubles(lab) == []
+        lab.do("run-all-cells")
         for cell, move in VIEWS[name].items():
             before = lab.look(cell)
             move(lab, cell)
             lab.look(cell, before)
-        assert troubles(lab) == []
-
-
-def test_all_views_are_moved():
-    sources = [(ROOT / "notebooks" / f"{name}.ipynb").read_text() for name in VIEWS]
-    written = {cell for text in sources for cell in re.findall(r'"id": "(explore-[\w-]+)"', text)}
-    assert written == {cell for cells in VIEWS.values() for cell in cells}
+    assert "rapport" in lab.page.request.get(f"{lab.address}/api/nbconvert").json()  # the menu
+    exported = f"{lab.address}/nbconvert/rapport/notebooks/{name}.ipynb"
+    headers, timeout = {"Referer": f"{lab.address}/lab"}, 1000 * PATIENCE
+    answer = lab.page.request.get(exported, headers=headers, timeout=timeout)
+    page = lxml.html.document_fromstring(answer.text())
+    assert page.get("lang") == "fr" and page.xpath("//main//*[@class='answer reply']")
+    assert page.xpath("//main//figure//img")
 
 
 def test_a_training_is_stopped_and_goes_on(lab):
     with lab.notebook("06_train"):
-        lab.write("parameters", 'name: str = ""', 'name: str = "arret"')
-        lab.write("parameters", "max_epochs: int = None", "max_epochs: int = 200")
         for cell in ("parameters", "setup", "explore-live"):
             lab.run(cell)
         lab.run("train", wait=False)
         lab.look("train")  # the live curve
-        lab.interrupt()
-        lab.await_text("train", "Calcul arrêté.")
+        lab.do("interrupt-kernel")
+        stopped = lab.cell("train").locator(".jp-OutputArea-output")
+        stopped.get_by_text("Calcul arrêté.").first.wait_for()
         lab.run("train")
-        assert troubles(lab) == []
-        said = [o["text"] for o in lab.outputs("train") if o["output_type"] == "stream"]
-        after = re.search(r"Reprise après l’époque (\d+) sur 200\.", "".join(said))
-        assert after and 1 <= int(after[1]) < 200, said
-        assert sum("<img" in str(o.get("data")) for o in lab.outputs("train")) == 1  # live
-
-
-def test_a_notebook_is_exported_through_the_menu(lab, tmp_path):
-    with lab.notebook("02_baselines"):
-        lab.menu("Run", "Run All Cells")
-        answered = "[data-cell=baselines-table] .jp-OutputArea-output"
-        lab.page.locator(answered).first.wait_for(timeout=1000 * PATIENCE)
-        assert troubles(lab) == []
-        saved = lab.download("File", "Save and Export Notebook As", "Rapport")
-        saved.save_as(tmp_path / "page.html")
-    page = lxml.html.parse(tmp_path / "page.html").getroot()
-    assert saved.suggested_filename == "02_baselines.html" and page.get("lang") == "fr"
-    assert page.xpath("//*[@id='M0']") and page.xpath("//figure//img")
+    said = "".join(output.get("text", "") for output in lab.outputs["train"])
+    after = re.search(r"Reprise après l’époque (\d+) sur 200\.", said)
+    assert after and 1 <= int(after[1]) < 200, said
+    assert sum("<img" in str(output.get("data")) for output in lab.outputs["train"]) == 1  # live

@@ -25,6 +25,22 @@ def address(tmp_path_factory):
     return (root / "rapport.html").as_uri()
 
 
+@pytest.fixture
+def visit(browser, address):
+    """Open the page in a fresh context; ``troubles`` are what it fetches, and its complaints."""
+
+    def open_page(**options):
+        page = browser.new_page(**({"viewport": {"width": 1400, "height": 900}} | options))
+        page.troubles = []
+        page.on("request", lambda request: page.troubles.append(request.url))
+        page.on("console", lambda message: page.troubles.append(message.text))
+        page.on("pageerror", lambda error: page.troubles.append(str(error)))
+        page.goto(address)
+        return page
+
+    return open_page
+
+
 def press(page, action):
     page.locator(f"[data-action={action}]").dispatch_event("click")
 
@@ -34,7 +50,7 @@ def colour(page):
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_nothing_is_fetched_nothing_complains_and_axe_agrees(visit, look):
+def test_nothing_is_fetched_nothing_complains_and_axe_agrees(visit, address, look):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = visit(**LOOKS[look])
     for action in ("code", "folds"):
@@ -48,12 +64,11 @@ def test_nothing_is_fetched_nothing_complains_and_axe_agrees(visit, look):
     assert found.violations_count == 0, found.generate_report()
     press(page, "answers")
     assert axe.Axe().run(page).violations_count == 0
-    assert page.requests == [] and page.errors == []
-    sizes = "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
-    assert page.evaluate(sizes)
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert [one for one in page.troubles if one != address and not one.startswith("data:")] == []
 
 
-def test_the_phone_has_the_contents_in_a_panel(visit):
+def test_the_phone_has_the_contents_in_a_panel_also_without_scripts(visit):
     expect = pytest.importorskip("playwright.sync_api").expect
     page = visit(**PHONE)
     assert not page.locator("#toc").is_visible()
@@ -63,6 +78,9 @@ def test_the_phone_has_the_contents_in_a_panel(visit):
     expect(page.locator(".bar .place")).to_have_text("2) Modèle")  # once it has come to rest
     top, bar = (page.locator(name).bounding_box() for name in ("#sec-2-modele", ".bar"))
     assert top["y"] > bar["height"]
+    page = visit(java_script_enabled=False, **PHONE)
+    assert page.locator("#toc a").first.is_visible() and page.locator("#D1").is_visible()
+    assert not page.locator(".tools").is_visible()
 
 
 def test_the_theme_follows_the_system_until_it_is_switched(visit):
@@ -81,8 +99,31 @@ def test_the_theme_follows_the_system_until_it_is_switched(visit):
     assert page.locator("#D1").is_visible() and not page.locator(".contents").is_visible()
 
 
-def test_the_answers_alone_are_one_page(visit):
-    page = visit()
+def test_tools_code_answers_active_section_and_references(visit):
+    clipboard = ["clipboard-read", "clipboard-write"]
+    page = visit(viewport={"width": 1400, "height": 300}, permissions=clipboard)
+    for name in ("sec-2-modele", "sec-1-donnees"):
+        page.evaluate("id => document.getElementById(id).scrollIntoView()", name)
+        current = page.locator(f"#toc a[href='#{name}'][aria-current=location]")
+        current.wait_for(timeout=3000, state="attached")
+        assert page.locator("#toc a[aria-current]").count() == 1
+    code = page.locator("details.code", has_text="rien = 1")
+    assert not code.is_visible()  # of a cell that shows nothing else
+    press(page, "code")
+    code.locator(".copy").focus()
+    page.keyboard.press("Enter")
+    page.locator(".copy", has_text="Copié").wait_for(timeout=3000)
+    assert page.evaluate("navigator.clipboard.readText()") == "rien = 1"
+    link, card = page.locator("main a[href='#tab-plus']").last, page.locator(".preview")
+    link.hover()
+    card.locator("td", has_text="0,5").first.wait_for(timeout=3000)
+    assert card.inner_text().startswith("Tableau\u00a0S1. Un tableau de 2")
+    page.keyboard.press("Escape")
+    assert not card.is_visible()
+    link.click()
+    page.locator("#tab-plus td").first.wait_for(timeout=3000)
+    page.locator(".up").click()
+    assert page.evaluate("scrollY") == 0
     press(page, "answers")
     shown = page.locator("main .cell > *").locator("visible=true")
     assert {e.get_attribute("class") for e in shown.all()} == {"question", "answer reply"}
@@ -104,45 +145,3 @@ def test_the_keyboard_reaches_everything(visit):
     page.keyboard.press("Escape")
     assert not page.locator("dialog").is_visible()
     assert page.locator("#tab-large").get_attribute("tabindex") == "0"
-
-
-def test_a_reference_shows_and_opens_what_it_points_to(visit):
-    page = visit()
-    link, card = page.locator("main a[href='#tab-plus']").last, page.locator(".preview")
-    link.hover()
-    card.locator("td", has_text="0,5").first.wait_for(timeout=3000)
-    assert card.inner_text().startswith("Tableau\u00a0S1. Un tableau de 2")
-    page.keyboard.press("Escape")
-    assert not card.is_visible()
-    link.click()
-    page.locator("#tab-plus td").first.wait_for(timeout=3000)
-
-
-def test_the_active_section_is_marked_and_the_way_up_is_there(visit):
-    page = visit(viewport={"width": 1400, "height": 300})
-    for name in ("sec-2-modele", "sec-1-donnees"):
-        page.evaluate("id => document.getElementById(id).scrollIntoView()", name)
-        current = page.locator(f"#toc a[href='#{name}'][aria-current=location]")
-        current.wait_for(timeout=3000, state="attached")
-        assert page.locator("#toc a[aria-current]").count() == 1
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    page.locator(".up").click()
-    assert page.evaluate("scrollY") == 0
-
-
-def test_code_is_shown_by_one_button_and_copied(visit):
-    page = visit(permissions=["clipboard-read", "clipboard-write"])
-    code = page.locator("details.code", has_text="rien = 1")
-    assert not code.is_visible()  # of a cell that shows nothing else
-    press(page, "code")
-    assert page.locator("[data-action=code]").text_content() == "Masquer le code"
-    code.locator(".copy").focus()
-    page.keyboard.press("Enter")
-    page.locator(".copy", has_text="Copié").wait_for(timeout=3000)
-    assert page.evaluate("navigator.clipboard.readText()") == "rien = 1"
-
-
-def test_without_scripts_the_text_is_there(visit):
-    page = visit(java_script_enabled=False, **PHONE)
-    assert page.locator("#toc a").first.is_visible() and page.locator("#D1").is_visible()
-    assert not page.locator(".tools").is_visible()

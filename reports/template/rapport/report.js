@@ -150,7 +150,7 @@
     card.style.top = `${below + size.height < innerHeight ? below : above}px`;
     card.style.left = `${Math.max(6, Math.min(own.left, innerWidth - size.width - 16))}px`;
   };
-  for (const link of all('main a[href^="#"]:not(.here), header a[href^="#"], .questions a')) {
+  for (const link of all('main a[href^="#"], header a[href^="#"], .questions a')) {
     if (!target(link)) continue;
     link.addEventListener("pointerenter", (event) => {
       if (event.pointerType === "mouse") timer = setTimeout(() => preview(link), 250);
