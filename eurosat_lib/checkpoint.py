@@ -75,6 +75,7 @@ def _digest(content: Any) -> str:
     total = hashlib.sha256()
 
     def add(part: Any) -> None:
+        """Hash a part, and what is in it."""
         if isinstance(part, Mapping):
             for key in sorted(part, key=str):
                 total.update(f"{key}:".encode())

@@ -182,6 +182,7 @@ def check_initial_loss(config: Config, dataset: EuroSAT) -> InitialLoss:
     images, labels = next(loader.epoch(0))
 
     def first_pass(seed: int) -> tuple[nn.Module, Tensor, Tensor]:
+        """Draw the weights of a seed; give it the batch."""
         set_seed(seed)
         model = runtime.place(build_model(config)).train()
         with runtime.autocast():

@@ -174,6 +174,7 @@ class _Loader(yaml.SafeLoader):
     """YAML without aliases, which can stand for more than memory holds, and with unique keys."""
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
+        """Refuse an alias, and a key that is there twice."""
         mark, fault = self.peek_event().start_mark, "an alias (*name) is not taken"
         if not self.check_event(yaml.AliasEvent):
             node = super().compose_node(parent, index)

@@ -61,6 +61,7 @@ def _train(name: str, config: Config, bar: Bar, place: str = "", wait: bool = Tr
     hear = [start(folder) for start in watchers if not (place or is_kept(config))]
 
     def say(record: EpochRecord) -> None:
+        """Name the epoch beside the bar, and tell who watches."""
         bar.advance(0, f"{place}époque {record.epoch}, val {pct(record.val_accuracy)}")
         for watcher in hear:
             watcher(record.epoch == config.train.max_epochs)

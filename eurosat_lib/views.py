@@ -63,6 +63,7 @@ def view(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(make)
     def show(*results: Any) -> Any:
+        """Make the view; in a report it is a line of text."""
         if os.environ.get(BUILT):
             return print(typeset(ELSEWHERE))
         try:
@@ -112,6 +113,7 @@ def _curve(folder: Path) -> Callable[[bool], None]:
     shown, due = display(HTML(""), display_id=True), 0.0
 
     def draw(last: bool) -> None:
+        """Draw the curve again, not more often than the pace allows."""
         nonlocal due
         begun = time.monotonic()
         if begun < due and not last:
@@ -153,6 +155,7 @@ def browse(config: Config) -> Any:
     measured = {k: pool.submit(measure, getattr(dataset, k).images) for k in shown}  # seconds
 
     def show(split: str, classe: str, constat: str) -> Any:
+        """Show images of a split, class and finding."""
         labels = [k for k, name in enumerate(dataset.classes) if classe in (ALL, name)]
         if constat == OVERLAPPING:
             found = pairs(overlaps, split, labels)
@@ -198,6 +201,7 @@ def augmentation(config: Config) -> Any:
     controls["crop_padding"] = w.IntSlider(usual.crop_padding, min=0, max=32)
 
     def show(image: int, tirage: int, **values: float) -> str:
+        """Show an image and its draws with these amplitudes."""
         chosen = Augmentation(**vars(usual) | values)
         original = train.images[image * len(train) // 100]
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
@@ -205,9 +209,8 @@ def augmentation(config: Config) -> Any:
         images = (chosen(repeated, drawn) * 255).round().clamp(0, 255).byte().numpy()
         captions = ["original", *(f"tirage {k + 1}" for k in range(DRAWS))]
         changed = ", ".join(f"{k}: {v:g}" for k, v in vars(chosen).items() if v != vars(usual)[k])
-        advice = "Pour l’adopter, dans configs/config.yaml, section augment : "
-        advice += changed or "rien à changer, ce sont ses valeurs"
-        return gallery([original, *images], captions) + line(f"{advice}.")
+        advice = f"dans configs/config.yaml, section augment : {changed or 'rien à changer'}."
+        return gallery([original, *images], captions) + line(f"Pour l’adopter, {advice}")
 
     numbers = {"image": w.IntSlider(min=0, max=99), "tirage": w.IntSlider(min=0, max=99)}
     return interact(show, **numbers, **controls)
@@ -221,6 +224,7 @@ def sweep(config: Config, result: LRFinder) -> Any:
     chosen: dict[str, Any] = {}
 
     def show(lissage: float, règle: str) -> str:
+        """Read the sweep again with this smoothing and rule."""
         read = read_again(result, lissage, règle)
         chosen.update(lr=read.choice, rule=règle, smoothing=float(lissage))
         use.disabled = read.choice is None or config.grid.lr is not None
@@ -228,6 +232,7 @@ def sweep(config: Config, result: LRFinder) -> Any:
         return line(f"LR lu ainsi : <b>{lr}</b>.") + picture(lr_sweep(read))
 
     def tell(_: Any = None) -> None:
+        """Say which rates notebook 05 will try."""
         points, origin = protocol.grid_points(config)
         rates = french.liste(map(power, sorted({point.lr for point in points})))
         state.value = line(f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]}).")
@@ -237,9 +242,8 @@ def sweep(config: Config, result: LRFinder) -> Any:
     undo.on_click(lambda _: tell(protocol.choose_lr(config, None)))
     steps = w.FloatSlider(result.smoothing, min=0, max=0.99, step=0.01)
     rules = {"médiane de toutes": MEDIAN} | {text: rule for rule, text in french.RULES.items()}
-    moved = interact(show, lissage=steps, règle=rules)
     tell()
-    return w.VBox([moved, w.HBox([use, undo]), state])
+    return w.VBox([interact(show, lissage=steps, règle=rules), w.HBox([use, undo]), state])
 
 
 def read_again(result: LRFinder, smoothing: float, rule: str = MEDIAN) -> LRFinder:
@@ -260,6 +264,7 @@ def trials(config: Config, grid: GridSearch) -> Any:
     trained = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
 
     def show(essai: str) -> str:
+        """Lay the curves of a trial over those of the best."""
         fit = trained[essai]
         shown = {one.hyperparameters.name: history(one) for one in (grid.best, fit) if one.epochs}
         ended = f"divergé ({html.escape(fit.diverged)})" if fit.diverged else pct(fit.score)
@@ -278,6 +283,7 @@ def confusion(config: Config, evaluation: Evaluation) -> Any:
     buttons, shown, opened = {worst: None} | cells, w.HTML(), [worst]
 
     def show(button: Any) -> None:
+        """Open a cell of the matrix."""
         opened[0].layout.border = ""
         opened[0], button.layout.border = button, f"3px solid {style.ORANGE}"
         shown.value = opened_cell(dataset, found, buttons[button])
@@ -347,6 +353,7 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
     parts |= {"Test, pour comparer": (found.logits, found.labels)}
 
     def show(confiance: float) -> str:
+        """Count what is answered, and how well, from this confidence on."""
         lines = []
         for name, (logits, labels) in parts.items():
             shares = softmax(logits.astype(float), axis=1)
@@ -371,6 +378,7 @@ def own_image(config: Config) -> Any:
     found = Classifier.load(path, Runtime.of(config))
 
     def show(fichier: Sequence[dict], exemple: int) -> str:
+        """Classify the given picture, or the example."""
         row = exemple * len(part) // 100
         name, tile = part.names[row], part.images[row].transpose(1, 2, 0)
         try:
