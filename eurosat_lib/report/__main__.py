@@ -12,6 +12,9 @@ try:
     import sys
 
     from eurosat_lib.errors import hear_signals, stop_code
+
+    if __name__ == "__main__":
+        sys.stdout.reconfigure(line_buffering=True)
 except KeyboardInterrupt:  # within the first 0.1 s
     raise SystemExit(130) from None
 
@@ -30,8 +33,8 @@ COMMANDS = {  # what it does, what it takes
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code, see docs/RERUNS.md."""
-    hear_signals()
     try:
+        hear_signals()
         return _guarded(**_parsed(arguments))
     except KeyboardInterrupt as stop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -108,5 +111,4 @@ def _run(command: str, **given: str) -> bool | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)
     sys.exit(main())
