@@ -6,10 +6,10 @@ try:
     import os
     import signal
     import sys
+
+    from eurosat_lib.errors import STOPPED, UserError, did_you_mean, exit_code
 except KeyboardInterrupt:  # within the first 0.1 s
     raise SystemExit(130) from None
-
-STOPPED = "interrupted; the same command goes on from here"
 
 
 def _stop_at_once(*_: object) -> None:
@@ -22,10 +22,8 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
 
 import argparse
 import json
-from typing import Any, NoReturn
 
-from eurosat_lib.config import PARAMETERS, load_config, parse_literal, parse_override
-from eurosat_lib.errors import UserError, did_you_mean, hear_signals, of_system, stop_code
+from eurosat_lib.config import CONFIG, PARAMETERS, load_config, parse_override, parse_value
 from eurosat_lib.progress import announce
 from eurosat_lib.protocol import ON_DEMAND, STAGE_NAMES
 from eurosat_lib.schema import Config
@@ -39,22 +37,16 @@ SECTIONS = {
 }
 RECIPE = {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"}
 COMMON = {  # flags of every stage
-    "config": "YAML file, by default configs/config.yaml",
+    "config": f"YAML file, by default {CONFIG}",
     "profile": "auto, quick, standard or full",
     "name": "results under artifacts/NAME and runs/NAME",
     "data": "auto, synthetic, timm/eurosat-rgb or a folder",
     "seed": "of weights, order and augmentation",
     "set": "KEY=VALUE, a value of the file; may be repeated",
 }
-WHOLE = "compute"  # all stages, in order
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line and exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the error, without the usage."""
-        raise UserError(f"{message}; see {self.prog} --help")
+WHOLE = "compute"  # these, in order; compare_splits evaluates on the spatial split where it can
+EVERY = [name for name in STAGE_NAMES if name not in ("evaluate_spatial", *ON_DEMAND)]
+ABOUT = f"Run a stage, or {WHOLE}: all of them; work STAGE shares it with other processes."
 
 
 def flags(stage: str) -> dict[str, str]:
@@ -67,76 +59,58 @@ def flags(stage: str) -> dict[str, str]:
     return {name: f"{section}.{name}" for name in fields} | names
 
 
-def make_parser() -> Parser:
-    """Build the parser: one sub-command per stage, and ``compute`` for all of them."""
-    about = "Run a stage, or compute: all of them; work STAGE shares it with other processes."
-    parser = Parser(prog="python -m eurosat_lib", description=about)
-    commands = parser.add_subparsers(dest="stage", metavar="STAGE", parser_class=Parser)
-    for stage in (*STAGE_NAMES, WHOLE):
-        command = commands.add_parser(stage, help=stage.replace("_", " "), allow_abbrev=False)
-        for flag, what in (COMMON | flags(stage)).items():
-            action = "append" if flag == "set" else "store"
-            command.add_argument(f"--{flag}", help=what, action=action)
-        command.set_defaults(config="configs/config.yaml", profile="auto", set=[])
+def make_parser(stage: str) -> argparse.ArgumentParser:
+    """Build the parser of a stage's flags; its help lists the stages."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m eurosat_lib {stage}",
+        description=ABOUT,
+        epilog=f"stages: {', '.join(STAGE_NAMES)}",
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    for flag, what in (COMMON | flags(stage)).items():
+        parser.add_argument(f"--{flag}", help=what, action="append" if flag == "set" else "store")
+    parser.set_defaults(config=CONFIG, profile="auto", set=[])
     return parser
 
 
 def run(words: list[str]) -> None:
     """Run the stages that a command line asks for, print their facts; UserError if it is wrong."""
     work = words[:1] == ["work"]
-    words = words[work:]
-    if not words:
-        raise UserError("which stage? python -m eurosat_lib --help lists them")
-    stage = words[0]
-    if stage not in (*STAGE_NAMES, WHOLE, "-h", "--help"):
-        raise UserError(f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}")
-    options, unknown = make_parser().parse_known_args(words)
+    stage, *options = words[work:] or [""]
+    if stage in ("-h", "--help"):
+        make_parser("STAGE").print_help()
+        return
+    if stage not in (*STAGE_NAMES, WHOLE):
+        what = f"unknown stage {stage}{did_you_mean(stage, STAGE_NAMES)}"
+        raise UserError(what if stage else "which stage? python -m eurosat_lib --help lists them")
+    try:
+        given, unknown = make_parser(stage).parse_known_args(options)
+    except argparse.ArgumentError as error:
+        raise UserError(f"{stage}: {error}; see --help") from None
     if unknown:
         flag = unknown[0].split("=")[0]
         known = [f"--{name}" for name in COMMON | flags(stage)]
         raise UserError(f"{stage}: unknown option {flag}{did_you_mean(flag, known)}")
     values = {"compute.engine": "work"} if work else {}
-    config = load_config(options.config, options.profile, values | _overrides(options))
-    for name in STAGE_NAMES if stage == WHOLE else (stage,):
-        if stage == WHOLE and name in ("evaluate_spatial", *ON_DEMAND):
-            continue  # compare_splits evaluates where there are lists
+    keys = {flag: PARAMETERS[flag] for flag in ("name", "data", "seed")} | flags(stage)
+    for flag, key in keys.items():
+        if (text := getattr(given, flag)) is not None:
+            values[key] = parse_value(flag, text)
+    values |= dict(parse_override(text) for text in given.set)
+    config = load_config(given.config, given.profile, values)
+    for name in EVERY if stage == WHOLE else (stage,):
         found = STAGES[name](config)
         facts = found.facts() if found else None
         print(json.dumps({name: facts}, ensure_ascii=False, indent=1), flush=True)
     announce(f"results: {config.paths.artifacts}")
 
 
-def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    texts = {"paths.name": options.name, "data.source": options.data}
-    typed = [(key, getattr(options, flag)) for flag, key in flags(options.stage).items()]
-    typed += [("seed", options.seed)]  # several flags may be of one key
-    values = {key: text for key, text in texts.items() if text is not None}
-    values |= {key: parse_literal(text) for key, text in typed if text is not None}
-    return values | dict(parse_override(text) for text in options.set)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line; return the exit code."""
-    try:
-        run(sys.argv[1:] if arguments is None else arguments)
-    except (UserError, OSError, MemoryError) as error:
-        own = error if isinstance(error, UserError) else of_system(error)
-        return _end(f"error: {' '.join(str(own).splitlines())}", 2)
-    except KeyboardInterrupt as stop:
-        return _end(STOPPED, stop_code(stop))
-    return 0
-
-
-def _end(line: str, code: int) -> int:
-    """Say the last line, where there is a console that takes it."""
-    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{line}\n")):
-        try:
-            print(text, end="", file=stream, flush=True)
-        except OSError:  # full, or closed: Python would say so once more at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return code
+    """Run a command line; return its exit code, see docs/RERUNS.md."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return exit_code(lambda: run(words))
 
 
 if __name__ == "__main__":
-    hear_signals()
     sys.exit(main())

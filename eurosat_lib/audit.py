@@ -28,29 +28,27 @@ FLAGS = ("black", "nodata", "flat", "saturated", "faint")  # see measure
 
 SMALLEST = 0.1  # share of the tile that two tiles must have in common
 SAME = 0.9  # correlation of the shared rectangle from which it shows the same ground
-MOST = 20_000  # proposed shifts looked at closely, at most
 BACKGROUND = 9  # pixels: what is wider belongs to the background
 PER_TILE = 6  # strongest points kept
 HALF = 8  # pixels: the surroundings of a point are 2 HALF x 2 HALF
 APART = 7  # pixels: side of the square in which a point is the strongest
 STRONG = 4.0  # of 255: difference of the two blurs below which a point is noise
 RADIUS = 3  # bits of 63 by which the surroundings of two points may differ: one less than chunks
-CHUNK_BITS = 16  # of a 64-bit hash: four chunks
-COMMON = 400  # points that share a chunk beyond which it tells nothing
-SHIFT = ["first", "second", "down", "right"]  # two tiles, and how far the second lies from there
+COMMON = 400  # points that share a chunk of 16 bits beyond which it tells nothing
 
 
 class Audit(Record):
     """Counts and findings over all images of the three splits; see :func:`measure`."""
 
     stage: ClassVar[str] = "explore_dataset"
-    source_kind: str  # "hub", "folder" or "synthetic"
+    synthetic: bool  # drawn images
     source_location: str
     source_revision: str | None
     published_lists: bool  # the three splits are those of google-research, in that order
     classes: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]  # split -> images per class, in the order of classes
-    balance: dict[str, float] | None  # p-value of a chi-square test of split against class
+    # p-value of a chi-square test of split against class; of drawn images none
+    balance: dict[str, float] | None
     image_shape: tuple[int, ...]  # of every image: decoding refuses another size or mode
     duplicates: int  # images whose pixels already occurred
     duplicates_across: int  # groups of equal images that span two splits
@@ -62,7 +60,6 @@ class Audit(Record):
     faint_by_class: tuple[int, ...]
     channel_mean: tuple[float, ...]  # train, of [0, 1] values
     channel_sd: tuple[float, ...]
-    explained: tuple[float, ...]  # of the variance of train images' mean colour, by the class
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -72,8 +69,7 @@ class Audit(Record):
     def facts(self) -> dict[str, Any]:
         """Return the fields and what follows from them."""
         train, total = pd.Series(self.counts["train"], self.classes), sum(self.sizes.values())
-        faint = pd.Series(self.faint_by_class, self.classes)[::-1]
-        faint = faint.sort_values(ascending=False, kind="stable")
+        faint = pd.Series(self.faint_by_class, self.classes).nlargest(len(self.classes))
         most = faint[faint.cumsum() - faint < 0.9 * self.faint]  # nine faint images in ten
         return self.model_dump(mode="json") | {
             **{f"n_{split}": size for split, size in self.sizes.items()},
@@ -84,7 +80,6 @@ class Audit(Record):
             "smallest_class": train.idxmin(),
             "smallest_count": int(train.min()),
             "imbalance": float(train.max() / train.min()),
-            "synthetic": self.source_kind == "synthetic",
             "faint_classes": list(most.index),
         }
 
@@ -96,8 +91,7 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
     found = {flag: np.concatenate([m[flag] for m in measures]) for flag in FLAGS}
     labels = np.concatenate([split.labels for split in splits])
     counts = np.stack([np.bincount(split.labels, minlength=count) for split in splits])
-    held = counts[:, counts.any(0)]  # of the classes that have images
-    test = chi2_contingency(held, correction=False) if held.shape[1] > 1 else None
+    test = None if dataset.source.synthetic else chi2_contingency(counts, correction=False)
     lists = [hashlib.sha256("\n".join(split.names).encode()).hexdigest() for split in splits]
     mean, sd = measures[0]["mean"], measures[0]["sd"]
     center = mean.mean(0)
@@ -105,7 +99,7 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
     pixels = [hashlib.blake2b(image).digest() for split in splits for image in split.images]
     copies = pd.DataFrame({"split": np.repeat(SPLITS, counts.sum(1)), "pixels": pixels})
     return Audit(
-        source_kind=dataset.source.kind,
+        synthetic=dataset.source.synthetic,
         source_location=dataset.source.location,
         source_revision=dataset.source.revision,
         published_lists=lists == [PUBLISHED[name] for name in STANDARD],
@@ -119,7 +113,6 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
         faint_by_class=np.bincount(labels[found["faint"]], minlength=count).tolist(),
         channel_mean=(center / 255).tolist(),
         channel_sd=(spread / 255).tolist(),
-        explained=explained(mean, dataset.train.labels),
     )
 
 
@@ -146,17 +139,6 @@ def measure(images: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def explained(mean: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
-    """Return the share of the variance of mean colours (N, 3) that labels (N,) explain, in [0, 1].
-
-    The correlation ratio, eta squared (Fisher 1925); 0 where nothing varies.
-    """
-    center, groups = mean.mean(0), [mean[labels == label] for label in np.unique(labels)]
-    between = sum(len(group) * (group.mean(0) - center) ** 2 for group in groups)
-    total = ((mean - center) ** 2).sum(0)
-    return tuple(np.divide(between, total, out=np.zeros_like(total), where=total > 0).tolist())
-
-
 class Tile(Record):
     """One image: where it is, and what it is said to show."""
 
@@ -181,7 +163,6 @@ class Overlaps(Record):
     """Tiles that share ground with another tile."""
 
     stage: ClassVar[str] = "find_overlaps"
-    capped: bool  # more shifts were proposed than looked at: counts are minimums
     pairs: tuple[Overlap, ...]  # of correlation ``SAME`` or more, largest share first
 
     def facts(self) -> dict[str, Any]:
@@ -189,22 +170,16 @@ class Overlaps(Record):
         across = [p for p in self.pairs if p.first.split != p.second.split]
         tiles = [tile for pair in across for tile in (pair.first, pair.second)]
         return {
-            "capped": self.capped,
             "found": len(self.pairs),
             "across": len(across),
             "test_images": len({tile.index for tile in tiles if tile.split == "test"}),
             "relabelled": sum(p.first.label != p.second.label for p in self.pairs),
         }
 
-    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+    def files(self) -> dict[str, list[dict[str, Any]]]:
         """Return a row per pair, for whoever wants to leave these tiles out."""
-        rows = []
-        for p in self.pairs:
-            row = {"first": p.first.name, "first_split": p.first.split}
-            row |= {"second": p.second.name, "second_split": p.second.split}
-            row |= {"down": p.down, "right": p.right, "share": round(p.share, 4)}
-            rows.append(row | {"correlation": round(p.correlation, 4)})
-        return {"overlaps.csv": rows}
+        table = pd.json_normalize([pair.model_dump() for pair in self.pairs], sep="_").round(4)
+        return {"overlaps.csv": table.to_dict("records")}
 
 
 def find_overlaps(dataset: EuroSAT) -> Overlaps:
@@ -216,24 +191,23 @@ def find_overlaps(dataset: EuroSAT) -> Overlaps:
         parts += np.array_split(split.images, range(BLOCK, len(split), BLOCK))
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(_keypoints, parts, np.cumsum([0, *map(len, parts[:-1])])))
-    tile, place, strength, hashes = map(np.concatenate, zip(*found, strict=True))
+    tile, place, hashes = map(np.concatenate, zip(*found, strict=True))
     pairs = match_keypoints(tile, hashes)
     shifts = place[pairs[:, 0]] - place[pairs[:, 1]]
-    proposed = pd.DataFrame(np.c_[tile[pairs], shifts], columns=SHIFT)
-    proposed = proposed.assign(strength=strength[pairs].min(1)).groupby(SHIFT).max().reset_index()
-    kept = proposed.nlargest(MOST, "strength").sort_index()[SHIFT]
+    proposed = np.unique(np.c_[tile[pairs], shifts], axis=0)
     fine = {}
-    for position in np.unique(kept[["first", "second"]]):
+    for position in np.unique(proposed[:, :2]):
         one = tiles[position]
         (grey,) = _luminance(getattr(dataset, one.split).images[[one.index]])
         fine[position] = grey - uniform_filter(grey, BACKGROUND)
-    found = [shared(fine[a], fine[b], down, right) for a, b, down, right in kept.to_numpy()]
+    found = [shared(fine[a], fine[b], down, right) for a, b, down, right in proposed]
+    kept = pd.DataFrame(proposed, columns=["first", "second", "down", "right"])
     kept[["correlation", "share"]] = np.reshape(found, (-1, 2))
     kept = kept[kept["share"] >= SMALLEST].sort_values("correlation", ascending=False)
     kept = kept.drop_duplicates(["first", "second"]).query(f"correlation >= {SAME}")
     kept = kept.sort_values(["share", "correlation"], ascending=False).to_dict("records")
     rows = [row | {end: tiles[row[end]] for end in ("first", "second")} for row in kept]
-    return Overlaps(capped=len(proposed) > MOST, pairs=rows)
+    return Overlaps(pairs=rows)
 
 
 def _keypoints(images: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
@@ -244,14 +218,13 @@ def _keypoints(images: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
 
     Returns:
         For n points: int64 (n,) position of the image, counted from ``start``; int64 (n, 2) row
-        and column; float32 (n,) difference of the blurs, 0-255; uint64 (n,) hash.
+        and column; uint64 (n,) hash.
     """
     grey = _luminance(images)
     strength = np.abs(uniform_filter(grey, (0, 3, 3)) - uniform_filter(grey, (0, 7, 7)))
     peak = np.where(strength == maximum_filter(strength, (1, APART, APART)), strength, 0)
-    inside = np.zeros_like(peak)
-    middle = np.s_[:, HALF : 1 - HALF, HALF : 1 - HALF]  # the surroundings lie within the image
-    inside[middle] = peak[middle]
+    margin = (HALF, HALF - 1)  # the surroundings lie within the image
+    inside = np.pad(peak[:, HALF : 1 - HALF, HALF : 1 - HALF], ((0, 0), margin, margin))
     flat = inside.reshape(len(grey), -1)
     best = np.argpartition(-flat, PER_TILE, axis=1)[:, :PER_TILE]
     values = np.take_along_axis(flat, best, axis=1)
@@ -261,7 +234,7 @@ def _keypoints(images: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
     spectra = dctn(windows[tile, rows - HALF, columns - HALF], axes=(1, 2), norm="ortho")
     bits = spectra[:, :8, :8].reshape(len(tile), 64)[:, 1:] > 0
     hashes = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
-    return start + tile, np.stack([rows, columns], axis=1), values[tile, column], hashes
+    return start + tile, np.stack([rows, columns], axis=1), hashes
 
 
 def _luminance(images: np.ndarray) -> np.ndarray:
@@ -279,8 +252,7 @@ def match_keypoints(tile: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     Returns int64 (m, 2), positions of points, the earlier image first.
     """
     found = []
-    for low in range(0, 64, CHUNK_BITS):
-        chunk = hashes >> np.uint64(low) & np.uint64(2**CHUNK_BITS - 1)
+    for chunk in hashes.view(np.uint16).reshape(-1, 4).T:
         points = pd.DataFrame({"chunk": chunk, "point": np.arange(len(hashes))})
         points = points[points.groupby("chunk")["point"].transform("size") <= COMMON]
         pairs = points.merge(points, on="chunk")[["point_x", "point_y"]].to_numpy()
@@ -293,14 +265,12 @@ def match_keypoints(tile: np.ndarray, hashes: np.ndarray) -> np.ndarray:
 def shared(first: np.ndarray, second: np.ndarray, down: int, right: int) -> tuple[float, float]:
     """Correlate the rectangle that two tiles, float (H, W), share.
 
-    The second lies ``down`` pixels below the first and ``right`` to its right. Returns Pearson's
+    The second lies ``down`` pixels below the first and ``right`` to its right. Return Pearson's
     correlation in [-1, 1] (0 where nothing varies), and the share of the area.
     """
     height, width = first.shape
     a = first[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
     b = second[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
-    if a.size == 0:
-        return 0.0, 0.0
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return (float((a * b).sum()) / norm if norm else 0.0), a.size / first.size

@@ -27,6 +27,7 @@ VIEWS = {  # picture -> stage, or factors compared; cards of the Time Series tab
     "compare_model": (["dilation_stage3", "blocks_per_stage"], ["val/accuracy", "val/loss"]),
 }
 WIDTH = 460  # pixels, of two cards; 730 on 16.5 cm of paper: letters of 11 have 7 points
+SCREEN = {"viewport": {"width": WIDTH, "height": 1500}, "device_scale_factor": 2}
 PATIENCE = 60.0  # seconds for TensorBoard to read the runs, and for a page to be drawn
 SETTINGS = {"scalarSmoothing": 0, "ignoreOutliers": False, "stepSelectorEnabled": True}
 SETTINGS |= {"timeSeriesSettingsPaneOpened": False}
@@ -76,33 +77,28 @@ def take_captures(config: Config) -> Iterator[Path]:
 
     from eurosat_lib.plots import style
 
-    views = _shown_runs(config)
+    views, folder = _shown_runs(config), config.paths.artifacts / "captures"
     if not views:
         raise UserError(f"{config.paths.runs}: no runs to show yet; compute them: make report")
-    folder = config.paths.artifacts / "captures"
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         with sync_playwright() as playwright:
             browser = open_browser(playwright)
             for name, runs in views.items():
                 colours = dict(zip(runs, itertools.cycle(style.SEED_COLOURS), strict=False))
                 colours |= style.run_colours(_compared(config)) if "compare" in name else {}
-                target, tags = folder / f"{name}.png", VIEWS[name][1]
-                size = {"width": WIDTH, "height": 1500}
-                with browser.new_page(viewport=size, device_scale_factor=2) as page:
-                    picture = _photograph(page, tags, runs, colours)
-                with replacing(target) as partial:
+                picture = _photograph(browser, VIEWS[name][1], runs, colours)
+                with replacing(folder / f"{name}.png") as partial:
                     partial.write_bytes(picture)
-                yield target
+                yield folder / f"{name}.png"
     except Error as error:
         raise UserError(f"no picture of TensorBoard: {str(error).splitlines()[0]}") from None
 
 
-def _photograph(page: Any, tags: list[str], runs: dict[str, Path], colours: dict) -> bytes:
+def _photograph(browser: Any, tags: list[str], runs: dict[str, Path], colours: dict) -> bytes:
     """Open TensorBoard on some runs alone, in our figures' colours; return a PNG of its page."""
     from tensorboard import program
 
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, browser.new_page(**SCREEN) as page:
         for name, path in runs.items():
             shutil.copytree(path, Path(folder, name))
         server, order, start = program.TensorBoard(), [], time.monotonic()

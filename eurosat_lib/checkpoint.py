@@ -33,41 +33,37 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU, ``weights_only``; UserError if it is not as it was written."""
+    which = "its folder" if (path.parent / "result.json").is_file() else "it"  # of a kept training
+    again = f"move {which} away and train again"
     if not path.is_file():
-        hint = "train first: python -m eurosat_lib train, or notebook 06_train"
-        if (path.parent / "result.json").is_file():  # among the results of stages
-            hint = "delete its folder and train again"
-        raise UserError(f"{path}: no such checkpoint; {hint}")
+        first = "train first: python -m eurosat_lib train, or notebook 06_train"
+        raise UserError(f"{path}: no such checkpoint; {first if which == 'it' else again}")
     try:
-        with warnings.catch_warnings():  # torch says its part of what the error says
-            warnings.simplefilter("ignore")
-            with ZipFile(path) as archive:
-                if archive.testzip():
-                    raise ValueError("CRC-32")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        ours = isinstance(content, dict) and content.get("format") == FORMAT
-        fault = _fault(content) if ours else ""
+        return _read(path)
+    except UserError as error:
+        fault = str(error)
     except Exception as error:  # torch raises whatever it meets
         fault = f"damaged, cut short, or not a checkpoint ({type(error).__name__})"
-    else:
-        if not ours:
-            raise UserError(f"{path}: a checkpoint of another program; expected format {FORMAT}")
-    if fault:
-        kept = (path.parent / "result.json").is_file()  # among the results of stages
-        which = "its folder" if kept else "it"
-        raise UserError(f"{path}: {fault}; delete {which} and train again")
-    return content
+    raise UserError(f"{path}: {fault}; {again}")
 
 
-def _fault(content: Mapping[str, Any]) -> str:
+def _read(path: Path) -> dict[str, Any]:
+    """Read what ``save_checkpoint`` wrote; UserError says why it is not that."""
+    # torch warns of its part of what the error says
+    with warnings.catch_warnings(action="ignore"), ZipFile(path) as archive:
+        if archive.testzip():
+            raise UserError("damaged (CRC-32)")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"a checkpoint of another program (format {FORMAT} is expected)")
     own = {name: value for name, value in content.items() if name not in ("format", "sha256")}
-    digest = _digest(own)
+    digest, weights = _digest(own), own.get("model")
     if content.get("sha256", digest) != digest:  # older files have none
-        return "its content is not what was written (SHA-256)"
-    weights = own.get("model")
+        raise UserError("its content is not what was written (SHA-256)")
     found = weights.values() if isinstance(weights, Mapping) else ()
-    finite = all(value.isfinite().all() for value in found if torch.is_tensor(value))
-    return "" if finite else "weights that are no numbers"
+    if not all(value.isfinite().all() for value in found if torch.is_tensor(value)):
+        raise UserError("weights that are no numbers")
+    return content
 
 
 def _digest(content: Any) -> str:
@@ -104,19 +100,3 @@ def describe_task(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
         "preprocess.std": list(preprocess.std),
         "classes": list(classes),
     }
-
-
-def check_task(path: Path, content: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Refuse an incomplete checkpoint, or one of another network or inputs, and say why."""
-    missing = {"hyperparameters", "data_fingerprint"} - set(content)
-    missing |= {name for name in ("epoch", "seed") if not isinstance(content.get(name), int)}
-    if missing:
-        raise UserError(f"{path}: incomplete checkpoint, without {', '.join(sorted(missing))}")
-    task = content["task"] if isinstance(content.get("task"), Mapping) else {}
-    others = [
-        f"{key} is {task.get(key)} there and {value} here"
-        for key, value in expected.items()
-        if task.get(key) != value
-    ]
-    if others:
-        raise UserError(f"{path}: made for another configuration: {'; '.join(others)}")

@@ -26,16 +26,18 @@ from torch.nn import functional as F
 from eurosat_lib import model as networks
 from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.config import Config, override
-from eurosat_lib.data import SPLITS, EuroSAT, Split
+from eurosat_lib.data import SPLITS, EuroSAT, Split, load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.loaders import get_dataloaders, make_loader, subset
 from eurosat_lib.model import build_model
 from eurosat_lib.optimizers import make_optimizer
 from eurosat_lib.progress import progress
 from eurosat_lib.runtime import Runtime, set_seed
-from eurosat_lib.stages import Record
+from eurosat_lib.stages import Record, Values, stage
+from eurosat_lib.stats import wilson
 from eurosat_lib.tracking import Run
 from eurosat_lib.train import WEIGHTS, Divergence, TrainStep, fit, predict, train_epoch
+from eurosat_lib.trainings import BATCHES, IMAGES, LIMITS, NETWORK, TRAINING
 
 BLOCK = 1024  # images averaged together: bounds memory
 LIMIT_SD = 3.0  # the configured seed may lie this many standard deviations from the mean
@@ -44,6 +46,8 @@ LIMIT_SD = 3.0  # the configured seed may lie this many standard deviations from
 LIMIT_BIAS = 0.1
 FAINT = 1e-3  # a gradient below this share of the total norm is rounding
 ALPHA = 0.05  # of the tests that images, or their labels, help
+LEARNT = ("checks", *TRAINING.rooms)  # what learns
+FEW = (*IMAGES, "seed", "data.batch_size", "model", "overfit")  # and reads, for a few images
 Layers = list[networks.LayerRow]
 Curve = tuple[float, ...]  # loss, nats, or accuracy of each epoch
 
@@ -51,7 +55,7 @@ Curve = tuple[float, ...]  # loss, nats, or accuracy of each epoch
 class Findings(Record):
     """What a check found, by name, as answers read it."""
 
-    found: dict[str, Any]
+    found: Values
 
     def facts(self) -> dict[str, Any]:
         """Return what was found."""
@@ -64,14 +68,17 @@ class Baselines(Findings):
     stage: ClassVar[str] = "compute_baselines"
 
 
-def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
+@stage(Baselines, "checks", reads=("data.train_limit",))
+def compute_baselines(config: Config) -> Baselines:
     """Score the majority class, uniform guessing, and a linear model of the colours."""
+    dataset = load_dataset(config)
     train, validation, test = dataset.train, dataset.validation, dataset.test
     majority = int(np.bincount(train.labels).argmax())
     kept = subset(len(train), config.data.train_limit)
     model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
     model.fit(color_statistics(train.images[kept]), train.labels[kept])
     score = model.score(color_statistics(validation.images), validation.labels)
+    low, high = wilson(round(score * len(validation)), len(validation), 0.95)
     found = {
         "majority_class": dataset.classes[majority],
         "majority_count": int((train.labels == majority).sum()),
@@ -80,6 +87,7 @@ def compute_baselines(config: Config, dataset: EuroSAT) -> Baselines:
         "majority_test": float((test.labels == majority).mean()),
         "uniform": 1 / len(dataset.classes),
         "best_linear": float(score),
+        "linear": {"low": low, "high": high},
         "linear_train_images": len(kept),
     }
     return Baselines(found=found)
@@ -97,6 +105,7 @@ class Pipeline(Findings):
     stage: ClassVar[str] = "verify_pipeline"
 
 
+@stage(Pipeline, "checks", "transforms", "loaders", reads=(*BATCHES, *LIMITS))
 def verify_pipeline(config: Config) -> Pipeline:
     """Draw batches from train and validation, and check shapes, ranges, order."""
     *loaders, meta = get_dataloaders(config)
@@ -136,6 +145,7 @@ class FinalArchitecture(Architecture):
     stage: ClassVar[str] = "final_architecture"
 
 
+@stage(Architecture, "checks", "model", reads=("data.image_size", "model", "grid"))
 def test_model(config: Config) -> Architecture:
     """Build the configured network and its variants, and count."""
     own, grid = config.model, config.grid
@@ -175,9 +185,10 @@ class InitialLoss(Findings):
     stage: ClassVar[str] = "check_initial_loss"
 
 
-def check_initial_loss(config: Config, dataset: EuroSAT) -> InitialLoss:
+@stage(InitialLoss, *LEARNT, reads=(*BATCHES, "model", "initial_loss"))
+def check_initial_loss(config: Config) -> InitialLoss:
     """Send the first training batch of epoch 0, augmented, through untrained networks."""
-    runtime = Runtime.of(config)
+    runtime, dataset = Runtime.of(config), load_dataset(config)
     loader = make_loader(config, dataset.train, config.data.train_limit, augment=True)
     images, labels = next(loader.epoch(0))
 
@@ -232,16 +243,15 @@ class Overfit(Findings):
         return {f"{self.found['size']}_images": Run(series)}
 
 
-def overfit_small(config: Config, dataset: EuroSAT) -> Overfit:
+@stage(Overfit, *LEARNT, reads=FEW)
+def overfit_small(config: Config) -> Overfit:
     """Train on a few images of the train split, without augmentation, until they are known."""
-    settings, few = config.overfit, few_images(dataset.train, config.overfit.size)
+    settings, few = config.overfit, few_images(config)
     with progress("Petit échantillon", total=settings.epochs, unit="époques") as bar:
-        _, losses, accuracies = learn_by_heart(
-            config, few, config.seed, lambda loss: bar.advance(note=f"perte {loss:.4f}")
-        )
+        _, losses, accuracies = learn_by_heart(config, few, config.seed, bar.update)
     found = {
         **settings.model_dump(include={"size", "lr", "weight_decay", "target_loss"}),
-        **config.model.model_dump(include={"blocks_per_stage", "dilation_stage3"}),
+        **config.model.model_dump(include=NETWORK),
         "max_epochs": settings.epochs,
         "epochs": len(losses),
         "first_loss": losses[0],
@@ -252,15 +262,16 @@ def overfit_small(config: Config, dataset: EuroSAT) -> Overfit:
     return Overfit(found=found, losses=losses, accuracies=accuracies)
 
 
-def few_images(split: Split, size: int, number: int = 0) -> Split:
-    """Draw a few images, always the same; other numbers give other images, as far as they go."""
+def few_images(config: Config, number: int = 0) -> Split:
+    """Draw ``overfit.size`` training images; other numbers give others, as far as they go."""
+    split, size = load_dataset(config).train, config.overfit.size
     order = np.random.default_rng(0).permutation(len(split))
     index = np.sort(order.take(range(number * size, (number + 1) * size), mode="wrap"))
     return Split(split.images[index], split.labels[index], tuple(split.names[i] for i in index))
 
 
 def learn_by_heart(
-    config: Config, few: Split, seed: int, on_epoch: Callable[[float], None] = lambda loss: None
+    config: Config, few: Split, seed: int, on_epoch: Callable[[], Any] = lambda: None
 ) -> tuple[nn.Module, Curve, Curve]:
     """Train a new network on a few images, in the same order at each epoch, until it knows them.
 
@@ -277,7 +288,7 @@ def learn_by_heart(
         except Divergence as error:
             raise UserError(f"overfit_small diverged ({error}); lower overfit.lr") from None
         curve.append((means.loss, means.accuracy))
-        on_epoch(means.loss)
+        on_epoch()
         if means.loss < settings.target_loss:
             break
     losses, accuracies = zip(*curve, strict=True)
@@ -292,41 +303,39 @@ class ShuffledLabels(Findings):
     shuffled: tuple[Curve, ...]
 
 
-def learn_shuffled_labels(config: Config, dataset: EuroSAT) -> ShuffledLabels:
+@stage(ShuffledLabels, *LEARNT, reads=(*FEW, "controls"))
+def shuffled_labels(config: Config) -> ShuffledLabels:
     """Learn a few images by heart, then with their labels permuted, for several draws."""
     true, shuffled, pairs = [], [], config.controls.pairs
     with progress("Étiquettes mélangées", total=pairs, unit="tirages") as bar:
         for number in range(pairs):
-            few = few_images(dataset.train, config.overfit.size, number)
-            seed = config.seed + number
+            few, seed = few_images(config, number), config.seed + number
             dealt = replace(few, labels=np.random.default_rng(seed).permutation(few.labels))
-            true.append(_learn(config, dataset, few, seed))
-            shuffled.append(_learn(config, dataset, dealt, seed))
-            bar.advance()
+            true.append(_learn(config, few, seed))
+            shuffled.append(_learn(config, dealt, seed))
+            bar.update()
     (curves, _, right), (others, known, lucky) = (zip(*k, strict=True) for k in (true, shuffled))
-    names = ("true_accuracy", "shuffled_accuracy", "shuffled_known")
-    found = dict(zip(names, map(statistics.fmean, (right, lucky, known)), strict=True))
-    found["informative"] = informative(right, lucky)
+    gaps = np.subtract(right, lucky)
+    found = {
+        "true_accuracy": statistics.fmean(right),
+        "shuffled_accuracy": statistics.fmean(lucky),
+        "shuffled_known": statistics.fmean(known),
+        "informative": more_than((gaps > 0).sum(), (gaps != 0).sum(), 0.5),  # a sign test
+    }
     return ShuffledLabels(found=found, true=curves, shuffled=others)
 
 
-def _learn(config: Config, dataset: EuroSAT, few: Split, seed: int) -> tuple[Curve, float, float]:
+def _learn(config: Config, few: Split, seed: int) -> tuple[Curve, float, float]:
     """Return the losses, and the accuracies on these images and on those of validation."""
     model, losses, accuracies = learn_by_heart(config, few, seed)
-    loader = make_loader(config, dataset.validation, config.controls.validation_images)
-    logits, labels = predict(model, loader, Runtime.of(config))
+    part, limit = load_dataset(config).validation, config.controls.validation_images
+    logits, labels = predict(model, make_loader(config, part, limit), Runtime.of(config))
     return losses, accuracies[-1], float((logits.argmax(1) == labels).double().mean())
-
-
-def informative(true: Sequence[float], shuffled: Sequence[float]) -> bool:
-    """Tell whether true labels win a sign test over shuffled ones, accuracy by accuracy."""
-    gaps = np.subtract(true, shuffled)
-    return bool(gaps.any()) and more_than((gaps > 0).sum(), (gaps != 0).sum(), 0.5)
 
 
 def more_than(successes: int, n: int, chance: float) -> bool:
     """Tell whether that many are more than by chance (one-sided binomial test)."""
-    return bool(binomtest(int(successes), int(n), chance, "greater").pvalue < ALPHA)
+    return bool(n and binomtest(int(successes), int(n), chance, "greater").pvalue < ALPHA)
 
 
 class Sanity(Findings):
@@ -335,17 +344,19 @@ class Sanity(Findings):
     stage: ClassVar[str] = "check_training"
 
 
-def check_training(config: Config, dataset: EuroSAT) -> Sanity:
+@stage(Sanity, *LEARNT, reads=(*BATCHES, "model", "train", "controls"))
+def check_training(config: Config) -> Sanity:
     """Train twice on the images and once on black ones, a few steps each, and compare.
 
     ``uses_images``: the images beat the best constant answer. ``repeatable``: the same bits.
     """
-    labels, trained = dataset.validation.labels, []
+    dataset, trained = load_dataset(config), []
+    labels = dataset.validation.labels
     labels = labels[subset(len(labels), config.controls.validation_images)]
     with progress("Contrôles", total=3, unit="entraînements") as bar:
         for shown in (dataset, dataset, _blacken(dataset)):
             trained.append(_train_briefly(config, shown))
-            bar.advance()
+            bar.update()
     (seen, weights), (_, again), (blind, _) = trained
     constant, n = float(np.bincount(labels).max() / len(labels)), len(labels)
     found = {"validation_images": n, "blind_accuracy": blind, "seen_accuracy": seen}
@@ -356,13 +367,12 @@ def check_training(config: Config, dataset: EuroSAT) -> Sanity:
 def _train_briefly(config: Config, dataset: EuroSAT) -> tuple[float, list[Tensor]]:
     """Train for ``controls.steps``; return the validation accuracy, and the weights."""
     controls, steps = config.controls, config.controls.steps
-    train = config.model.model_dump(include={"blocks_per_stage", "dilation_stage3"})
-    train |= {"lr": controls.lr, "weight_decay": 0.0, "keep": "best"}
-    train |= {"max_steps": steps, "max_epochs": steps}
-    data = {"train_limit": steps * config.data.batch_size}
-    data["validation_limit"] = controls.validation_images
+    own = {"lr": controls.lr, "weight_decay": 0.0, "max_steps": steps, "max_epochs": steps}
+    train = config.model.model_dump(include=NETWORK) | own | {"keep": "best"}
+    limits = {"train_limit": steps * config.data.batch_size}
+    limits |= {"validation_limit": controls.validation_images}
     with tempfile.TemporaryDirectory() as folder:
-        short = override(config, {"train": train, "data": data})
+        short = override(config, {"train": train, "data": limits})
         done = fit(short, dataset, Path(folder), Path(folder, "run"))
         if done.diverged:
             raise UserError(f"check_training: {done.diverged}; lower controls.lr")

@@ -63,39 +63,32 @@ class Classifier:
         batches = ((self.prepare(part).contiguous(**look), unknown[: len(part)]) for part in parts)
         return predict(self.model, batches, self.runtime)[0].numpy()
 
-    def classify(self, image: str | Path | Image.Image | np.ndarray) -> dict[str, float]:
+    def classify(self, image: str | Path | np.ndarray) -> dict[str, float]:
         """Return the probability of each class, the most probable first; UserError if unreadable.
 
-        Of a picture or its file, or an array (H, W, 3), RGB, uint8: 640 m of ground, as Sentinel-2
+        Of a picture's file, or an array (H, W, 3), RGB, uint8: 640 m of ground, as Sentinel-2
         sees it; another image gets a worthless answer.
         """
-        image = read_picture(image) if isinstance(image, str | Path) else _pixels(image)
-        scores = torch.from_numpy(self.logits(image.transpose(2, 0, 1)[None]))
+        pixels = read_picture(image) if isinstance(image, str | Path) else np.asarray(image)
+        if pixels.shape[2:] != (3,) or not pixels.size or pixels.dtype != np.uint8:
+            found = f"array of shape {pixels.shape}, {pixels.dtype}"
+            raise UserError(f"{found}: (height, width, 3) is expected, RGB, uint8 in 0-255")
+        scores = torch.from_numpy(self.logits(pixels.transpose(2, 0, 1)[None]))
         shares, order = scores[0].double().softmax(0).sort(descending=True, stable=True)
         return {self.classes[k]: share for k, share in zip(order, shares.tolist(), strict=True)}
 
 
 def read_picture(path: str | Path | BinaryIO) -> np.ndarray:
-    """Decode a picture of 8 bits per channel, a path or an open file: uint8 (H, W, 3), RGB."""
+    """Decode a picture of 8 bits per channel, a path or an open file: uint8 (H, W, 3), RGB.
+
+    Greys and transparency become RGB; UserError if it cannot be read.
+    """
     try:
         with Image.open(path, formats=PICTURES) as picture:
-            return _pixels(picture)
-    except UserError:
-        raise
+            # Pillow cuts 16 bits per channel down to 8 without a word: only the coding names them.
+            deep = any(";16" in str(tile) for tile in picture.tile)
+            if deep or picture.mode.startswith(("I", "F")):
+                raise UserError(f"of mode {picture.mode}, more than 8 bits per channel")
+            return np.asarray(picture.convert("RGB"))
     except Exception as error:  # Pillow raises whatever it meets
         raise UserError(f"{path}: cannot be read as a picture: {error}") from None
-
-
-def _pixels(image: Image.Image | np.ndarray) -> np.ndarray:
-    """Return uint8 (H, W, 3); greys and transparency of a picture become RGB."""
-    if isinstance(image, Image.Image):
-        # Pillow cuts 16 bits per channel down to 8 without a word: only the coding names them.
-        deep = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
-        if deep or image.mode.startswith(("I", "F")):
-            name = getattr(image, "filename", "") or "picture"
-            raise UserError(f"{name}: of mode {image.mode} and more than 8 bits per channel")
-        return np.asarray(image.convert("RGB"))
-    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
-        found = f"array of shape {image.shape}, {image.dtype}"
-        raise UserError(f"{found}: (height, width, 3) is expected, RGB, uint8 in 0-255")
-    return image

@@ -16,10 +16,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tqdm import tqdm
+
 from eurosat_lib.config import Config, override
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import write_bytes
-from eurosat_lib.progress import Bar, announce
+from eurosat_lib.progress import announce
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.trainings import images_of, perform, signature
 
@@ -50,14 +52,14 @@ def _remote(ray: ModuleType, config: Config, function: Callable) -> Any:
     return ray.remote(function).options(**needs)
 
 
-def warm(jobs: Mapping[str, Config], bar: Bar) -> None:
+def warm(jobs: Mapping[str, Config], bar: tqdm) -> None:
     """Train on the workers until every one is kept; what a death cut goes on.
 
     UserError if a worker has other code or images, or dies at one training again and again.
     """
     if not jobs:
         return
-    config, before = next(iter(jobs.values())), bar.done
+    config, before = next(iter(jobs.values())), bar.n
     ray, own = _connect(config), config.compute
     ledger = ray.remote(_Ledger).options(num_cpus=0).remote()
     worker = _remote(ray, config, _work)
@@ -78,8 +80,8 @@ def warm(jobs: Mapping[str, Config], bar: Bar) -> None:
                     write_bytes(config.paths.stages / file, content)
             seen = sum(ray.get(ledger.read.remote()).values())
             done = len(jobs) - len(waiting) - len(running)
-            said = f"{done} sur {len(jobs)}, {len(running)} en cours"
-            bar.advance(before + seen - bar.done, said)
+            bar.set_postfix_str(f"{done} sur {len(jobs)}, {len(running)} en cours", refresh=False)
+            bar.update(before + seen - bar.n)
     except BaseException:
         for task in running:
             ray.cancel(task, force=True)

@@ -24,8 +24,11 @@ from eurosat_lib.files import write_text
 from eurosat_lib.schema import Config, Section
 
 M = TypeVar("M", bound=BaseModel)
+CONFIG = "configs/config.yaml"  # of the project's root
 LARGEST = 1_000_000  # bytes of a YAML file
 
+COMMON = ("config_path", "profile", "data", "name")  # parameters that say which run
+TEXTS = (*COMMON, "checkpoint")  # parameters that are texts
 # Notebook parameters: name -> key of the configuration.
 PARAMETERS: dict[str, str] = {
     "seed": "seed",
@@ -86,7 +89,7 @@ def _one_of(folder: Path, kind: str, name: str) -> Path:
 
 
 def load_config(
-    path: str | Path = "configs/config.yaml",
+    path: str | Path = CONFIG,
     profile: str = "auto",
     overrides: Mapping[str, Any] | None = None,
 ) -> Config:
@@ -102,7 +105,7 @@ def load_config(
     file = next((file.resolve() for file in files if file.is_file()), None)
     if not file:
         raise UserError(f"{path}: no such configuration file, from {here} upwards")
-    above = (folder for folder in file.parents if (folder / "configs/config.yaml").is_file())
+    above = (folder for folder in file.parents if (folder / CONFIG).is_file())
     root, profiles = next(above, file.parent.parent), file.parent / "profiles"
     tree, where = {"paths": {"root": str(root)}}, f"{file.parent.name}/{file.name}"
     tree = merge(tree, read_yaml(file))
@@ -122,8 +125,8 @@ def configure(values: Mapping[str, Any]) -> Config:
     other names are left alone.
     """
     given = {key: values[name] for name, key in PARAMETERS.items() if values.get(name) is not None}
-    path = values.get("config_path") or "configs/config.yaml"
-    return load_config(path, values.get("profile") or "auto", given)
+    profile = values.get("profile") or "auto"
+    return load_config(values.get("config_path") or CONFIG, profile, given)
 
 
 def override(config: Config, values: Mapping[str, Any], where: str = "override") -> Config:
@@ -132,19 +135,24 @@ def override(config: Config, values: Mapping[str, Any], where: str = "override")
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``a.b=value``; see :func:`parse_literal`."""
+    """Split ``a.b=value``; see :func:`parse_value`."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: expected key=value, for instance train.max_epochs=3")
-    return key.strip(), parse_literal(value.strip())
+    return key.strip(), parse_value(key.strip(), value.strip())
 
 
-def parse_literal(text: str) -> Any:
-    """Read a Python literal, ``null``, ``none``, ``true`` or ``false`` in any case, else text."""
+def parse_value(name: str, value: Any) -> Any:
+    """Read the value given for a parameter or key: a text is a Python literal where it can be.
+
+    So are ``null``, ``none``, ``true``, ``false`` in any case; what has to be a text stays one.
+    """
+    if not isinstance(value, str) or (name in TEXTS and value != "None"):
+        return value
     words = {"null": None, "none": None, "true": True, "false": False}
     with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-        return words[text.lower()] if text.lower() in words else ast.literal_eval(text)
-    return text
+        return words[value.lower()] if value.lower() in words else ast.literal_eval(value)
+    return value
 
 
 def cuda_is_available() -> bool:
@@ -186,18 +194,26 @@ class _Loader(yaml.SafeLoader):
         raise yaml.MarkedYAMLError(problem=fault, problem_mark=mark)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds sections, of moderate size."""
+def read_yaml(path: Path, kind: type = dict) -> Any:
+    """Read a YAML file of moderate size that holds a mapping by names, or a list."""
     try:
         content = path.read_bytes()
-        if len(content) > LARGEST:
-            raise UserError(f"{path}: more than {LARGEST // 1000} kB, for a file of settings")
+    except OSError as error:
+        raise UserError(f"{path}: not readable: {one_line(error)}") from None
+    return parse_yaml(content, str(path), kind)
+
+
+def parse_yaml(content: bytes, where: str, kind: type = dict) -> Any:
+    """Read YAML that holds a mapping by names, or a list; ``where`` it stands is for errors."""
+    if len(content) > LARGEST:
+        raise UserError(f"{where}: more than {LARGEST // 1000} kB, for settings")
+    try:
         tree = yaml.load(content, _Loader)
-    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
-        kind = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
-        raise UserError(f"{path}: not readable as YAML in UTF-8: {kind}") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: expected a mapping of sections")
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
+        raise UserError(f"{where}: not readable as YAML in UTF-8: {said}") from None
+    if not isinstance(tree, kind):
+        raise UserError(f"{where}: expected {'a list' if kind is list else 'name: value'}")
     return tree
 
 

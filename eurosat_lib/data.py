@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,8 +23,7 @@ from eurosat_lib.config import Config, override
 from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.files import PICTURES, locked, replacing, write_json
 from eurosat_lib.progress import announce, progress
-from eurosat_lib.sources import NO_GEOGRAPHY, Row, Source, describe_source, read_rows
-from eurosat_lib.synthetic import CLASSES, SIDE, SPLITS
+from eurosat_lib.sources import CLASSES, SIDE, SPLITS, Row, Source, describe_source, read_rows
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # the cache; or not there
 
@@ -54,13 +54,6 @@ class EuroSAT:
     classes: tuple[str, ...]  # the ten names, alphabetical; ``classes[label]``
     fingerprint: str
     source: Source
-
-
-class Absence(NamedTuple):
-    """Why there is no spatial split: the kind of reason, and one line for the user."""
-
-    kind: Literal["disabled", "split", "synthetic", "lists"]
-    reason: str
 
 
 def load_dataset(config: Config) -> EuroSAT:
@@ -94,42 +87,42 @@ def on_spatial(config: Config) -> Config:
     return override(config, {"data.split": "spatial"})
 
 
-def spatial_absence(config: Config) -> Absence | None:
-    """Say why a run has no spatial split beside its own; ``None`` when it has one."""
+def spatial_absence(config: Config) -> str:
+    """Say in a line why a run has no spatial split beside its own; empty when it has one."""
     if not config.spatial.enabled:
-        return Absence("disabled", "spatial.enabled is false")
+        return "spatial.enabled is false"
     if config.data.split != "standard":
-        return Absence("split", f"data.split is {config.data.split} already")
-    if describe_source(config).synthetic:
-        return Absence("synthetic", NO_GEOGRAPHY)
+        return f"data.split is {config.data.split} already"
     try:
         load_dataset(on_spatial(config))
     except UserError as error:
-        return Absence("lists", str(error))
-    return None
+        return str(error)
+    return ""
 
 
 def _make(file: Path, signature: str, source: Source) -> None:
     """Decode all images into one array, and what belongs to them into JSON beside it."""
-    rows, place = read_rows(source), source.place
+    rows, names, seen, end = read_rows(source), {}, Counter(), 0
     images, labels = np.empty((len(rows), 3, SIDE, SIDE), np.uint8), np.empty(len(rows), "<i8")
-    names = {split: [row.name for row in rows if row.split == split] for split in SPLITS}
-    total, end = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode()), 0
     with progress("Décodage des images", len(rows), "images") as bar:
-        for split, own in names.items():
-            start, end = end, end + len(own)
-            for i in range(start, end):
-                images[i], labels[i] = _decode(rows[i], f"{place}: {split}, row {i - start}")
-                bar.advance()
-            total.update("\n".join([f"\n{split} {len(own)}", *own, ""]).encode())
-            total.update(labels[start:end])
-            total.update(images[start:end])
-            absent = [CLASSES[k] for k in sorted({*range(len(CLASSES))} - {*labels[start:end]})]
-            if not own or (absent and split == "train" and not source.synthetic):
-                raise UserError(f"{place}: {split}: no image of {', '.join(absent)}")
-            if absent and not source.synthetic:
-                said = f"aucune image de {', '.join(absent)}, moyennes sans ces classes"
-                announce(f"{place} : {split} : {said}")
+        for i, row in enumerate(rows):
+            where = f"{source.place}: {row.split}, row {seen[row.split]}"
+            images[i], labels[i] = _decode(row, where)
+            seen[row.split] += 1
+            bar.update()
+    total = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode())
+    for split in SPLITS:
+        names[split] = own = [row.name for row in rows if row.split == split]
+        start, end = end, end + len(own)
+        total.update("\n".join([f"\n{split} {len(own)}", *own, ""]).encode())
+        total.update(labels[start:end])
+        total.update(images[start:end])
+        absent = ", ".join(CLASSES[k] for k in range(10) if k not in labels[start:end])
+        if not own or (absent and split == "train" and not source.synthetic):
+            raise UserError(f"{source.place}: {split}: no image of {absent}")
+        if absent and not source.synthetic:
+            said = f"aucune image de {absent}, moyennes sans ces classes"
+            announce(f"{source.place} : {split} : {said}")
     with replacing(file) as part, open(part, "wb") as stream:
         np.save(stream, images)
     kept = {"names": names, "labels": labels.tolist(), "fingerprint": total.hexdigest()}
@@ -144,13 +137,13 @@ def _decode(row: Row, where: str) -> tuple[np.ndarray, int]:
             raise ValueError(f"unknown class {label!r} as label{did_you_mean(label, CLASSES)}")
         if said in CLASSES and said != label:
             raise ValueError(f"its name says {said}, its label {label}")
-        if isinstance(content, np.ndarray):
-            return content, CLASSES.index(label)
-        file = content if isinstance(content, str) else BytesIO(content)
-        with Image.open(file, formats=PICTURES) as image:
-            if image.size != (SIDE, SIDE) or image.mode != "RGB":
-                raise ValueError(f"{image.size} pixels, {image.mode}; 64 x 64 and RGB are wanted")
-            return np.asarray(image).transpose(2, 0, 1), CLASSES.index(label)
+        if not isinstance(content, np.ndarray):
+            file = content if isinstance(content, str) else BytesIO(content)
+            with Image.open(file, formats=PICTURES) as image:
+                if image.size != (SIDE, SIDE) or image.mode != "RGB":
+                    raise ValueError(f"{image.size} pixels, {image.mode}; not 64 x 64 and RGB")
+                content = np.asarray(image).transpose(2, 0, 1)
+        return content, CLASSES.index(label)
     except Exception as error:  # Pillow raises whatever it meets
         raise UserError(f"{where}, {row.name}: {one_line(error)}") from None
 

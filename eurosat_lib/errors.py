@@ -1,12 +1,18 @@
-"""Wrong user input in one line, stops by a signal, and what the system refuses."""
+"""What goes wrong, in one line: the user's input, a notebook, the system, a stop by a signal."""
 
 from __future__ import annotations
 
 import difflib
 import errno
+import os
+import shutil
 import signal
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
+from tempfile import gettempdir
 from typing import NoReturn
+
+STOPPED = "interrupted: what is finished is kept; the same command goes on from there"
 
 
 class UserError(Exception):
@@ -15,6 +21,10 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows instead of a trace-back: the cause is not in the code."""
         return ["À corriger avant de continuer.", f"Détail : {self}"]
+
+
+class NotebookFailed(Exception):
+    """A cell failed by a bug, or its kernel died; one line, and a note where to look (code 1)."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -40,18 +50,49 @@ def of_system(error: OSError | MemoryError) -> UserError:
     """Say in one line what the system refuses, of which file, and what to do."""
     if isinstance(error, MemoryError):
         return UserError("memory ran out: close other programs, or take a smaller batch_size")
-    todo = "mend this place, and give the same command again"
+    place, todo = error.filename, "mend this place, and give the same command again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         todo = "make room there; the same command goes on from here"
+        folders = filter(os.path.exists, ("reports", "artifacts", "runs", gettempdir()))
+        fullest = min(folders, key=lambda folder: shutil.disk_usage(folder).free)
+        place = place or f"{fullest}, or the output"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         todo = "give the rights to read and write there"
     elif error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENOENT):
         todo = "move away what stands in this place"
     reason = error.strerror or str(error) or type(error).__name__
-    return UserError(f"{error.filename or 'memory or output'}: {reason}; {todo}")
+    return UserError(f"{place or 'memory or output'}: {reason}; {todo}")
 
 
-def hear_signals() -> None:
+def exit_code(command: Callable[[], bool | None]) -> int:
+    """Run a command, say in a line what ended it, and return its exit code (docs/RERUNS.md).
+
+    ``False`` from a command is a failure without an error.
+    """
+    try:
+        _hear_signals()
+        if hasattr(sys.stdout, "reconfigure"):  # neither closed nor a notebook's
+            sys.stdout.reconfigure(errors="replace", line_buffering=True)
+        code, said = int(command() is False), ""
+    except NotebookFailed as error:
+        notes = [f"  {note}\n" for note in getattr(error, "__notes__", ())]
+        code, said = 1, "".join([f"error: {error}\n", *notes])
+    except (UserError, OSError, MemoryError) as error:
+        own = error if isinstance(error, UserError) else of_system(error)
+        code, said = 2, f"error: {' '.join(str(own).splitlines())}\n"
+    except KeyboardInterrupt as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        number = next((int(number) for number in stop.args if isinstance(number, int)), 2)
+        code, said = 128 + number, f"{STOPPED}\n"
+    for stream, text in ((sys.stdout, ""), (sys.stderr, said)):
+        try:
+            print(text, end="", file=stream, flush=True)
+        except OSError:  # full, or closed: Python would say so once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
+
+
+def _hear_signals() -> None:
     """Make SIGTERM and SIGHUP stop a command as Ctrl-C does, unless they are ignored."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
@@ -60,8 +101,3 @@ def hear_signals() -> None:
 
 def _stop(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt(number)
-
-
-def stop_code(stop: KeyboardInterrupt) -> int:
-    """Return the exit code of a command that a signal stopped: 128 + the signal's number."""
-    return 128 + next((int(number) for number in stop.args if isinstance(number, int)), 2)

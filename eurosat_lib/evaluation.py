@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss
 
-from eurosat_lib.checkpoint import check_task, describe_task, load_checkpoint
+from eurosat_lib.checkpoint import describe_task, load_checkpoint
 from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import Config
 from eurosat_lib.data import EuroSAT
@@ -22,7 +22,7 @@ from eurosat_lib.files import replacing
 from eurosat_lib.loaders import subset
 from eurosat_lib.model import count_parameters
 from eurosat_lib.runtime import Runtime
-from eurosat_lib.stages import Record
+from eurosat_lib.stages import Record, Values
 from eurosat_lib.stats import Bounds, class_scores, mean_interval, newcombe, wilson
 from eurosat_lib.train import Hyperparameters
 from eurosat_lib.transforms import SymmetricAverage
@@ -31,6 +31,8 @@ FILE = "predictions.npz"  # in the folder of the stage
 BINS = 15  # of confidence, of equal width, as in Guo et al. 2017, arXiv:1706.04599
 TEMPERATURES = (0.05, 20.0)  # tried
 WORST, CASE = 12, ["name", "truth", "prediction", "confidence"]  # errors shown, what of each
+# What a checkpoint holds beside its weights.
+NEEDED = dict(task=dict, hyperparameters=dict, data_fingerprint=str, epoch=int, seed=int)
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,9 @@ class Predictions:
     val_labels: np.ndarray  # int64 (M,)
     val_logits: np.ndarray  # float32 (M, K)
 
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Softmax of the test logits, float64 (N, K)."""
-        return softmax(self.logits.astype(np.float64), axis=1)
+    def probabilities(self, temperature: float = 1.0) -> np.ndarray:
+        """Softmax of the test logits divided by a temperature, float64 (N, K)."""
+        return softmax(self.logits.astype(np.float64) / temperature, axis=1)
 
     @property
     def predicted(self) -> np.ndarray:
@@ -76,21 +77,19 @@ class Predictions:
 
     def table(self, classes: tuple[str, ...]) -> pd.DataFrame:
         """Lay out the columns of ``predictions.csv``, one row per test image."""
-        names, shares, each = np.array(classes), self.probabilities, np.arange(len(self.labels))
+        names, shares, each = np.array(classes), self.probabilities(), np.arange(len(self.labels))
         columns = {"name": self.names, "truth": names[self.labels]}
         columns |= {"prediction": names[self.predicted]}
         columns |= {"correct": (self.predicted == self.labels).astype(int)}
         columns |= {"confidence": shares[each, self.predicted]}
         columns |= {"probability_of_truth": shares[each, self.labels]}
-        columns |= {f"p_{name}": share for name, share in zip(classes, shares.T, strict=True)}
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns).join(pd.DataFrame(shares, columns=names).add_prefix("p_"))
 
 
 class Evaluation(Record):
     """Scores of one checkpoint on validation and test."""
 
     stage: ClassVar[str] = "evaluate"
-    file: ClassVar[str] = "metrics.json"
     checkpoint: str
     checkpoint_sha256: str
     hyperparameters: Hyperparameters
@@ -107,7 +106,7 @@ class Evaluation(Record):
     confidence_level: float
     macro_f1: float
     macro_f1_interval: Bounds
-    per_class: list[dict[str, Any]]  # see stats.class_scores
+    per_class: list[Values]  # see stats.class_scores
     confusion: list[list[int]]  # rows: truth, columns: prediction
     stored: str = ""  # folder of the stages' cache that holds the predictions
 
@@ -144,22 +143,21 @@ class Evaluation(Record):
         worst, best = (pick(self.per_class, key=lambda one: one["f1"]) for pick in (min, max))
         found = self.model_dump(mode="json", exclude={"confusion", "per_class", "stored"})
         found |= {"accuracy": self.accuracy, "low": low, "high": high}
-        gap = self.accuracy - self.val_accuracy
-        found |= {"val_accuracy": self.val_accuracy, "gap": gap}
+        found |= {"val_accuracy": self.val_accuracy, "gap": self.accuracy - self.val_accuracy}
         found |= {"gap_low": gap_low, "gap_high": gap_high}
         found |= {"worst_class": worst["name"], "worst_f1": worst["f1"]}
         return found | {"best_class": best["name"], "best_f1": best["f1"]}
 
-    def json_files(self) -> dict[str, Any]:
-        """Publish the facts and the scores of each class, with their intervals."""
-        return {self.file: self.facts() | {"per_class": self.per_class}}
+    def files(self) -> dict[str, Any]:
+        """Publish the facts and the scores of each class in ``metrics.json``, of its split."""
+        name = self.stage.replace("evaluate", "metrics")
+        return {f"{name}.json": self.facts() | {"per_class": self.per_class}}
 
 
 class SpatialEvaluation(Evaluation):
     """Scores of the spatial training's checkpoint on the spatial splits."""
 
     stage: ClassVar[str] = "evaluate_spatial"
-    file: ClassVar[str] = "metrics_spatial.json"
 
 
 class Errors(Record):
@@ -171,8 +169,8 @@ class Errors(Record):
     stage: ClassVar[str] = "analyse_errors"
     level: float
     temperature: float  # fitted on validation
-    before: dict[str, Any]
-    after: dict[str, Any]
+    before: Values
+    after: Values
     worst: tuple[dict[str, Any], ...]  # the surest first
 
     def facts(self) -> dict:
@@ -230,24 +228,28 @@ def right_on_validation(config: Config, dataset: EuroSAT, path: Path) -> np.ndar
 def open_checkpoint(config: Config, dataset: EuroSAT, path: Path) -> tuple[Classifier, dict]:
     """Load network and content of a checkpoint; UserError if it fits not configuration or data."""
     content = load_checkpoint(path)
-    check_task(path, content, describe_task(config, dataset.classes))
-    there, here = str(content.get("data_fingerprint"))[:12], dataset.fingerprint[:12]
-    if there != here:
-        raise UserError(f"{path}: trained on other images: data {there} there and {here} here")
+    missing = [name for name, kind in NEEDED.items() if not isinstance(content.get(name), kind)]
+    if missing:
+        raise UserError(f"{path}: incomplete checkpoint, without {', '.join(missing)}")
+    there = content["task"] | {"images": content["data_fingerprint"][:12]}
+    here = describe_task(config, dataset.classes) | {"images": dataset.fingerprint[:12]}
+    others = [name for name in here if there.get(name) != here[name]]
+    if others:
+        said = "; ".join(f"{one} is {there.get(one)} there and {here[one]} here" for one in others)
+        raise UserError(f"{path}: trained on other images or settings: {said}")
     return Classifier.load(path, Runtime.of(config), config.data.batch_size), content
 
 
 def analyse(found: Predictions, own: Evaluation) -> Errors:
     """Analyse the kept predictions of an evaluation; no image is looked at again."""
     temperature, level = fit_temperature(found.val_logits, found.val_labels), own.confidence_level
-    scaled = softmax(found.logits.astype(np.float64) / temperature, axis=1)
     wrong = found.table(own.classes).query("correct == 0")
     worst = wrong.sort_values("confidence", ascending=False, kind="stable")[CASE].head(WORST)
     return Errors(
         level=level,
         temperature=temperature,
-        before=reliability(found.probabilities, found.labels, level),
-        after=reliability(scaled, found.labels, level),
+        before=reliability(found.probabilities(), found.labels, level),
+        after=reliability(found.probabilities(temperature), found.labels, level),
         worst=worst.to_dict("records"),
     )
 

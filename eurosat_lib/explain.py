@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,12 +22,10 @@ from eurosat_lib.loaders import subset
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.stages import Record
 from eurosat_lib.stats import paired_difference
-from eurosat_lib.transforms import symmetric_views
 
 SEED = 0  # of the noise
 VEIL = 255 * np.array([0.75, 0.80, 0.85], np.float32)  # colour of haze: bright, a little blue
 VIEWS = tuple(f"{turn}°{flip}" for flip in ("", ", miroir") for turn in (0, 90, 180, 270))
-ORDER = (0, 5, 6, 3, 4, 7, 2, 1)  # of VIEWS, turned to the left, among symmetric_views
 # Our choice of light faults for tiles of 64 pixels, each from hardly seen to plain.
 CORRUPTIONS = {
     "blur": (0.4, 0.7, 1.0),  # standard deviation of a Gaussian, pixels
@@ -71,18 +71,16 @@ def explain(
     config: Config, dataset: EuroSAT, network: Classifier, labels: np.ndarray, logits: np.ndarray
 ) -> Explanations:
     """Explain, per class, the most confident right and wrong answer on validation, as kept."""
-    shares, names = softmax(logits.astype(np.float64), axis=1), dataset.classes
-    table = pd.DataFrame({"truth": labels, "prediction": logits.argmax(1)})
-    table = table.assign(confidence=shares.max(1), wrong=table["truth"] != table["prediction"])
-    table = table.loc[table.groupby(["wrong", "truth"])["confidence"].idxmax()]
+    shares, names = softmax(logits.astype(np.float64), axis=1).max(1), np.array(dataset.classes)
+    table = pd.DataFrame({"truth": labels, "prediction": logits.argmax(1), "confidence": shares})
+    wrong = table["truth"] != table["prediction"]
+    table = table.loc[table.groupby([wrong, "truth"])["confidence"].idxmax()]
     table["index"] = subset(len(dataset.validation), config.data.validation_limit)[table.index]
     batch = network.prepare(np.array(dataset.validation.images[table["index"]]))
     targets = torch.tensor(table["prediction"].tolist(), device=batch.device)
-    heat = gradcam(network.model, batch, targets).numpy().round(3)
-    for key in ("truth", "prediction"):
-        table[key] = np.array(names)[table[key]]
-    table["heat"] = heat.tolist()
-    return Explanations(classes=names, cases=table.drop(columns="wrong").to_dict("records"))
+    table["heat"] = gradcam(network.model, batch, targets).numpy().round(3).tolist()
+    table = table.assign(truth=names[table["truth"]], prediction=names[table["prediction"]])
+    return Explanations(classes=dataset.classes, cases=table.to_dict("records"))
 
 
 def corrupt(images: np.ndarray, kind: str, strength: float) -> np.ndarray:
@@ -126,8 +124,8 @@ class Robustness(Record):
         """Return the stability over views and the largest falls of accuracy."""
         views = [one for one in self.trials if one["kind"] == "view"][1:]
         faults = [one for one in self.trials if one["kind"] != "view"]
-        turned, worst = (min(part, key=lambda one: one["correct"]) for part in (views, faults))
-        harmful = [one for one in faults if self.change(one, len(faults))[2] < 0]
+        turned, worst = (min(part, key=itemgetter("correct")) for part in (views, faults))
+        light = {one["kind"]: self.change(one, len(faults)) for one in faults if not one["rank"]}
         return {
             "n": self.n,
             "stable": self.stable / self.n,
@@ -135,30 +133,30 @@ class Robustness(Record):
             "worst_view_change": self.change(turned, len(views)),
             "worst_fault": worst["kind"],
             "worst_change": self.change(worst, len(faults)),
-            "light_harmful": [one["kind"] for one in harmful if one["rank"] == 0],
+            "light_harmful": [kind for kind, (_, _, above) in light.items() if above < 0],
         }
+
+
+def changes(images: np.ndarray) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
+    """Yield (kind, rank) and images, uint8 (N, 3, H, W), in all views, then with each fault."""
+    turned = [torch.rot90(torch.from_numpy(images), turns, (2, 3)) for turns in range(4)]
+    for rank, view in enumerate([*turned, *(one.flip(3) for one in turned)]):
+        yield ("view", rank), view.numpy()
+    for kind, strengths in CORRUPTIONS.items():
+        for rank, strength in enumerate(strengths):
+            yield (kind, rank), corrupt(images, kind, strength)
 
 
 def measure(config: Config, dataset: EuroSAT, network: Classifier) -> Robustness:
     """Run a network on changed validation images."""
     index = subset(len(dataset.validation), config.evaluate.robustness_images)
     images, labels = np.array(dataset.validation.images[index]), dataset.validation.labels[index]
-    turned = symmetric_views(torch.from_numpy(images))
-    views = [network.logits(turned[place].numpy()).argmax(1) for place in ORDER]
-    answers = [("view", rank, answer) for rank, answer in enumerate(views)]
-    for kind, strengths in CORRUPTIONS.items():
-        for rank, strength in enumerate(strengths):
-            changed = corrupt(images, kind, strength)
-            answers.append((kind, rank, network.logits(changed).argmax(1)))
-    plain, trials = views[0] == labels, []
-    for kind, rank, answer in answers:
+    answers = {name: network.logits(shown).argmax(1) for name, shown in changes(images)}
+    views, trials = np.array([answers["view", rank] for rank in range(len(VIEWS))]), []
+    before = views[0] == labels
+    for (kind, rank), answer in answers.items():
         right = answer == labels
-        counts = {"correct": right, "lost": plain & ~right, "gained": right & ~plain}
-        counts = {name: int(which.sum()) for name, which in counts.items()}
-        trials.append({"kind": kind, "rank": rank} | counts)
-    total = {
-        "n": len(labels),
-        "correct": plain.sum(),
-        "stable": (np.array(views) == views[0]).all(0).sum(),
-    }
+        counts = {"correct": right, "lost": before & ~right, "gained": right & ~before}
+        trials.append({"kind": kind, "rank": rank} | {k: int(v.sum()) for k, v in counts.items()})
+    total = {"n": len(labels), "correct": before.sum(), "stable": (views == views[0]).all(0).sum()}
     return Robustness(**total, level=config.evaluate.confidence, trials=trials)

@@ -102,14 +102,11 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
         lock.acquire(blocking=False)
     except Timeout:
         if wait:
-            what = path.parent.name
-            announce(f"un autre calcul s’occupe déjà de {what} : attente de son résultat")
+            announce(f"un autre calcul s’occupe de {path.parent.name} : attente de son résultat")
             lock.acquire()
     except (NotImplementedError, OSError) as error:
-        number = getattr(error, "errno", errno.ENOLCK)
-        said = f"no lock ({error})"
-        if number in (errno.ENOLCK, errno.ENOSYS):
-            said = "this file system has no locks; use another"
+        said = getattr(error, "strerror", None) or "this file system has no locks; use another"
+        number = getattr(error, "errno", None) or errno.ENOLCK
         raise OSError(number, said, str(path.parent)) from error
     try:
         yield lock.is_locked
@@ -135,11 +132,15 @@ def check_open(artifacts: Path) -> None:
 @cache
 def revision(root: Path) -> str:
     """Return the short commit of a project, ``1c135ce0ab-dirty``; empty where it has none."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
     if not (root / ".git").exists():
         return ""
+    return git(root, "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*").strip()
+
+
+def git(root: str | Path, *arguments: str) -> str:
+    """Return what git answers in a project; nothing where there is none."""
+    command = ["git", "-C", str(root), *arguments]
     try:
-        silent = {"stderr": subprocess.DEVNULL, "timeout": 10, "text": True}
-        return subprocess.check_output(command, cwd=root, **silent).strip()
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -57,7 +57,7 @@ def nombre(value: Any, digits: int | None = None) -> str:
     return text.translate({ord(","): THIN, ord("."): ",", ord("-"): MINUS})
 
 
-def pct(value: Any, digits: int = 1) -> str:
+def pct(value: Any, digits: int | None = 1) -> str:
     """Write a fraction as a percentage: ``0.8123`` → ``81,2 %``."""
     return f"{nombre(100 * value, digits)}{THIN}%"
 
@@ -95,22 +95,25 @@ def signe(value: float, digits: int = 1, unite: str = "points") -> str:
 
 
 def intervalle(bounds: Sequence[float], digits: int = 1, unite: str = "%") -> str:
-    """Write an interval: ``(0.791, 0.83)`` → ``[79,1 % ; 83,0 %]``; plain numbers without unit."""
-    low, high = (pct(b, digits) if unite == "%" else nombre(b, digits) for b in bounds)
-    suffix = f"{FIXED}{unite}" if unite not in ("%", "") else ""
-    return f"[{low}{THIN};{FIXED}{high}]{suffix}"
+    """Write an interval of fractions: ``[79,1 % ; 83,0 %]``, or in points; else of numbers."""
+    if unite == "%":
+        low, high = (pct(bound, digits) for bound in bounds)
+    else:
+        low, high = (nombre(bound * (100 if unite else 1), digits) for bound in bounds)
+    return f"[{low}{THIN};{FIXED}{high}]" + (f"{FIXED}points" if unite == "points" else "")
 
 
-def interval(mean: float, bounds: Sequence[float] | None) -> str:
-    """Write a difference in points and its interval: ``+1,2 [−0,5 ; 2,9]``."""
-    text = signe(100 * mean, unite="")
-    told = intervalle([100 * bound for bound in bounds], 1, "") if bounds else "(sans intervalle)"
-    return f"{text} {told}"
+def ecart(
+    mean: float, bounds: Sequence[float] | None, digits: int = 1, unite: str = "points"
+) -> str:
+    """Write a difference and its interval: ``+1,2 point [0,3 ; 2,1]``; see ``signe``."""
+    told, scale = signe(mean, digits, unite), 100 if unite == "points" else 1
+    return f"{told} {intervalle([scale * b for b in bounds], digits, '')}" if bounds else told
 
 
-def in_points(bounds: Sequence[float], digits: int = 2) -> str:
-    """Write the interval of a difference of two fractions: ``[−0,52 ; 2,94] points``."""
-    return intervalle([100 * bound for bound in bounds], digits, "points")
+def magnitude(difference: float, digits: int = 1) -> str:
+    """Write a difference of two fractions without its sign: ``5,7 points``."""
+    return signe(abs(difference), digits).lstrip("+")
 
 
 def p_value(p: float) -> str:
@@ -133,11 +136,6 @@ def liste(items: Iterable[Any]) -> str:
 def plural(count: int, word: str) -> str:
     """Write a count and a word, with an s from two on: ``1 époque``, ``3 époques``."""
     return f"{nombre(count)}{FIXED}{word}" + ("s" if abs(count) >= 2 else "")
-
-
-def capital(text: str) -> str:
-    """Write the first letter large and leave the others alone."""
-    return text[:1].upper() + text[1:]
 
 
 def typeset(text: str) -> str:

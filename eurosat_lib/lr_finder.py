@@ -13,15 +13,16 @@ import torch
 from scipy.signal import lfilter
 
 from eurosat_lib.config import Config
-from eurosat_lib.data import EuroSAT
+from eurosat_lib.data import load_dataset
 from eurosat_lib.loaders import make_loader
 from eurosat_lib.model import build_model
 from eurosat_lib.optimizers import make_optimizer, set_lr
 from eurosat_lib.progress import progress
 from eurosat_lib.runtime import Runtime
-from eurosat_lib.stages import Record
+from eurosat_lib.stages import Record, stage
 from eurosat_lib.tracking import Run
 from eurosat_lib.train import TrainStep
+from eurosat_lib.trainings import BATCHES, TRAINING
 
 FLAT = 0.05  # a smoothed loss that falls by less than this share has nothing to say
 START = 0.1  # first share of the sweep, averages of few batches: a fall is measured from there
@@ -86,7 +87,7 @@ class LRFinder(Record):
             "n_seeds": len(self.sweeps),
         }
 
-    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
+    def files(self) -> dict[str, list[dict[str, Any]]]:
         """Publish every step of every sweep."""
         rows = [
             {"seed": s.seed, "step": step, "lr": lr, "loss": loss, "smoothed": smoothed}
@@ -110,20 +111,18 @@ class FinalSweep(LRFinder):
     stage: ClassVar[str] = "check_lr"
 
 
-def find_lr(config: Config, dataset: EuroSAT) -> LRFinder:
+@stage(LRFinder, "lr_finder", *TRAINING.rooms, reads=(*BATCHES, "model", "lr_finder"))
+def find_lr(config: Config) -> LRFinder:
     """Sweep the learning rate once per seed; the random generators are left as they were."""
     settings = config.lr_finder
     total = len(settings.seeds) * settings.iterations
     with progress("Balayage du LR", total=total, unit="pas") as bar:
-        sweeps = [_sweep(config, dataset, seed, bar.advance) for seed in settings.seeds]
-    return LRFinder(
-        sweeps=sweeps,
-        batch_size=config.data.batch_size,
-        **settings.model_dump(include={"weight_decay", "smoothing", "iterations"}),
-    )
+        sweeps = [_sweep(config, seed, bar.update) for seed in settings.seeds]
+    own = settings.model_dump(include={"weight_decay", "smoothing", "iterations"})
+    return LRFinder(sweeps=sweeps, batch_size=config.data.batch_size, **own)
 
 
-def _sweep(config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], None]) -> Sweep:
+def _sweep(config: Config, seed: int, on_step: Callable[[], None]) -> Sweep:
     """Train a fresh network, the learning rate growing at each step, until the loss diverges."""
     settings, runtime = config.lr_finder, Runtime.of(config)
     rates = np.geomspace(settings.min_lr, settings.max_lr, settings.iterations)
@@ -132,7 +131,8 @@ def _sweep(config: Config, dataset: EuroSAT, seed: int, on_step: Callable[[], No
         model = runtime.place(build_model(config)).train()
     optimizer = make_optimizer(model, settings.min_lr, settings.weight_decay)
     step = TrainStep(model, optimizer, runtime)
-    loader = make_loader(config, dataset.train, config.data.train_limit, augment=True, seed=seed)
+    images, limit = load_dataset(config).train, config.data.train_limit
+    loader = make_loader(config, images, limit, augment=True, seed=seed)
     batches = (batch for epoch in count() for batch in loader.epoch(epoch))
     losses, smoothed, ended = [], np.empty(0), False
     for lr, (images, labels) in zip(rates, batches, strict=False):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+
+from tqdm import auto, std
 
 BUILT = "EUROSAT_REPORT"  # in the environment of the notebooks that make report executes
 LINE = "{desc}\u00a0: {percentage:.0f}\u202f% |{bar}| {n_fmt}/{total_fmt}\u00a0{unit} · {elapsed}"
@@ -20,45 +19,20 @@ IN_FRENCH = {  # the lines of train.py, whose text is part of the keys of kept t
 }
 
 
-class Bar:
-    """A piece of work in equal steps; made by ``progress``."""
-
-    def __init__(self, bar: Any) -> None:
-        """Take the tqdm bar that shows it."""
-        self._bar = bar
-
-    @property
-    def done(self) -> int:
-        """Steps finished so far."""
-        return self._bar.n
-
-    def advance(self, n: int = 1, note: str | None = None) -> None:
-        """Count ``n`` more steps as done; ``note`` replaces the last one unless ``None``."""
-        if note is not None:
-            self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(n)
-
-
-@contextmanager
-def progress(label: str, total: int, unit: str) -> Iterator[Bar]:
+def progress(label: str, total: int, unit: str) -> std.tqdm:
     """Show a piece of work of ``total`` steps with the time left; label and unit are French."""
-    from tqdm import auto, std
-
     built, console = BUILT in os.environ, sys.__stderr__
     live = not built or (console is not None and console.isatty())
     show = std.tqdm if built else auto.tqdm  # past a built notebook's outputs, to the console
     own = {"file": console if built else None, "mininterval": 0.1 if live else QUIET}
     own |= {"leave": not (built and live), "delay": 0.5}  # what was kept needs no bar
-    with show(desc=label, total=int(total), unit=unit, bar_format=LINE, miniters=1, **own) as bar:
-        yield Bar(bar)
+    return show(desc=label, total=int(total), unit=unit, bar_format=LINE, miniters=1, **own)
 
 
 def announce(text: str) -> None:
     """Say one line where the bars are: on the console, or in a notebook in the cell's output."""
-    from tqdm.std import tqdm
-
     for english, french in IN_FRENCH.items():
         text = re.sub(english, french, text)
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     place = sys.stdout if type(shell).__name__ == "ZMQInteractiveShell" else sys.stderr
-    tqdm.write(text, file=sys.__stderr__ if BUILT in os.environ else place)
+    std.tqdm.write(text, file=sys.__stderr__ if BUILT in os.environ else place)

@@ -8,61 +8,52 @@ is missing, damaged or made for another configuration.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 from eurosat_lib import audit, checks, evaluation, explain, search, trainings
+from eurosat_lib import lr_finder as finders
 from eurosat_lib.checkpoint import load_checkpoint
+from eurosat_lib.checks import check_initial_loss as check_initial_loss  # stages of these rooms
+from eurosat_lib.checks import check_training as check_training
+from eurosat_lib.checks import compute_baselines as compute_baselines
+from eurosat_lib.checks import overfit_small as overfit_small
+from eurosat_lib.checks import shuffled_labels as shuffled_labels
+from eurosat_lib.checks import test_model as test_model
+from eurosat_lib.checks import verify_pipeline as verify_pipeline
 from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import Config, override, save_config_snapshot
 from eurosat_lib.data import EuroSAT, load_dataset, on_spatial, spatial_absence
 from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, SpatialEvaluation
-from eurosat_lib.files import check_open, write_bytes, write_csv
+from eurosat_lib.files import check_open, write_bytes
 from eurosat_lib.jobs import named, train_all
-from eurosat_lib.loaders import subset
-from eurosat_lib.lr_finder import FinalSweep, LRFinder, find_lr
-from eurosat_lib.recipes import beside_protocol as beside_protocol  # for notebooks
+from eurosat_lib.lr_finder import find_lr as lr_finder
+from eurosat_lib.recipes import beside_protocol as beside_protocol
 from eurosat_lib.recipes import found_recipe as found_recipe
 from eurosat_lib.recipes import recipe_jobs
-from eurosat_lib.sources import digest
-from eurosat_lib.stages import Kept, Record, Writer, latest, publish, stage, together, withdraw
+from eurosat_lib.stages import Kept, Record, latest, publish, stage, together, withdraw
 from eurosat_lib.train import WEIGHTS, Fit, Hyperparameters
-from eurosat_lib.trainings import BATCHES, IMAGES, SCORING, TRAINING, Training
+from eurosat_lib.trainings import BATCHES, NETWORK, SCORING, TRAINING, Training
 
-# What each notebook computes, in the order of the pipeline.
-NOTEBOOK_STAGES: dict[str, tuple[str, ...]] = {
-    "01_data": ("explore_dataset", "find_overlaps", "verify_pipeline"),
-    "02_baselines": ("compute_baselines",),
-    "03_model_checks": (
-        *("test_model", "check_initial_loss", "overfit_small"),
-        *("shuffled_labels", "check_training"),
-    ),
-    "04_lr_finder": ("lr_finder",),
-    "05_grid": ("grid_search",),
-    "06_train": (
-        *("refined_grid_search", "compare_finalists", "train", "final_architecture"),
-        "compare_curves",
-    ),
-    "07_eval": (
-        *("evaluate", "analyse_errors", "measure_robustness", "explain_predictions"),
-        *("evaluate_seeds", "evaluate_spatial", "compare_splits"),
-    ),
+NOTEBOOKS = {  # what each computes, in the order of the pipeline
+    "01_data": "explore_dataset find_overlaps verify_pipeline",
+    "02_baselines": "compute_baselines",
+    "03_model_checks": "test_model check_initial_loss overfit_small shuffled_labels "
+    "check_training",
+    "04_lr_finder": "lr_finder",
+    "05_grid": "grid_search",
+    "06_train": "refined_grid_search compare_finalists train final_architecture compare_curves",
+    "07_eval": "evaluate analyse_errors measure_robustness explain_predictions evaluate_seeds "
+    "evaluate_spatial compare_splits",
 }
+NOTEBOOK_STAGES = {notebook: names.split() for notebook, names in NOTEBOOKS.items()}
 ON_DEMAND = ("check_lr", "ablate_recipe", "train_recipe", "beside")  # not every run has them
-STAGE_NAMES = (*(name for names in NOTEBOOK_STAGES.values() for name in names), *ON_DEMAND)
+STAGE_NAMES = (*chain(*NOTEBOOK_STAGES.values()), *ON_DEMAND)
 SPATIAL_CHECKPOINT = "best_spatial.ckpt"
-LEARNT, SWEPT = ("checks", *TRAINING.rooms), ("lr_finder", *TRAINING.rooms)
-SMALL = (*IMAGES, "seed", "data.batch_size", "model")  # what learning a few images reads
-# How a network is trained, whatever its point and length.
-HOW = ("optimizer", "momentum", "decay_all", "schedule", "warmup", "label_smoothing", "sides")
-NETWORK = {"blocks_per_stage", "dilation_stage3"}
 NO_GRID = "no grid to compare: run grid_search first (notebook 05_grid)"
-
-
-# --- what comes from where ----------------------------------------------------------------------
 
 
 class ChosenLR(Record):
@@ -82,12 +73,12 @@ def chosen_lr(config: Config) -> ChosenLR | None:
 def choose_lr(config: Config, choice: ChosenLR | None) -> None:
     """Have the grid take a choice instead of the finder's, or, with ``None``, withdraw it."""
     check_open(config.paths.artifacts)
-    publish(config, choice, {}) if choice else withdraw(config, ChosenLR)
+    publish(config, Kept(choice, {})) if choice else withdraw(config, ChosenLR)
 
 
 def grid_points(config: Config) -> tuple[list[Hyperparameters], str]:
     """List the points of the grid, and where their learning rates come from."""
-    found, picked = latest(config, LRFinder), chosen_lr(config)
+    found, picked = latest(config, finders.LRFinder), chosen_lr(config)
     choice = picked.lr if picked else found.choice if found else None
     origin = "chosen_lr" if picked else "lr_finder" if choice else "fallback"
     points = search.grid_points(config, choice)
@@ -107,28 +98,22 @@ def searches(config: Config) -> list[search.GridSearch]:
 
 
 def finalists(config: Config) -> list[tuple[str, Fit]]:
-    """Pick the finalists of the searches of this run: stage and trial of each."""
-    finder = latest(config, LRFinder)
+    """Pick the finalists of the searches of this run, the best first: stage and trial of each."""
+    finder = latest(config, finders.LRFinder)
     rate = finder.choice if finder else None
     return search.choose_finalists(searches(config), config.finalists.count, rate)
 
 
-def current_finalists(config: Config) -> search.Finalists | None:
-    """Return the finalists of this run's latest searches; ``None`` if these are others."""
-    found = latest(config, search.Finalists)
-    points = [trial.hyperparameters for _, trial in finalists(config)]
-    same = found and [f.hyperparameters for f in found.finalists] == points
-    return found if same else None
-
-
 def final_config(config: Config) -> tuple[Config, dict[str, str]]:
-    """Return the final training, and where each hyperparameter comes from."""
-    stage, point = "fallback", fallback_point(config)
-    decided, best = current_finalists(config), search.choose_finalists(searches(config), 1, None)
-    if decided:
+    """Return the final training, and where each hyperparameter comes from.
+
+    That is the configuration; else the finalists, if they are of the latest searches; else these.
+    """
+    chosen, decided = finalists(config), latest(config, search.Finalists)
+    points = [trial.hyperparameters for _, trial in chosen]
+    stage, point = (chosen[0][0], points[0]) if chosen else ("fallback", fallback_point(config))
+    if decided and points == [one.hyperparameters for one in decided.finalists]:
         stage, point = decided.stage, decided.leader.hyperparameters
-    elif best:
-        stage, point = best[0][0], best[0][1].hyperparameters
     given = config.train.model_dump(include=set(search.FACTORS), exclude_none=True)
     origin = dict.fromkeys(point.model_dump(), stage) | dict.fromkeys(given, "config")
     return trainings.training_config(config, point.model_copy(update=given), keep="best"), origin
@@ -136,70 +121,32 @@ def final_config(config: Config) -> tuple[Config, dict[str, str]]:
 
 def spatial_config(config: Config) -> Config:
     """Return the run's final training on the spatial split; refuse where there is none."""
-    absence = spatial_absence(config)
-    if absence:
-        raise UserError(f"no spatial split beside the standard one: {absence.reason}")
+    if absent := spatial_absence(config):
+        raise UserError(f"no spatial split beside the standard one: {absent}")
     own = final_config(config)[0].train.model_dump(mode="json")
     return trainings.counted(override(on_spatial(config), {"train": own}))
 
 
-# --- data, network, learning rate ---------------------------------------------------------------
+def _location(config: Config) -> dict[str, str]:
+    return {"source": load_dataset(config).source.location}
 
 
-def _on_images(
-    kind: type[Record], rooms: tuple[str, ...], compute: Callable, *reads: str, **options: Any
-) -> Callable[[Config], Any]:
-    """Make a stage of a function of the configuration and the images."""
-
-    @wraps(compute)
-    def on(config: Config) -> Record:
-        return compute(config, load_dataset(config))
-
-    return stage(kind, *rooms, reads=reads, **options)(on)
+@stage(audit.Audit, "audit", inputs=_location)
+def explore_dataset(config: Config) -> audit.Audit:
+    """Count classes and faults over all images; limits of the configuration do not apply."""
+    return audit.explore_dataset(load_dataset(config))
 
 
-explore_dataset = _on_images(
-    *(audit.Audit, ("audit",), lambda config, images: audit.explore_dataset(images)),
-    inputs=lambda config: {"source": load_dataset(config).source.location},
-)
-find_overlaps = _on_images(
-    audit.Overlaps, ("audit",), lambda config, images: audit.find_overlaps(images)
-)
-verify_pipeline = stage(
-    *(checks.Pipeline, "checks", "transforms", "loaders"),
-    reads=(*BATCHES, "data.validation_limit", "data.test_limit"),
-)(checks.verify_pipeline)
-compute_baselines = _on_images(
-    checks.Baselines, ("checks",), checks.compute_baselines, "data.train_limit"
-)
-test_model = stage(
-    *(checks.Architecture, "checks", "model"),
-    reads=("data.image_size", "model", "grid.blocks_per_stage", "grid.dilation_stage3"),
-)(checks.test_model)
-test_model.__test__ = False  # the course's name for the stage; pytest must not collect it
-check_initial_loss = _on_images(
-    *(checks.InitialLoss, LEARNT, checks.check_initial_loss),
-    *(*BATCHES, "model", "initial_loss"),
-)
-overfit_small = _on_images(checks.Overfit, LEARNT, checks.overfit_small, *SMALL, "overfit")
-shuffled_labels = _on_images(
-    checks.ShuffledLabels, LEARNT, checks.learn_shuffled_labels, *SMALL, "overfit", "controls"
-)
-check_training = _on_images(
-    *(checks.Sanity, LEARNT, checks.check_training),
-    *(*BATCHES, *(f"train.{name}" for name in HOW), "model", "controls"),
-)
-lr_finder = _on_images(LRFinder, SWEPT, find_lr, *BATCHES, "model", "lr_finder")
-
-
-# --- searches -----------------------------------------------------------------------------------
+@stage(audit.Overlaps, "audit")
+def find_overlaps(config: Config) -> audit.Overlaps:
+    """Find the pairs of images that show the same ground."""
+    return audit.find_overlaps(load_dataset(config))
 
 
 @stage(search.Grid)
 def grid_search(config: Config) -> Kept[search.Grid]:
     """Train every point of the grid for a few epochs; finished trials are not run again."""
-    points, origin = grid_points(config)
-    return _searched(config, "Grille", search.Grid, points, origin, config.grid)
+    return _searched(config, "Grille", search.Grid, *grid_points(config), config.grid)
 
 
 @stage(search.RefinedGrid)
@@ -228,13 +175,12 @@ def compare_finalists(config: Config) -> Kept[search.Finalists]:
     chosen, count = finalists(config), config.finalists.seeds
     if not chosen:
         raise UserError(NO_GRID)
-    seeds, found, every = range(config.seed + 1, config.seed + 1 + count), [], {}
+    seeds, jobs, found = range(config.seed + 1, config.seed + 1 + count), {}, []
     for _, trial in chosen:
-        epochs, images = trial.length
-        how = {"max_epochs": epochs, "max_steps": None, "keep": "best"}
-        own = trainings.training_config(config, trial.hyperparameters, images, **how)
-        every |= named(search.Finalists.stage, trainings.seeded(own, seeds))
-    kept = train_all("Finalistes", every)
+        how = {"max_epochs": trial.length[0], "max_steps": None, "keep": "best"}
+        own = trainings.training_config(config, trial.hyperparameters, trial.train_images, **how)
+        jobs |= named(search.Finalists.stage, trainings.seeded(own, seeds))
+    kept = train_all("Finalistes", jobs)
     for rank, (origin, trial) in enumerate(chosen):
         fits = [part.result for part in kept[rank * count : (rank + 1) * count]]
         own = {"origin": origin, "selected": trial.score, "fits": fits}
@@ -251,15 +197,10 @@ def compare_curves(config: Config) -> search.Comparisons:
     return search.compare(found[0])
 
 
-# --- the final training -------------------------------------------------------------------------
-
-
-def _weights(folder: Path) -> Writer:
-    def write(path: Path) -> None:
-        load_checkpoint(folder / WEIGHTS)  # sound, or said
-        write_bytes(path, (folder / WEIGHTS).read_bytes())
-
-    return write
+def _copy_weights(source: Path, path: Path) -> None:
+    """Publish the weights of a training; damaged ones are a UserError."""
+    load_checkpoint(source)
+    write_bytes(path, source.read_bytes())
 
 
 @stage(Training)
@@ -271,14 +212,13 @@ def train(config: Config) -> Kept[Training]:
     own, origin = final_config(config)
     later = {} if config.compute.engine == "serial" else _trained_later(config, own)
     kept = _final_training(named(Training.stage, [own]) | later)
-    point = kept.result.hyperparameters
-    chosen = override(config, {f"train.{k}": v for k, v in point.model_dump().items()})
-
-    def snapshot(path: Path) -> None:
-        save_config_snapshot(chosen, path.parent)
-
+    chosen = override(config, {"train": kept.result.hyperparameters.model_dump()})
     result = Training(fit=kept.result, origin=origin, batch_size=own.data.batch_size)
-    return together(result, [kept], {WEIGHTS: _weights(kept.folder), "config.yaml": snapshot})
+    more = {
+        WEIGHTS: partial(_copy_weights, kept.folder / WEIGHTS),
+        "config.yaml": lambda path: save_config_snapshot(chosen, path.parent),
+    }
+    return together(result, [kept], more)
 
 
 def _trained_later(config: Config, own: Config) -> dict[str, Config]:
@@ -303,7 +243,7 @@ def _final_training(jobs: dict[str, Config]) -> Kept[Fit]:
 
 def _with_final_network(config: Config) -> Config:
     own = final_config(config)[0].train
-    return override(config, {f"model.{name}": getattr(own, name) for name in sorted(NETWORK)})
+    return override(config, {"model": own.model_dump(include=NETWORK)})
 
 
 def _other_network(config: Config) -> dict[str, int] | None:
@@ -314,24 +254,18 @@ def _other_network(config: Config) -> dict[str, int] | None:
 @stage(checks.FinalArchitecture)
 def final_architecture(config: Config) -> checks.FinalArchitecture:
     """Count the parameters of the network that is trained in the end, layer by layer."""
-    own = _with_final_network(config)
-    alone = {
-        f"grid.{name}": [value] for name, value in own.model.model_dump(include=NETWORK).items()
-    }
-    return checks.FinalArchitecture(**dict(checks.test_model(override(own, alone))))
+    drawn = test_model.__wrapped__(_with_final_network(config))
+    return checks.FinalArchitecture(**dict(drawn))
 
 
 @stage(
-    *(FinalSweep, *SWEPT),
+    *(finders.FinalSweep, "lr_finder", *TRAINING.rooms),
     reads=(*BATCHES, "model.channels", "lr_finder"),
     inputs=_other_network,
 )
-def check_lr(config: Config) -> FinalSweep:
+def check_lr(config: Config) -> finders.FinalSweep:
     """Sweep the rate of the network that is trained in the end, if it is not swept yet."""
-    return FinalSweep(**dict(find_lr(_with_final_network(config), load_dataset(config))))
-
-
-# --- evaluation ---------------------------------------------------------------------------------
+    return finders.FinalSweep(**dict(lr_finder.__wrapped__(_with_final_network(config))))
 
 
 def train_if_missing(config: Config) -> Training | None:
@@ -344,29 +278,19 @@ def train_if_missing(config: Config) -> Training | None:
 @stage(Evaluation)
 def evaluate(config: Config) -> Kept[Evaluation]:
     """Score the checkpoint on the test split; each checkpoint opens it once."""
-    kept = trainings.score_checkpoint(config, trainings.checkpoint_path(config))
-
-    def predictions(path: Path) -> None:
-        table = trainings.kept_predictions(config, kept.result).table(kept.result.classes)
-        write_csv(path, table.round(6).to_dict("records"))
-
-    return together(kept.result, [kept], {"predictions.csv": predictions})
-
-
-def _scored(config: Config) -> Evaluation:
-    return trainings.score_checkpoint(config, trainings.checkpoint_path(config)).result
+    kept = trainings.score_checkpoint(config)
+    table = trainings.kept_predictions(config, kept.result).table(kept.result.classes)
+    return together(kept.result, [kept], {"predictions.csv": table.round(6).to_dict("records")})
 
 
 def _digest(config: Config) -> dict[str, str]:
-    path = trainings.checkpoint_path(config)
-    load_checkpoint(path)  # sound, or said
-    return {"checkpoint": digest(path)}
+    return {"checkpoint": trainings.sound_digest(trainings.checkpoint_path(config))}
 
 
 @stage(evaluation.Errors, *SCORING.rooms, reads=SCORING.reads, inputs=_digest)
 def analyse_errors(config: Config) -> evaluation.Errors:
     """Analyse the predictions that the evaluation kept: calibration, worst errors."""
-    own = _scored(config)
+    own = trainings.score_checkpoint(config).result
     return evaluation.analyse(trainings.kept_predictions(config, own), own)
 
 
@@ -377,8 +301,7 @@ def _opened(config: Config) -> tuple[EuroSAT, Classifier]:
 
 
 @stage(
-    explain.Robustness,
-    *("explain", *SCORING.rooms),
+    *(explain.Robustness, "explain", *SCORING.rooms),
     reads=(*SCORING.reads, "evaluate.robustness_images"),
     inputs=_digest,
 )
@@ -390,14 +313,14 @@ def measure_robustness(config: Config) -> explain.Robustness:
 @stage(explain.Explanations, "explain", *SCORING.rooms, reads=SCORING.reads, inputs=_digest)
 def explain_predictions(config: Config) -> explain.Explanations:
     """Map the evidence of right and wrong answers on validation images (Grad-CAM)."""
-    found = trainings.kept_predictions(config, _scored(config))
+    found = trainings.kept_predictions(config, trainings.score_checkpoint(config).result)
     return explain.explain(config, *_opened(config), found.val_labels, found.val_logits)
 
 
 @stage(trainings.Seeds)
 def evaluate_seeds(config: Config) -> Kept[trainings.Seeds]:
     """Train and test the final configuration anew from the seeds, unless a checkpoint is named."""
-    own = trainings.score_checkpoint(config, trainings.checkpoint_path(config))
+    own = trainings.score_checkpoint(config)
     further = _further_seeds(config, own.result.seed)
     configs = trainings.seeded(final_config(config)[0], further)
     kept = train_all("Autres graines", named(trainings.Seeds.stage, configs))
@@ -415,9 +338,10 @@ def evaluate_seeds(config: Config) -> Kept[trainings.Seeds]:
 def evaluate_spatial(config: Config) -> Kept[SpatialEvaluation]:
     """Train the final configuration on the spatial split, and open its test split for it once."""
     trained = _final_training(named(SpatialEvaluation.stage, [spatial_config(config)]))
-    kept = trainings.score_checkpoint(on_spatial(config), trained.folder / WEIGHTS, "spatial")
+    path = trained.folder / WEIGHTS
+    kept = trainings.score_checkpoint(on_spatial(config), path, "spatial")
     scores = kept.result.model_dump() | {"checkpoint": SPATIAL_CHECKPOINT}
-    weights = {SPATIAL_CHECKPOINT: _weights(trained.folder)}
+    weights = {SPATIAL_CHECKPOINT: partial(_copy_weights, path)}
     return together(SpatialEvaluation(**scores), [trained, kept], weights)
 
 
@@ -427,18 +351,15 @@ def compare_splits(config: Config) -> trainings.SplitComparison:
 
     What the run had published of it is withdrawn if these are other images (the cache keeps it).
     """
-    absence = spatial_absence(config)
-    if absence:
-        if absence.kind in ("synthetic", "split"):  # the run has left the real standard split
+    if absent := spatial_absence(config):
+        if config.data.split != "standard" or load_dataset(config).source.synthetic:
             withdraw(config, SpatialEvaluation)
-            (config.paths.artifacts / SPATIAL_CHECKPOINT).unlink(missing_ok=True)
-        return trainings.SplitComparison(absent=absence.kind, reason=absence.reason)
-    limit, names = config.data.test_limit, []
-    for split in (load_dataset(one).test for one in (config, on_spatial(config))):
-        names.append({split.names[i] for i in subset(len(split), limit)})
+        return trainings.SplitComparison(absent=absent)
+    pair = evaluate(config), evaluate_spatial(config)
+    names = [set(trainings.kept_predictions(config, one).names) for one in pair]
     return trainings.SplitComparison(
-        standard=evaluate(config),
-        spatial=Evaluation(**evaluate_spatial(config).model_dump()),
-        common=len(names[0] & names[1]),
+        standard=pair[0],
+        spatial=Evaluation(**pair[1].model_dump()),
+        common=len(set.intersection(*names)),
         confidence_level=config.evaluate.confidence,
     )

@@ -17,7 +17,7 @@ from eurosat_lib.sources import digest
 from eurosat_lib.stages import Kept, Record, latest, stage, together
 from eurosat_lib.stats import FEWEST, mean_interval, newcombe, paired_difference, summarise_seeds
 from eurosat_lib.train import WEIGHTS, Fit
-from eurosat_lib.trainings import SCORING, Rows, Training, bounds, kept_predictions
+from eurosat_lib.trainings import NETWORK, SCORING, Training, kept_predictions
 
 
 class Ablation(Record):
@@ -90,17 +90,9 @@ class Recipes(Record):
             "val_accuracy": summarise_seeds([one.val_accuracy for one in scores], self.level),
             "n": own.n,
             "correct": own.correct,
-            **bounds(own),
+            "low": own.interval[0],
+            "high": own.interval[1],
         }
-
-    def csv_files(self) -> dict[str, Rows]:
-        """Publish the epochs of all trainings."""
-        rows = [
-            {"recipe": self.name, "seed": run.fit.seed} | record.model_dump()
-            for run in self.runs
-            for record in run.fit.epochs
-        ]
-        return {"recipe.csv": rows}
 
 
 class BesideProtocol(Record):
@@ -222,7 +214,7 @@ def beside_protocol(config: Config) -> BesideProtocol:
         raise UserError("beside: other validation images than the recipe's; train_recipe again")
     only = int((theirs & ~own).sum()), int((own & ~theirs).sum())
     low, high = paired_difference(*only, len(own), recipe.level)
-    shape = scored.hyperparameters.model_dump(include={"blocks_per_stage", "dilation_stage3"})
+    shape = scored.hyperparameters.model_dump(include=NETWORK)
     same = shape.items() <= training.fit.hyperparameters.model_dump().items()
     gain = (only[0] - only[1]) / len(own)
     return BesideProtocol(gain=gain, low=low, high=high, same_network=same, **shape)

@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 import random
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -40,8 +40,7 @@ def get_device(prefer: str = "auto") -> torch.device:
     if prefer == "auto":
         prefer = next((name for name, found in there.items() if found), "cpu")
     if not there.get(prefer, True):
-        known = f"{prefer} is asked for, but PyTorch sees no {prefer.upper()} device"
-        raise UserError(f"compute.device: {known}")
+        raise UserError(f"compute.device = {prefer}: PyTorch sees no {prefer.upper()} device")
     return torch.device(prefer)
 
 
@@ -106,26 +105,24 @@ class Runtime:
             device = torch.cuda.get_device_name(self.device)
         elif self.device.type == "mps":
             device = f"{name} GPU (MPS)"
-        parts = {"": "vendor_id", "family ": "cpu family", "model ": "model"}
-        parts["stepping "] = "stepping"
-        words = [f"{label}{known[key]}" for label, key in parts.items() if key in known]
+        keys = {"vendor_id": "", "cpu family": "family ", "model": "model "}
+        keys["stepping"] = "stepping "
+        words = [before + known[key] for key, before in keys.items() if key in known]
         processor = " ".join(words) or ANY_CPU
         return {"device": device, "precision": self.precision, "processor": processor}
 
 
-def keep_freed_memory(keep: bool = True) -> bool:
-    """Let the C library keep what tensors free, to be used again by the next step.
+def keep_freed_memory(keep: bool = True) -> None:
+    """Let the C library, where it is glibc, keep what tensors free, for the next step.
 
-    By default glibc gives blocks above 32 MiB back to the system at once, and the kernel clears
+    By default it gives blocks above 32 MiB back to the system at once, and the kernel clears
     each page anew: a tenth to a quarter of a training step on a CPU. False goes back to that.
-    Returns whether the C library knows the setting.
     """
     large, free = (2**30, 2**31 - 1) if keep else (2**25, 2**26)  # bytes
-    try:
+    with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return False
-    return bool(mallopt(M_MMAP_THRESHOLD, large) & mallopt(M_TRIM_THRESHOLD, free))
+        mallopt(M_MMAP_THRESHOLD, large)
+        mallopt(M_TRIM_THRESHOLD, free)
 
 
 def _has_fast_bf16(device: torch.device) -> bool:

@@ -24,6 +24,7 @@ Blocks = Annotated[int, Field(ge=1, le=6)]
 Dilation = Annotated[int, Field(ge=1, le=8)]
 ImageSize = Annotated[int, Field(ge=16, le=256)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Address = Annotated[str, Field(pattern=r"""^(https?://[^\s"'<>]+)?$""")]
 
 # Folders beside those of named runs; the name of a stage is refused by stages.
 RESERVED = ("results", "captures", "answers", "template", "notebooks", "comparaisons")
@@ -51,7 +52,7 @@ class Identity(Section):  # title page and section 0 of the report
     author: str
     title: str
     course: str
-    repository: str
+    repository: Address
 
 
 class Data(Section):

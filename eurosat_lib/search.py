@@ -28,7 +28,8 @@ FACTORS = ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage")
 LEVEL = 0.95  # of the interval of an effect, each taken alone
 # What a trial is measured by, as fractions in [0, 1]: validation accuracy after the first epoch,
 # and its mean over the last two; training minus validation accuracy, mean of the last two (that
-# of training on augmented images, as the weights move: a lower bound); range of the last two.
+# of training on augmented images, as the weights move: a lower bound); range of the last two;
+# training accuracy of the last. ``start``: training loss of the first epoch, nats.
 MEASURES: dict[str, Callable[[Fit], float]] = {
     "speed": lambda fit: fit.epochs[0].val_accuracy,
     "score": lambda fit: fit.score,
@@ -36,6 +37,8 @@ MEASURES: dict[str, Callable[[Fit], float]] = {
         e.train_accuracy - e.val_accuracy for e in fit.epochs[-2:]
     ),
     "spread": lambda fit: float(np.ptp([e.val_accuracy for e in fit.epochs[-2:]])),
+    "fit": lambda fit: fit.last.train_accuracy,
+    "start": lambda fit: fit.epochs[0].train_loss,
 }
 
 
@@ -152,7 +155,7 @@ class GridSearch(Record):
             "lr_effect_by": {"blocks_per_stage": depths},
         }
 
-    def csv_files(self) -> dict[str, Rows]:
+    def files(self) -> dict[str, Rows]:
         """Publish a row per trial."""
         return {f"{self.stage}_results.csv": csv_rows(self.trials)}
 
@@ -252,7 +255,7 @@ class Finalists(Record):
         return {
             **self.leader.hyperparameters.model_dump(),
             "finalists": [
-                {"name": one.hyperparameters.name, "mean": one.score, "sd": one.sd}
+                {"lr": one.hyperparameters.lr, "mean": one.score, "sd": one.sd}
                 for one in self.ranking
             ],
             "leader": self.leader.hyperparameters.name,
@@ -260,7 +263,7 @@ class Finalists(Record):
             "n_seeds": len(self.leader.fits),
         }
 
-    def csv_files(self) -> dict[str, Rows]:
+    def files(self) -> dict[str, Rows]:
         """Publish a row per training."""
         return {"finalists.csv": csv_rows(fit for one in self.finalists for fit in one.fits)}
 

@@ -6,26 +6,31 @@ has which. Nothing is decoded here.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import itertools
 import os
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from glob import escape, glob
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from eurosat_lib import synthetic
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.progress import announce
-from eurosat_lib.synthetic import CLASSES, SPLITS
+
+SIDE = 64  # pixels
+SPLITS = ("train", "validation", "test")
+# The classes, alphabetical, as their labels are, and the drawn images of each in a block of 108.
+SHARES = {"AnnualCrop": 12, "Forest": 12, "HerbaceousVegetation": 12, "Highway": 10}
+SHARES |= {"Industrial": 10, "Pasture": 8, "PermanentCrop": 10, "Residential": 12}
+SHARES |= {"River": 10, "SeaLake": 12}
+CLASSES: tuple[str, ...] = tuple(SHARES)
 
 HUB, REVISION = "timm/eurosat-rgb", "b4e28552cd5f3932b6abc37eb20d3e84901ad728"
 LISTS_HUB, LISTS_REVISION = "torchgeo/eurosat", "1ce6f1bfb56db63fd91b6ecc466ea67f2509774c"
@@ -41,11 +46,12 @@ PUBLISHED = {
 }
 STANDARD, SPATIAL = tuple(PUBLISHED)[:3], tuple(PUBLISHED)[3:]  # in the order of SPLITS
 SHORT = ("train", "val", "test")  # how the files of the splits begin, and their lists end
-FORMAT = 7  # of decoded images: another number leaves older ones aside
+FORMAT = 7  # of decoded or drawn images: another number leaves older ones aside
 LISTS = "one list each *train.txt, *val.txt, *test.txt"
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 KNOWN = ("auto", "synthetic", HUB, "standard", "spatial")  # beside folders
-NO_GEOGRAPHY = "the built-in synthetic images are drawn and have no geography"
+WIDTHS = (4, 7, 11, 17, 26)  # pixels from stripe to stripe, about; crossed in half of the classes
+TINTS = np.array((3, 7, 9))[:, None, None]  # how the colour of the drawn ground depends on it
 TIMEOUT = 5.0  # seconds for each address of the Hub, which has a few
 
 
@@ -62,11 +68,10 @@ class Row(NamedTuple):
 class Source:
     """Where the images come from and what cuts them, before anything is read."""
 
-    kind: Literal["hub", "folder", "synthetic"]
     location: str  # timm/eurosat-rgb@b4e2855, the folder's own name, or synthetic
+    place: str  # the Hub's repository, the folder's path, or synthetic
     revision: str | None = None  # full commit hash on the Hub
     split: str = "standard"  # the source's own; spatial; or the name of a folder of lists
-    place: str = ""  # the Hub's repository, the folder's path, or synthetic
     counts: tuple[int, ...] = ()  # drawn images for train, validation and test
     lists: tuple[str, ...] = ()  # that cut the images: three paths, or names of published ones
     files: tuple[str, ...] = field(default=(), repr=False, compare=False)  # of a folder's images
@@ -74,16 +79,15 @@ class Source:
     @property
     def synthetic(self) -> bool:
         """Whether the images are drawn, not seen by a satellite."""
-        return self.kind == "synthetic"
+        return bool(self.counts)
 
     @property
     def signature(self) -> str:
         """Return a text that changes when the images or their cut do."""
-        code = [Path(synthetic.__file__)] if self.synthetic else []
         states = [f"{one.st_size} {one.st_mtime_ns}" for one in map(os.stat, self.files)]
         lists = [PUBLISHED.get(name) or Path(name) for name in self.lists]
         about = (self.place, str(self.revision), str(self.counts))
-        return digest(*about, *code, *self.files, *states, *lists)
+        return digest(*about, *self.files, *states, *lists)
 
     @property
     def decoded(self) -> Path:
@@ -103,7 +107,7 @@ def describe_source(config: Config) -> Source:
     if name == "standard":
         return source
     if source.synthetic:
-        raise UserError(f"data.split = {name}: {NO_GEOGRAPHY}; take data.split=standard")
+        raise UserError(f"data.split = {name}: drawn images have no geography; take standard")
     if name == "spatial":
         return replace(source, split=name, lists=SPATIAL)
     folder = _folder(config, "data.split", name)
@@ -113,14 +117,13 @@ def describe_source(config: Config) -> Source:
 def _uncut(config: Config) -> Source:
     """Find the configured source, in its own splits."""
     name, named = config.data.source, os.environ.get("EUROSAT_DATA")
-    hub = Source("hub", f"{HUB}@{REVISION[:7]}", REVISION, place=HUB)
+    hub = Source(f"{HUB}@{REVISION[:7]}", HUB, REVISION)
     if name == "auto" and named:
         return _folder_source(_folder(config, "EUROSAT_DATA", named))
     if name == HUB or (name == "auto" and (hub.decoded.is_file() or _hub_is_there(_ways()))):
         return hub
     if name in ("auto", "synthetic"):
-        counts = config.data.synthetic_images
-        return Source("synthetic", "synthetic", place="synthetic", counts=counts)
+        return Source("synthetic", "synthetic", counts=config.data.synthetic_images)
     return _folder_source(_folder(config, "data.source", name))
 
 
@@ -138,8 +141,7 @@ def _folder(config: Config, variable: str, name: str) -> Path:
         folder = Path(os.path.abspath(parent / Path(name).expanduser()))
         if folder.is_dir():
             return folder
-    hint = did_you_mean(name, KNOWN) if variable != "EUROSAT_DATA" else ""
-    raise UserError(f"{variable} = {name}: no such folder{hint}")
+    raise UserError(f"{variable} = {name}: no such folder{did_you_mean(name, KNOWN)}")
 
 
 def _folder_source(folder: Path) -> Source:
@@ -148,7 +150,7 @@ def _folder_source(folder: Path) -> Source:
     for ends in (".parquet", ".arrow", IMAGES):
         if files := tuple(path for path in found if path.lower().endswith(ends)):
             lists = _find_lists(folder, needed=False) if ends is IMAGES else ()
-            return Source("folder", folder.name, place=str(folder), lists=lists, files=files)
+            return Source(folder.name, str(folder), lists=lists, files=files)
     raise UserError(
         f"{folder}: no EuroSAT images here; expected {{train,validation,test}}-*.parquet, or "
         f"a folder per class (AnnualCrop ... SeaLake), all 27,000 images or with {LISTS}"
@@ -161,7 +163,7 @@ def _find_lists(folder: Path, needed: bool = True) -> tuple[str, ...]:
     lists = [[path for path in own if path.endswith(f"{end}.txt")] for end in SHORT]
     if {len(paths) for paths in lists} != {1} and (needed or any(lists)):
         raise UserError(f"{folder}: {LISTS} is wanted")
-    return tuple(itertools.chain(*lists))
+    return tuple(path for paths in lists for path in paths)
 
 
 def _files_below(folder: str | Path, pattern: str = "*.*") -> list[str]:
@@ -171,14 +173,12 @@ def _files_below(folder: str | Path, pattern: str = "*.*") -> list[str]:
 
 def read_rows(source: Source) -> list[Row]:
     """Read the rows of the three splits, in order; nothing is decoded."""
-    if source.kind == "hub":
-        rows = _table_rows(_hub_folder(HUB, REVISION, "*.parquet"))
-    elif source.synthetic:
-        rows = _drawn_rows(source.counts)
-    elif source.files[0].lower().endswith(IMAGES):
-        rows = _image_rows(source.files)
-    else:
-        rows = _table_rows(Path(source.place))
+    if source.synthetic:
+        counts = zip(SPLITS, source.counts, strict=True)
+        return [row for split, count in counts for row in draw_rows(split, count)]
+    files = source.files or _files_below(_hub_folder(HUB, REVISION, "*.parquet"), "*.parquet")
+    images = [file for file in files if file.lower().endswith(IMAGES)]
+    rows = _image_rows(images) if images else _table_rows(files, source.place)
     # Mirrors have "Annual Crop", "Industrial Buildings".
     rows = [row._replace(label=re.sub("[ _]|Buildings$", "", row.label)) for row in rows]
     lists = source.lists or (() if all(row.split for row in rows) else STANDARD)
@@ -186,22 +186,14 @@ def read_rows(source: Source) -> list[Row]:
     return sorted(rows, key=lambda row: SPLITS.index(row.split))
 
 
-def _image_rows(paths: tuple[str, ...]) -> list[Row]:
+def _image_rows(paths: list[str]) -> list[Row]:
     """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``."""
     short = {"val": "validation", "valid": "validation"} | {split: split for split in SPLITS}
     parts = [(*path.rsplit("/", 3)[-3:], path) for path in paths]
     return [Row(short.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
 
 
-def _drawn_rows(counts: tuple[int, ...]) -> list[Row]:
-    rows = []
-    for split, count in zip(SPLITS, counts, strict=True):
-        for i, (image, label) in enumerate(zip(*synthetic.generate(split, count), strict=True)):
-            rows.append(Row(split, f"synthetic_{split}_{i + 1:05d}", CLASSES[label], image))
-    return rows
-
-
-def _table_rows(folder: Path) -> list[Row]:
+def _table_rows(files: Sequence[str], place: str) -> list[Row]:
     """Read the shards of the three splits, parquet or of ``save_to_disk``; labels by name."""
     import pyarrow as pa
     from datasets import Dataset, Features
@@ -209,25 +201,26 @@ def _table_rows(folder: Path) -> list[Row]:
 
     rows = []
     for split, short in zip(SPLITS, SHORT, strict=True):
-        tables = _files_below(folder, f"{short}*.parquet")
-        files = tables or _files_below(folder, f"{short}*/*.arrow")  # of save_to_disk
-        counts = {int(n) for file in files for n in re.findall(r"-of-(\d+)[^/]*$", file)}
-        if counts != {len(files)}:
-            raise UserError(f"{folder}: {split}: one whole set of shards is wanted, not {files}")
+        ours = re.compile(f"/{short}[^/]*([.]parquet|/[^/]*[.]arrow)$")
+        own = list(filter(ours.search, files))
+        counts = {int(n) for file in own for n in re.findall(r"-of-(\d+)[^/]*$", file)}
+        if counts != {len(own)}:
+            raise UserError(f"{place}: {split}: one whole set of shards is wanted, not {own}")
         try:
-            shards = [read_table(file, partitioning=None) for file in tables]
-            shards = shards or [Dataset.from_file(file).data.table for file in files]
-            table = pa.concat_tables(shards)
+            parquet = (read_table(file, partitioning=None) for file in own)
+            arrow = (Dataset.from_file(file).data.table for file in own)
+            table = pa.concat_tables(parquet if own[0].endswith(".parquet") else arrow)
             known = getattr(Features.from_arrow_schema(table.schema)["label"], "names", CLASSES)
             columns = table.flatten().to_pydict()
             paths, contents = columns["image.path"], columns["image.bytes"]
+            ids = columns.get("image_id", range(len(paths)))
             for i, path in enumerate(columns.get("filename", paths)):
-                name = os.path.basename(path or f"{columns.get('image_id', range(i + 1))[i]}.jpg")
+                name = os.path.basename(path or f"{ids[i]}.jpg")
                 label = columns["label"][i]
                 label = known[label] if label in range(len(known)) else str(label)
                 rows.append(Row(split, name, label, contents[i]))
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-            raise UserError(f"{files[0]}: {split}: {one_line(error)}") from error
+            raise UserError(f"{own[0]}: {split}: {one_line(error)}") from error
     return rows
 
 
@@ -255,7 +248,7 @@ def _cut(rows: list[Row], lists: list[Path], place: str) -> list[Row]:
 def _names(path: Path) -> list[PurePosixPath]:
     """Read a list of images, as Windows may have written it too."""
     content = path.read_bytes()
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))  # the mark of UTF-16
     text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
     lines = map(str.strip, text.replace("\\", "/").splitlines())
     return [PurePosixPath(line) for line in lines if line]
@@ -316,3 +309,34 @@ def digest(*parts: str | Path) -> str:
     """Return the SHA-256 of texts and of the content of files."""
     contents = (part.encode() if isinstance(part, str) else part.read_bytes() for part in parts)
     return hashlib.sha256(b"\0".join(contents)).hexdigest()
+
+
+def draw_rows(split: str, count: int) -> list[Row]:
+    """Draw the first ``count`` images of a split: textures under the names of the classes.
+
+    They stand in where EuroSAT cannot be had, so that everything can be tried, and measure nothing
+    on Earth. Stripes, single or crossed, of five widths tell the classes apart, mean colours only
+    in part. More images start with the same ones. Only NumPy's generators and operations that
+    IEEE 754 rounds exactly are used: the bits are the same on every machine.
+    """
+    rows, key, block = [], SPLITS.index(split), np.repeat(np.arange(10), list(SHARES.values()))
+    starts = range(0, count + 1, len(block))
+    dealt = [np.random.default_rng([key, start]).permutation(block) for start in starts]
+    for i, label in enumerate(np.concatenate(dealt)[:count].tolist()):
+        image = _draw(np.random.default_rng([key, i, label]), label)
+        rows.append(Row(split, f"synthetic_{split}_{i + 1:05d}", CLASSES[label], image))
+    return rows
+
+
+def _draw(rng: np.random.Generator, label: int) -> np.ndarray:
+    """Draw stripes of the class's width in any direction, on a ground of about its colour."""
+    x, y = rng.uniform(-1, 1), rng.uniform(0.01, 1)
+    x, y = x / np.sqrt(x * x + y * y), y / np.sqrt(x * x + y * y)
+    crossed, rank = divmod(label, len(WIDTHS))
+    grid, width = np.arange(SIDE), WIDTHS[rank] * rng.uniform(0.85, 1.15)
+    image = rng.uniform(40, 110, (3, 1, 1)) + 8 * (label * TINTS % 10)
+    for along in (x * grid + y * grid[:, None], y * grid - x * grid[:, None])[: 1 + crossed]:
+        turns = along / width + rng.uniform()
+        image = image + rng.uniform(15, 60) * np.abs(turns - np.rint(turns))
+    image = image + rng.uniform(5, 25) * rng.uniform(-1, 1, (3, SIDE, SIDE))
+    return np.rint(np.clip(image, 0, 255)).astype(np.uint8)

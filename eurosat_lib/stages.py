@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from functools import cache, reduce, wraps
 from operator import getitem
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from eurosat_lib import files
 from eurosat_lib.config import Config
@@ -35,9 +35,22 @@ from eurosat_lib.tracking import Run, write_runs
 
 # Read now: a file edited later is not the code that this process runs.
 TEXTS = {p.stem: p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("*.py")}
-STAGES: dict[str, Callable[[Config], Any]] = {}  # by name, in the order of their definition
+STAGES: dict[str, Callable[[Config], Any]] = {}  # by name
 WHOLE = {"started", "seconds", "device", "precision", "processor"}  # what a provenance has
-Writer = Callable[[Path], None]  # of one file
+# Of a value that is not there, or not what this version makes of it.
+FOREIGN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, UserError)
+Files = Mapping[str, Any]  # by name: a tree (.json), rows (.csv), or who writes it, given its path
+
+
+class Named(dict):
+    """Values by name; one that another version's result does not have is a UserError."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        """Refuse a name."""
+        raise UserError(f"a result of another version, without {name}: compute it anew")
+
+
+Values = Annotated[dict[str, Any], AfterValidator(Named)]
 
 
 class Record(BaseModel):
@@ -50,12 +63,8 @@ class Record(BaseModel):
         """Return what answers and ``facts.json`` say of the result."""
         return self.model_dump(mode="json")
 
-    def csv_files(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the tables to publish, by file name; one without rows is removed."""
-        return {}
-
-    def json_files(self) -> dict[str, Any]:
-        """Return further trees to publish, by file name."""
+    def files(self) -> Files:
+        """Return the tables and trees to publish; a table without rows is removed."""
         return {}
 
     def tensorboard_runs(self) -> dict[str, Run]:
@@ -73,7 +82,7 @@ class Kept(Generic[R]):
     result: R
     provenance: Mapping[str, Any]  # of the process that computed it
     folder: Path = Path()  # of the cache; files that the computation left lie there
-    files: Mapping[str, Writer] = field(default_factory=dict)  # to publish besides, by name
+    files: Files = field(default_factory=dict)  # to publish besides
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,8 @@ def stage(
 ) -> Callable[[Callable[[Config], R | Kept[R]]], Callable[[Config], R | None]]:
     """Make a stage of a function: its result is kept by its key, and published to the run.
 
+    ``__wrapped__`` of the stage is the function itself, which keeps and publishes nothing.
+
     Args:
         kind: of the result.
         rooms: modules that compute it; if none, it is put together from kept parts, each time.
@@ -100,7 +111,6 @@ def stage(
         inputs: what else it builds on, for instance the digest of a checkpoint. ``None``: there is
             nothing to compute; the result is ``None``, and what the run had published goes.
     """
-    code = Code(rooms, reads)
 
     def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R | None]:
         """Make a stage of the function that computes."""
@@ -109,7 +119,7 @@ def stage(
         def run(config: Config) -> R | None:
             """Find the result and publish it; say in a line what the system refuses."""
             try:
-                return _run(config, kind, code, inputs, compute)
+                return _run(config, kind, Code(rooms, reads), inputs, compute)
             except KeyboardInterrupt as stop:
                 raise Interrupted(*stop.args) from None
             except (OSError, MemoryError) as error:
@@ -127,7 +137,7 @@ def _run(
     note_use(kind)
     if config.paths.name in STAGES:  # its folder would lie in one of the run without name
         raise UserError(f"name {config.paths.name}: a stage has that name; take another")
-    if is_frozen() and (published := latest(config, kind)) is not None:
+    if is_frozen() and (published := latest(config, kind)):
         return published
     given = inputs(config)
     if given is None:
@@ -139,13 +149,12 @@ def _run(
         raise UserError(f"FROZEN=1: {what}; without FROZEN it is computed")
     files.check_open(config.paths.artifacts)
     if code.rooms:
-        found = keep(config, kind, kind.stage, code, given, lambda _: compute(config))
+        kept = keep(config, kind, kind.stage, code, given, lambda _: compute(config))
     else:
         found = compute(config)
-    if isinstance(found, Record):
-        found = Kept(found, _provenance(config))
-    publish(config, found.result, found.provenance, found.files)
-    return found.result
+        kept = found if isinstance(found, Kept) else Kept(found, _provenance(config))
+    publish(config, kept)
+    return kept.result
 
 
 def note_use(kind: type[Record]) -> None:
@@ -170,12 +179,20 @@ def keep(
     Without ``wait`` the answer is ``None`` while another process is at it.
     """
     folder = cache_folder(config, name, code, inputs)
-    kept = _load(folder, kind)
-    if kept:
+    if kept := _load(folder, kind):
         return kept
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", wait) as held:
-        return (_load(folder, kind) or _compute(config, kind, folder, compute)) if held else None
+        if not held or (kept := _load(folder, kind)):
+            return kept
+        path = folder / "result.json"
+        if path.exists():
+            announce(f"{folder.name} : abîmé ou d’une autre version, calculé de nouveau")
+        origin, clock = _provenance(config), time.perf_counter()
+        result = compute(folder).model_dump(mode="json")
+        origin["seconds"] = round(time.perf_counter() - clock, 2)
+        write_json(path, {"provenance": origin, "result": result})
+        return _load(folder, kind)
 
 
 def cache_folder(config: Config, name: str, code: Code, inputs: Mapping[str, Any]) -> Path:
@@ -213,33 +230,24 @@ def code_digest(room: str) -> str:
 def _load(folder: Path, kind: type[R]) -> Kept[R] | None:
     tree = read_json(folder / "result.json") or {}
     found, origin = _validated(kind, tree), tree.get("provenance")
-    whole = isinstance(origin, dict) and set(origin) >= WHOLE
+    whole = isinstance(origin, dict) and origin.keys() >= WHOLE
     whole = whole and isinstance(origin["seconds"], int | float)
     return Kept(found, origin, folder) if found and whole else None
 
 
 def _validated(kind: type[R], tree: Mapping[str, Any]) -> R | None:
+    """Read a result; ``None`` if it is not there, damaged, or its facts are another version's."""
     try:
-        return kind.model_validate(tree["result"])
-    except (ValidationError, KeyError, TypeError):
-        return None  # not there, damaged, or of another version
-
-
-def _compute(config: Config, kind: type[R], folder: Path, compute: Callable[[Path], R]) -> Kept[R]:
-    if (folder / "result.json").exists():
-        announce(f"{folder.name}/result.json, abîmé ou d’une autre version : calculé de nouveau")
-    origin, clock = _provenance(config), time.perf_counter()
-    result = compute(folder)
-    origin |= {"folder": folder.name, "seconds": round(time.perf_counter() - clock, 2)}
-    tree = {"provenance": origin, "result": result.model_dump(mode="json")}
-    write_json(folder / "result.json", tree)
-    return _load(folder, kind) or Kept(result, origin, folder)
+        found = kind.model_validate(tree["result"])
+        found.facts()
+    except FOREIGN:
+        return None
+    return found
 
 
 def _provenance(config: Config) -> dict[str, Any]:
     """Say with what this process computes, from when on, by which commit."""
     return {
-        "folder": "",
         **Runtime.of(config).describe(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": 0.0,
@@ -248,45 +256,57 @@ def _provenance(config: Config) -> dict[str, Any]:
     }
 
 
-def together(
-    result: R, parts: Sequence[Kept], more: Mapping[str, Writer] | None = None
-) -> Kept[R]:
+def together(result: R, parts: Sequence[Kept], more: Files | None = None) -> Kept[R]:
     """Put a result together from kept parts: the first one's provenance, the time of all."""
     seconds = round(sum(part.provenance["seconds"] for part in parts), 2)
     return Kept(result, {**parts[0].provenance, "seconds": seconds}, parts[0].folder, more or {})
 
 
-def publish(
-    config: Config,
-    result: Record,
-    provenance: Mapping[str, Any],
-    more: Mapping[str, Writer] | None = None,
-) -> None:
-    """Write a result with the configuration it was asked for, its facts, tables and runs.
+def publish(config: Config, kept: Kept) -> None:
+    """Write a result with the configuration it was asked for, its facts, files and runs.
 
-    One process at a time writes to a run's folders; ``more`` are further files, by name.
+    One process at a time writes to a run's folders.
     """
-    artifacts, more = config.paths.artifacts, more or {}
-    trees, tables, runs = result.json_files(), result.csv_files(), result.tensorboard_runs()
+    artifacts, result, runs = config.paths.artifacts, kept.result, kept.result.tensorboard_runs()
+    path, contents = result_path(config, result.stage), {**result.files(), **kept.files}
+    tree = {
+        "scope": scope(config),
+        "provenance": dict(kept.provenance),
+        "config": config.model_dump(mode="json", exclude={"paths": {"root"}}),
+        "result": result.model_dump(mode="json"),
+        "files": list(contents),
+    }
     with locked(artifacts / ".facts.lock"):
-        tree = {
-            "scope": scope(config),
-            "provenance": dict(provenance),
-            "config": config.model_dump(mode="json", exclude={"paths": {"root"}}),
-            "result": result.model_dump(mode="json"),
-            "files": [*trees, *tables, *more],
-        }
-        write_json(result_path(config, result.stage), tree)
-        facts = read_json(artifacts / "facts.json") or {}
-        write_json(artifacts / "facts.json", facts | {result.stage: result.facts()})
-        for name, content in trees.items():
-            write_json(artifacts / name, content)
-        for name, rows in tables.items():
-            files.write_csv(artifacts / name, rows)
+        old = read_json(path) or {"seal": path.is_file()}
+        if old.pop("seal", False) not in (False, _seal(path, old)):
+            announce(f"{path.stem} : résultat modifié après sa publication, publié de nouveau")
+        for name, content in contents.items():
+            if callable(content):
+                content(artifacts / name)
+            elif name.endswith(".json"):
+                write_json(artifacts / name, content)
+            else:
+                files.write_csv(artifacts / name, content)
         if runs:
             write_runs(config.paths.runs / result.stage, runs)
-        for name, write in more.items():
-            write(artifacts / name)
+        facts = read_json(artifacts / "facts.json") or {}
+        write_json(artifacts / "facts.json", facts | {result.stage: result.facts()})
+        write_json(path, tree | {"seal": _seal(path, tree)})
+
+
+def _files_of(path: Path, tree: Mapping[str, Any]) -> list[Path]:
+    """List the files that a published result names, beside its folder."""
+    names = tree.get("files")
+    names = [Path(str(name)).name for name in names] if isinstance(names, list) else []
+    return [path.parents[1] / name for name in names if name]
+
+
+def _seal(path: Path, tree: Mapping[str, Any]) -> str:
+    """Hash a published result and its files, to see whether somebody changed them."""
+    total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+    for file in _files_of(path, tree):
+        total.update(file.read_bytes() if file.is_file() else b"")
+    return total.hexdigest()
 
 
 def withdraw(config: Config, kind: type[Record]) -> None:
@@ -297,9 +317,7 @@ def withdraw(config: Config, kind: type[Record]) -> None:
         return
     files.check_open(artifacts)
     with locked(artifacts / ".facts.lock"):
-        names = (read_json(path) or {}).get("files")
-        names = {Path(str(name)).name for name in (names if isinstance(names, list) else ())}
-        for file in (path, *(artifacts / name for name in names if name)):
+        for file in (path, *_files_of(path, read_json(path) or {})):
             file.unlink(missing_ok=True)
         shutil.rmtree(config.paths.runs / kind.stage, ignore_errors=True)
         facts = read_json(artifacts / "facts.json") or {}
@@ -309,14 +327,12 @@ def withdraw(config: Config, kind: type[Record]) -> None:
 
 def scope(config: Config) -> dict[str, Any]:
     """Return what two results must share to speak of the same experiment."""
-    return {
+    own = config.model_dump(mode="json", include={"preprocess", "augment", "profile"})
+    return own | {
         "data": load_dataset(config).fingerprint,
         "image_size": config.data.image_size,
         "batch_size": config.data.batch_size,
-        "preprocess": config.preprocess.model_dump(mode="json"),
-        "augment": config.augment.model_dump(mode="json"),
         "channels": list(config.model.channels),
-        "profile": config.profile,
     }
 
 

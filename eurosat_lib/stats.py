@@ -47,12 +47,6 @@ def paired_difference(only_first: int, only_second: int, n: int, level: float) -
     return float(center - width), float(center + width)
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p-value of McNemar's test: discordant images are a fair coin's tosses."""
-    tosses = only_first + only_second
-    return float(binomtest(only_first, tosses).pvalue) if tosses else 1.0
-
-
 def mean_interval(values: Sequence[float] | np.ndarray, level: float) -> Bounds:
     """Student's interval of the mean of independent values, two at least; level in (0, 1)."""
     values, n = np.asarray(values, dtype=np.float64), len(values)
@@ -77,19 +71,7 @@ def class_scores(
     """
     matrix = confusion_matrix(labels, predicted, labels=range(len(classes)))
     counts = (counts.tolist() for counts in (matrix.sum(1), matrix.sum(0), matrix.diagonal()))
-    per_class = [
-        {
-            "name": name,
-            "precision": hits / max(said, 1),
-            "precision_interval": wilson(hits, said, level),
-            "recall": hits / max(support, 1),
-            "recall_interval": wilson(hits, support, level),
-            "f1": 2 * hits / max(support + said, 1),
-            "f1_interval": _f1_interval(hits, support + said - hits, level),
-            **{"support": support, "predicted": said, "hits": hits},
-        }
-        for name, support, said, hits in zip(classes, *counts, strict=True)
-    ]
+    per_class = [_score(*one, level) for one in zip(classes, *counts, strict=True)]
     return {
         "macro_f1": float(np.mean([one["f1"] for one in per_class if one["support"]])),
         "macro_f1_interval": macro_f1_interval(matrix, level),
@@ -98,10 +80,19 @@ def class_scores(
     }
 
 
-def _f1_interval(hits: int, n: int, level: float) -> Bounds:
-    """F1 = 2 J / (1 + J), J the share of hits among images of a class or said to be of it."""
-    low, high = wilson(hits, n, level)
-    return 2 * low / (1 + low), 2 * high / (1 + high)
+def _score(name: str, support: int, said: int, hits: int, level: float) -> dict[str, Any]:
+    """Score a class. F1 is 2 J / (1 + J), J the share of hits among ``support`` or ``said``."""
+    low, high = wilson(hits, support + said - hits, level)
+    return {
+        "name": name,
+        "precision": hits / max(said, 1),
+        "precision_interval": wilson(hits, said, level),
+        "recall": hits / max(support, 1),
+        "recall_interval": wilson(hits, support, level),
+        "f1": 2 * hits / max(support + said, 1),
+        "f1_interval": (2 * low / (1 + low), 2 * high / (1 + high)),
+        **{"support": support, "predicted": said, "hits": hits},
+    }
 
 
 def macro_f1_interval(matrix: np.ndarray, level: float, resamples: int = RESAMPLES) -> Bounds:

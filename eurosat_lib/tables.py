@@ -1,7 +1,7 @@
 """Every table of the report: a DataFrame with French headings.
 
-Numbers stay numbers where a column is of one kind; ``attrs`` holds what ``report.table`` needs to
-write them. A missing result gives no table: ``None``.
+Numbers stay numbers where a column is of one kind, else cells are text; ``attrs`` holds what
+``report.table`` needs to write them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from eurosat_lib.checks import Architecture
 from eurosat_lib.config import Config
 from eurosat_lib.evaluation import Errors, Evaluation
 from eurosat_lib.files import read_csv
-from eurosat_lib.french import in_points, intervalle, nombre, pct, plural, power, signe, typeset
+from eurosat_lib.french import ecart, intervalle, nombre, pct, plural, power, signe, typeset
 from eurosat_lib.lr_finder import LRFinder
 from eurosat_lib.recipes import Ablation, Recipes
 from eurosat_lib.stats import summarise_seeds, wilson
@@ -35,23 +35,27 @@ ROLES = {  # of a tested checkpoint
 }
 
 
-def frame(columns: Iterable[str], rows: Iterable[Sequence], **options: Any) -> pd.DataFrame:
-    """Build a table; ``report.table`` finds its options in ``attrs``."""
+def frame(
+    columns: Iterable, rows: Iterable, note: str = "", level: float = 0.0, **options: Any
+) -> pd.DataFrame:
+    """Build a table; its options are in ``attrs``; a level, of intervals, adds to the note."""
+    if level:
+        note = f"{note} Entre crochets, les intervalles à {pct(level, 0)}.".lstrip()
     table = pd.DataFrame(list(rows), columns=list(columns))
-    table.attrs = options | ({"note": typeset(options["note"])} if options.get("note") else {})
+    table.attrs = {"missing": DASH, "note": typeset(note)} | options
     return table
 
 
-def interval_at(level: float) -> str:
-    """Name the column or row of the intervals at a level."""
-    return f"Intervalle à {pct(level, 0)}"
+def share(value: float, bounds: Sequence[float]) -> str:
+    """Write a share and its interval: ``89,17 % [88,31 % ; 89,97 %]``."""
+    return f"{pct(value, 2)} {intervalle(bounds, 2)}"
 
 
-def mean_and_spread(values: Sequence[float], level: float) -> tuple[str, str]:
+def mean_and_spread(values: Sequence[float], level: float) -> str:
     """Write mean ± standard deviation of one share per seed, and the interval of the mean."""
-    found = summarise_seeds(values, level)
-    bounds = DASH if found["low"] is None else intervalle((found["low"], found["high"]), 2)
-    return f"{pct(found['mean'], 2)} ± {nombre(100 * found['sd'], 2)}", bounds
+    mean, sd, low, high = summarise_seeds(values, level).values()
+    told = f"{pct(mean, 2)} ± {nombre(100 * sd, 2)}"
+    return told if low is None else f"{told} {intervalle((low, high), 2)}"
 
 
 def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
@@ -73,25 +77,18 @@ def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
         (f"Plus de {pct(SATURATED, 0)} des valeurs à 255", audit.saturated, total, "détail perdu"),
     ]
     rows = [(what, n, n / of if of else None, so if n else "rien") for what, n, of, so in rows]
-    capped = "Trop de chevauchements possibles pour tous les examiner : des minimums."
-    options = {"percent": ["Part"], "digits": {"Part": 2}, "missing": DASH}
-    options["note"] = capped if overlaps.capped else ""
-    return frame(("Contrôle", "Cas", "Part", "Pour l’entraînement"), rows, **options)
+    columns = ("Contrôle", "Cas", "Part", "Pour l’entraînement")
+    return frame(columns, rows, percent=["Part"], digits={"Part": 2})
 
 
 def layers(arch: Architecture) -> pd.DataFrame:
     """List the layers in order; ``MAC``: multiply-accumulate operations for one image."""
-    rows = []
-    for one in arch.layers:
-        place, detail = "tête", one.detail.replace("dilation", "dilatation")
-        if one.name.startswith("stages."):
-            stage, slot = map(int, one.name.split(".")[1:3])
-            block = "" if one.kind == "MaxPool2d" else f", bloc {slot // 3 + 1}"
-            place = f"étage {stage + 1}{block}"
-        output = str(tuple(one.output_shape))
-        rows.append((place, one.kind, detail, output, one.parameters, one.macs))
+    rows = [
+        (one.name, one.kind, one.detail, str(tuple(one.output_shape)), one.parameters, one.macs)
+        for one in arch.layers
+    ]
     total = (arch.found["parameters"], sum(one.macs for one in arch.layers))
-    columns = ("Place", "Couche", "Détail", "Sortie", "Paramètres", "MAC")
+    columns = ("Nom", "Couche", "Détail", "Sortie", "Paramètres", "MAC")
     return frame(columns, [*rows, ("TOTAL", "", "", "", *total)])
 
 
@@ -129,26 +126,24 @@ def _summary(rates: list[float | None]) -> tuple[str, str]:
 
 def grid(grid: search.GridSearch) -> pd.DataFrame:
     """Rank the trials by score, under the course template's columns."""
-    by_epoch, rows = grid.best_by_epoch, []
-    for rank, fit in enumerate(grid.ranking):
-        point, cells, notes = fit.hyperparameters, (None, None, None), []
-        if not rank:
-            notes.append("en tête")
-        if fit == by_epoch:
-            notes.append(f"meilleure époque ({pct(by_epoch.best.val_accuracy)})")
+    rows = []
+    for fit in grid.ranking:
+        point, cells, said = fit.hyperparameters, (None, None, None), ""
         if fit.diverged:
-            notes.append(f"diverge à l’époque {len(fit.epochs) + 1}")
+            said = f"diverge à l’époque {len(fit.epochs) + 1}"
         else:
             cells = (fit.score, 100 * search.MEASURES["spread"](fit), fit.last.val_loss)
+            if fit == grid.best_by_epoch:
+                said = f"meilleure époque ({pct(fit.best.val_accuracy)})"
         values = [french.factor_value(factor, getattr(point, factor)) for factor in search.FACTORS]
-        rows.append((point.name, *values, *cells, ", ".join(notes)))
+        rows.append((point.name, *values, *cells, said))
     score, loss = "Métrique val (exactitude)", "Perte val (nats)"
     spread = "Écart des deux dernières époques (points)"
     columns = ("Run", "LR", "WD", "Hyp-A (dilatation)", "Hyp-B (blocs)", score, spread, loss)
-    options = {"percent": [score], "digits": {loss: 3, spread: 1}, "missing": DASH}
     note = "Une seule graine par point : ce rang peut changer avec une autre ; les finalistes "
     note += "(section 6) sont revus avec de nouvelles graines."
-    table = frame((*columns, "Notes"), rows, **options, note=note)
+    digits = {loss: 3, spread: 1}
+    table = frame((*columns, "Notes"), rows, percent=[score], digits=digits, note=note)
     table.index = pd.RangeIndex(1, len(table) + 1, name="Rang")
     return table
 
@@ -158,70 +153,52 @@ def finalists(result: search.Finalists) -> pd.DataFrame:
     rows, percent, spread = [], ["Score du choix", "Moyenne"], "Écart-type (points)"
     for one in result.ranking:
         lead, bounds = result.lead(one)
-        behind = french.interval(-lead, bounds and (-bounds[1], -bounds[0]))
+        behind = ecart(-lead, bounds and (-bounds[1], -bounds[0]))
         cells = (one.selected, one.score, one.sd and 100 * one.sd, len(one.fits))
         name, origin = one.hyperparameters.name, french.ORIGINS[one.origin]
         rows.append((name, origin, *cells, behind if rows else "retenu"))
     seeds = french.liste([fit.seed for fit in result.leader.fits])
-    note = f"Graines {seeds}, qui n’ont pas servi à choisir. Écart au premier en points, apparié "
-    note += f"par graine, à {pct(result.level, 0)}."
+    note = f"Graines {seeds}, qui n’ont pas servi à choisir ; l’écart est apparié par graine."
     columns = ("Finaliste", "Origine", *percent, spread, "n", "Écart au premier")
-    return frame(columns, rows, percent=percent, digits={spread: 1}, missing=DASH, note=note)
+    options = {"percent": percent, "digits": {spread: 1}, "level": result.level}
+    return frame(columns, rows, note, **options)
 
 
-def recipe_scores(found: Recipes | None) -> pd.DataFrame | None:
-    """List validation and test accuracy of each training of a recipe; cells are text."""
-    if found is None:
-        return None
-    rows, scores, seconds = [], [], [run.fit.seconds for run in found.runs]
-    for run in found.runs:
-        scores.append((run.scored.val_accuracy, run.plain.accuracy, run.scored.accuracy))
-        cells = (intervalle(run.scored.interval, 2), french.duree(run.fit.seconds))
-        rows.append((str(run.fit.seed), *(pct(x, 2) for x in scores[-1]), *cells))
-    if len(rows) > 1:
-        columns = [mean_and_spread(column, found.level) for column in zip(*scores, strict=True)]
-        means, mean_time = [mean for mean, _ in columns], french.duree(statistics.fmean(seconds))
-        rows.append((MEAN.format(len(rows)), *means, columns[-1][1], mean_time))
-    heads = ("Graine", "Validation, recette", "Test, une vue", "Test, recette")
-    note = (
-        f"n = {nombre(found.runs[0].plain.n)} images de test. Calcul : entraînement et validation."
-    )
-    return frame((*heads, interval_at(found.level), "Calcul"), rows, note=note)
+def recipe_scores(found: Recipes) -> pd.DataFrame:
+    """List the test scores of a recipe, seed by seed: see `seeds`."""
+    return seeds(Seeds(runs=[run.scored for run in found.runs], level=found.level))
 
 
-def recipe_steps(found: Ablation | None) -> pd.DataFrame | None:
+def recipe_steps(found: Ablation) -> pd.DataFrame:
     """List mean validation accuracy and gain of each step of a recipe; cells are text."""
-    if found is None:
-        return None
     rows, count = [], len(found.fits[0])
-    for rank, (step, scores) in enumerate(zip(found.steps, found.scores(), strict=True)):
-        gain, broken = found.gains()[rank], any(fit.diverged for fit in found.fits[rank])
-        spread = f" ± {nombre(100 * statistics.stdev(scores), 2)}" if count > 1 else ""
-        score = "divergé" if broken else pct(statistics.fmean(scores), 2) + spread
-        change = (signe(gain[0], 2), in_points(gain[1:])) if gain else (DASH, DASH)
-        rows.append((f"+ {step}" if rows else step, score, *change))
+    parts = zip(found.steps, found.fits, found.scores(), found.gains(), strict=True)
+    for step, fits, scores, gain in parts:
+        score = mean_and_spread(scores, found.level) if count > 1 else pct(scores[0], 2)
+        if any(fit.diverged for fit in fits):
+            score = "divergé"
+        change = ecart(gain[0], gain[1:], 2) if gain else DASH
+        rows.append((f"+ {step}" if rows else step, score, change))
     note = f"Étapes : {nombre(found.epochs)} époques sur {nombre(found.train_images)} images, "
     note += f"{plural(count, 'graine')} chacune, dernière époque, une vue. Le gain d’une étape "
-    note += "dépend de celles qui la précèdent"
-    if count == 1:
-        note += " ; son intervalle dit l’aléa des images, non celui d’un autre entraînement"
-    return frame(("Étape", "Validation", "Gain", interval_at(found.level)), rows, note=f"{note}.")
+    note += "dépend de celles qui la précèdent ; à moins de trois graines, son intervalle ne dit "
+    note += "que l’aléa des images."
+    return frame(("Étape", "Validation", "Gain"), rows, note, found.level)
 
 
 def metrics(e: Evaluation) -> pd.DataFrame:
     """Lay test and validation scores side by side; cells are text."""
-    n, right, val = e.n_validation, e.correct_validation, e.val_accuracy
-    bounds = [intervalle(b, 2) for b in (wilson(right, n, e.confidence_level), e.interval)]
+    n, right, level = e.n_validation, e.correct_validation, e.confidence_level
+    known, said = share(e.val_accuracy, wilson(right, n, level)), share(e.accuracy, e.interval)
     losses = [nombre(loss, 4) for loss in (e.loss_validation, e.loss)]
     rows = [
-        ("Exactitude", pct(val, 2), pct(e.accuracy, 2), signe(e.accuracy - val, 2)),
-        (interval_at(e.confidence_level), *bounds, in_points(e.gap_interval)),
+        ("Exactitude", known, said, ecart(e.accuracy - e.val_accuracy, e.gap_interval, 2)),
         ("Perte (nats)", *losses, signe(e.loss - e.loss_validation, 4, "")),
-        ("Macro-F1", DASH, f"{pct(e.macro_f1, 2)} {intervalle(e.macro_f1_interval, 2)}", DASH),
+        ("Macro-F1", DASH, share(e.macro_f1, e.macro_f1_interval), DASH),
         ("Erreurs", n - right, e.n - e.correct, DASH),
         ("Images", n, e.n, DASH),
     ]
-    return frame(("Mesure", "Validation", "Test", "Test − validation"), rows)
+    return frame(("Mesure", "Validation", "Test", "Test − validation"), rows, level=level)
 
 
 def per_class(e: Evaluation) -> pd.DataFrame:
@@ -234,10 +211,9 @@ def per_class(e: Evaluation) -> pd.DataFrame:
     means = [_share(statistics.fmean(one[kind] for one in held)) for kind in kinds]
     means[-1] = _share(e.macro_f1, e.macro_f1_interval)
     rows.append(("MOYENNE (macro), TOTAL", *means, e.n, e.n - e.correct))
-    note = f"Entre crochets, les intervalles à {pct(e.confidence_level, 0)} : "
-    note += "Wilson ; bootstrap pour la moyenne."
+    note = "Intervalles de Wilson ; pour la moyenne, du bootstrap."
     columns = ("Classe", "Précision (%)", "Rappel (%)", "F1 (%)", "Images", "Erreurs")
-    return frame(columns, rows, note=note)
+    return frame(columns, rows, note, e.confidence_level)
 
 
 def _share(value: float, bounds: Sequence[float] = ()) -> str:
@@ -262,46 +238,41 @@ def openings(config: Config) -> pd.DataFrame:
 def calibration(errors: Errors) -> pd.DataFrame:
     """Lay the calibration before and after temperature scaling side by side; cells are text."""
     pair = (errors.before, errors.after)
-    bounds = (in_points(one["excess_interval"]) for one in pair)
+    excess = (ecart(one["excess"], one["excess_interval"], 2) for one in pair)
     rows = [
         ("Température", "1", nombre(errors.temperature, 3)),
         ("Perte, NLL (nats)", *(nombre(one["nll"], 4) for one in pair)),
         ("Score de Brier", *(nombre(one["brier"], 4) for one in pair)),
         ("ECE (15 tranches)", *(pct(one["ece"], 2) for one in pair)),
-        ("Confiance moyenne − exactitude", *(signe(one["excess"], 2) for one in pair)),
-        (f"Son intervalle à {pct(errors.level, 0)}", *bounds),
+        ("Confiance moyenne − exactitude", *excess),
     ]
-    return frame(("Mesure sur le test", "Avant", "Après"), rows)
+    return frame(("Mesure sur le test", "Avant", "Après"), rows, level=errors.level)
 
 
 def seeds(found: Seeds) -> pd.DataFrame:
     """List the test scores of each seed, then mean ± standard deviation; cells are text."""
-    rows = []
+    rows, scores = [], [(run.accuracy, run.macro_f1) for run in found.runs]
     for run in found.runs:
-        scores = (pct(run.val_accuracy, 2), pct(run.accuracy, 2), intervalle(run.interval, 2))
-        rows.append((str(run.seed), run.epoch, *scores, pct(run.macro_f1, 2)))
-    rows += [(str(seed), DASH, "divergé", DASH, DASH, DASH) for seed in found.diverged]
-    if len(found.runs) > 1:
-        test = mean_and_spread([run.accuracy for run in found.runs], found.level)
-        f1, _ = mean_and_spread([run.macro_f1 for run in found.runs], found.level)
-        rows.append((MEAN.format(len(found.runs)), DASH, DASH, *test, f1))
-    columns = ("Graine", "Époque", "Validation", "Test", interval_at(found.level))
-    return frame((*columns, "Macro-F1"), rows)
+        test, f1 = share(run.accuracy, run.interval), pct(run.macro_f1, 2)
+        rows.append((str(run.seed), run.epoch, pct(run.val_accuracy, 2), test, f1))
+    rows += [(str(seed), DASH, "divergé", DASH, DASH) for seed in found.diverged]
+    if len(scores) > 1:
+        means = (mean_and_spread(column, found.level) for column in zip(*scores, strict=True))
+        rows.append((MEAN.format(len(scores)), DASH, DASH, *means))
+    columns = ("Graine", "Époque", "Validation", "Test", "Macro-F1")
+    return frame(columns, rows, level=found.level)
 
 
 def split_scores(found: SplitComparison) -> pd.DataFrame | None:
     """Lay the scores on both splits side by side, as text; ``None`` without a second split."""
     if found.absent:
         return None
-    sides, (_, bounds) = (found.standard, found.spatial), found.gap()
-    scores = {"Exactitude sur le test": "accuracy", "Macro-F1 sur le test": "macro_f1"}
-    scores["Exactitude en validation"] = "val_accuracy"
-    rows = []
-    for name, score in scores.items():
-        one, other = (getattr(side, score) for side in sides)
-        rows.append((name, pct(one, 2), pct(other, 2), signe(one - other, 2)))
-    own = [intervalle(side.interval, 2) for side in sides]
-    rows.insert(1, (interval_at(found.confidence_level), *own, in_points(bounds)))
-    images = f"Images de test ({nombre(found.common)} en commun)"
-    rows.append((images, *(side.n for side in sides), DASH))
-    return frame(("Mesure", "Standard", "Spatial", "Standard − spatial"), rows)
+    one, other = found.standard, found.spatial
+    tests = (share(side.accuracy, side.interval) for side in (one, other))
+    pairs = {"Macro-F1 sur le test": (one.macro_f1, other.macro_f1)}
+    pairs["Exactitude en validation"] = (one.val_accuracy, other.val_accuracy)
+    rows = [("Exactitude sur le test", *tests, ecart(*found.gap(), 2))]
+    rows += [(name, pct(a, 2), pct(b, 2), signe(a - b, 2)) for name, (a, b) in pairs.items()]
+    rows.append((f"Images de test ({nombre(found.common)} en commun)", one.n, other.n, DASH))
+    columns = ("Mesure", "Standard", "Spatial", "Standard − spatial")
+    return frame(columns, rows, level=found.confidence_level)

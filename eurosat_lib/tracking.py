@@ -6,7 +6,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Run:
     seconds: Mapping[int, float] = field(default_factory=dict)  # step -> since the start
 
 
-class LiveRun:
+class LiveRun(AbstractContextManager):
     """Writer of one run, for a training in progress; begins with an empty folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,10 +45,6 @@ class LiveRun:
 
         shutil.rmtree(folder, ignore_errors=True)
         self.writer = SummaryWriter(str(folder), flush_secs=5)
-
-    def __enter__(self) -> LiveRun:
-        """Return the writer."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Flush and close."""
@@ -71,8 +68,6 @@ def write_runs(folder: Path, runs: Mapping[str, Run]) -> None:
 
 def write_run(folder: Path, run: Run) -> None:
     """Write one finished run, replacing what the folder holds; nothing if it is there already."""
-    from torch.utils.tensorboard.summary import hparams
-
     key = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode()).hexdigest()
     if run_key(folder) == key:
         return
@@ -81,11 +76,8 @@ def write_run(folder: Path, run: Run) -> None:
         for tag, values in run.series.items():
             for step, value in enumerate(values, start=1):
                 live.writer.add_scalar(tag, value, step, start + run.seconds.get(step, 0.0))
-        if run.hparams:  # in this run; SummaryWriter.add_hparams makes a sub-run
-            for summary in hparams(dict(run.hparams), dict(run.metrics)):
-                live.writer._get_file_writer().add_summary(summary)
-            for tag, value in run.metrics.items():
-                live.writer.add_scalar(tag, value, 0)
+        if run.hparams:  # in this run, not in one below
+            live.writer.add_hparams(run.hparams, run.metrics, run_name=".")
     write_text(folder / MARKER, key)
 
 
@@ -95,12 +87,10 @@ def run_key(folder: Path) -> str:
     return marker.read_text("utf-8", errors="replace") if marker.is_file() else ""
 
 
-def read_run(folder: Path, tags: Iterable[str]) -> dict[str, pd.Series]:
+def read_run(folder: Path) -> dict[str, pd.Series]:
     """Read the scalars of one run: tag -> values indexed by step."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
-    return {
-        tag: pd.Series({event.step: event.value for event in events.Scalars(tag)}, name=tag)
-        for tag in set(events.Tags()["scalars"]).intersection(tags)
-    }
+    tags = events.Tags()["scalars"]
+    return {tag: pd.Series({one.step: one.value for one in events.Scalars(tag)}) for tag in tags}

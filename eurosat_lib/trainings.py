@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from eurosat_lib.train import WEIGHTS, EpochRecord, Fit, Hyperparameters, fit
 
 IMAGES = ("data.image_size", "preprocess")
 BATCHES = (*IMAGES, "seed", "data.batch_size", "data.train_limit", "augment")
+LIMITS = ("data.validation_limit", "data.test_limit")
 ASIDE = ("seeds", "fallback_lr", "fallback_weight_decay")  # say which trainings, not how
 TRAINING = Code(
     rooms=("model", "transforms", "loaders", "optimizers", "train"),
@@ -38,10 +40,11 @@ TRAINING = Code(
 SCORING = Code(
     rooms=("model", "transforms", "loaders", "classifier", "stats", "evaluation"),
     reads=(
-        *(*IMAGES, "data.batch_size", "data.validation_limit", "data.test_limit"),
+        *(*IMAGES, *LIMITS, "data.batch_size"),
         *("model.channels", "evaluate.confidence", "evaluate.views"),
     ),
 )
+NETWORK = {"blocks_per_stage", "dilation_stage3"}  # what searches vary of it
 FEWEST_EPOCHS = 5  # that have a trend
 MEANS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")  # of an epoch
 Rows = list[dict[str, Any]]
@@ -189,7 +192,7 @@ class Training(Record):
             "seconds": fit.seconds,
         }
 
-    def csv_files(self) -> dict[str, Rows]:
+    def files(self) -> dict[str, Rows]:
         """Publish a row per epoch."""
         return {"history.csv": [record.model_dump() for record in self.fit.epochs]}
 
@@ -204,27 +207,29 @@ def checkpoint_path(config: Config) -> Path:
     return Path(config.paths.root, named)
 
 
+def sound_digest(path: Path) -> str:
+    """Return the SHA-256 of a checkpoint; UserError if it is missing or damaged."""
+    load_checkpoint(path)
+    return digest(path)
+
+
 def score_checkpoint(
-    config: Config, path: Path, role: str = "final", label: str = ""
+    config: Config, path: Path | None = None, role: str = "", label: str = ""
 ) -> Kept[Evaluation]:
-    """Score any checkpoint on the test split, and note the opening; nothing else is published.
+    """Score a checkpoint on the test split, and note the opening; nothing else is published.
 
-    Its role is final, seed, spatial or recipe; the log calls it by a label, or its point.
+    It is the run's own unless given with its role: seed, spatial or recipe; the log calls it by
+    a label, or its point.
     """
-    dataset = load_dataset(config)
-    load_checkpoint(path)  # refuses a missing or damaged file before anything else
-    sha256 = digest(path)
-
-    def compute(folder: Path) -> Evaluation:
-        return evaluate_checkpoint(config, dataset, path, sha256, folder)
-
+    path, own = path or checkpoint_path(config), "given" if config.evaluate.checkpoint else "final"
+    sha256 = sound_digest(path)
+    compute = partial(evaluate_checkpoint, config, load_dataset(config), path, sha256)
     kept = keep(config, Evaluation, "evaluate", SCORING, {"checkpoint": sha256}, compute)
-    given = role == "final" and config.evaluate.checkpoint
-    log_opening(config, kept, "given" if given else role, label)
+    log_opening(config, kept, role or own, label)
     return kept
 
 
-def log_opening(config: Config, kept: Kept[Evaluation], role: str, label: str = "") -> None:
+def log_opening(config: Config, kept: Kept[Evaluation], role: str, label: str) -> None:
     """Note in ``test_openings.csv`` when the test split was opened for a checkpoint, once each."""
     path, result = config.paths.artifacts / "test_openings.csv", kept.result
     row = {
@@ -263,7 +268,7 @@ class Seeds(Record):
         return {
             "seeds": [run.seed for run in self.runs],
             "count": len(self.runs),
-            "several": len(self.runs) > 1,  # a spread to speak of
+            "several": len(self.runs) > 1,
             "diverged": list(self.diverged),
             "accuracy": summarise_seeds([run.accuracy for run in self.runs], self.level),
         }
@@ -278,8 +283,7 @@ class SplitComparison(Record):
     """
 
     stage: ClassVar[str] = "compare_splits"
-    absent: str = ""  # disabled, split, synthetic or lists; empty when there is a comparison
-    reason: str = ""  # one line, for the user
+    absent: str = ""  # why there is no spatial split, in one line; empty where there is one
     standard: Evaluation | None = None
     spatial: Evaluation | None = None
     common: int = 0  # images in both test splits
@@ -307,23 +311,15 @@ class SplitComparison(Record):
     def facts(self) -> dict[str, Any]:
         """Return what the text says: accuracies, gaps, and the classes that moved."""
         if self.absent:
-            return {"available": False, "absent": self.absent, "reason": self.reason}
-        gap, (low, high) = self.gap()
-        sides, drops = {"standard": self.standard, "spatial": self.spatial}, self.drops()
-        ranked = sorted(drops, key=lambda name: -abs(drops[name][0]))
-        same = [(one.hyperparameters, one.seed, one.parameters) for one in sides.values()]
+            return {"available": False, "absent": self.absent}
+        (gap, (low, high)), drops = self.gap(), self.drops()
+        sides = {"standard": self.standard, "spatial": self.spatial}
+        trained = {(one.hyperparameters, one.seed, one.parameters) for one in sides.values()}
         return {
             "available": True,
-            **{split: {"accuracy": one.accuracy} | bounds(one) for split, one in sides.items()},
-            "gap": gap,
-            "gap_low": low,
-            "gap_high": high,
-            "lower": [name for name in ranked if drops[name][1] > 0],
+            **{split: one.facts() for split, one in sides.items()},
+            **{"gap": gap, "gap_low": low, "gap_high": high},
+            "lower": [name for name, (_, least) in drops.items() if least > 0],
             "drops": {name: drop for name, (drop, _) in drops.items()},
-            "same_training": same[0] == same[1],
+            "same_training": len(trained) == 1,
         }
-
-
-def bounds(found: Evaluation) -> dict[str, float]:
-    """Return the interval of the test accuracy by name."""
-    return dict(zip(("low", "high"), found.interval, strict=True))

@@ -13,8 +13,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -24,35 +24,31 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import HTML, display
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from scipy.special import softmax
 
-from eurosat_lib import french, jobs, protocol, trainings
-from eurosat_lib.audit import Overlaps, measure
+from eurosat_lib import audit, french, jobs, lr_finder, protocol, search, stages, trainings
 from eurosat_lib.classifier import Classifier, read_picture
 from eurosat_lib.config import Config
-from eurosat_lib.data import SIDE, EuroSAT, load_dataset
+from eurosat_lib.data import SIDE, EuroSAT, Split, load_dataset
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import Evaluation, Predictions
+from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.french import SPLITS, nombre, pct, plural, power, typeset
-from eurosat_lib.lr_finder import LRFinder, smooth, suggest
 from eurosat_lib.plots import style
 from eurosat_lib.plots.training import history, lr_sweep, run_curves
 from eurosat_lib.progress import BUILT
 from eurosat_lib.runtime import Runtime, epoch_generator
-from eurosat_lib.search import GridSearch
-from eurosat_lib.stages import latest
 from eurosat_lib.stats import wilson
 from eurosat_lib.tables import faults
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
-from eurosat_lib.transforms import Augmentation, get_augmentation_transforms
+from eurosat_lib.train import Fit
+from eurosat_lib.transforms import get_augmentation_transforms
 
 REST = 10.0  # times what drawing a live curve takes: training has the rest
 ELSEWHERE = "Vue interactive : exécuter cette cellule dans JupyterLab."
 CAUTION = "Toute image reçoit une classe ; n’a de sens qu’une vue du ciel à 10 m par pixel."
+SMALL = "font-size:11px;line-height:1.2;overflow-wrap:anywhere"
 TILE, PAGE, DRAWS = 96, 24, 11  # pixels of an image; images of a page, of an augmentation
 ALL, OVERLAPPING, MEDIAN = "toutes", "se chevauchent", "median"
 FINDINGS = {"presque unies": "faint", "saturées": "saturated", "pixels sans donnée": "nodata"}
@@ -63,11 +59,9 @@ def view(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(make)
     def show(*results: Any) -> Any:
-        """Make the view; in a report it is a line of text."""
-        if os.environ.get(BUILT):
-            return print(typeset(ELSEWHERE))
+        """Make the view, or say in a line why there is none."""
         try:
-            return make(*results)
+            return print(typeset(ELSEWHERE)) if BUILT in os.environ else make(*results)
         except UserError as error:
             return print(typeset(f"Vue interactive indisponible : {error}"))
 
@@ -78,6 +72,7 @@ def interact(show: Callable[..., Any], **controls: Any) -> Any:
     """Show what a function makes of its controls' values, again after each change."""
 
     def say(**values: Any) -> None:
+        """Display HTML, or further controls."""
         found = show(**values)
         display(HTML(found) if isinstance(found, str) else found)
 
@@ -95,8 +90,8 @@ def img(png: bytes, alt: str, look: str) -> str:
 
 def picture(figure: Figure) -> str:
     """Write a figure as an HTML image."""
-    alt = figure.get_label()
-    return img(style.save(figure, "png", dpi=style.DPI), alt, "max-width:100%;background:white")
+    look = "max-width:100%;background:white"
+    return img(style.save(figure, "png"), figure.get_label(), look)
 
 
 def curves() -> None:
@@ -116,12 +111,11 @@ def _curve(folder: Path) -> Callable[[bool], None]:
         """Draw the curve again, not more often than the pace allows."""
         nonlocal due
         begun = time.monotonic()
-        if begun < due and not last:
-            return
-        with suppress(Exception):  # a picture that fails stops no training
-            rows = pd.DataFrame(read_run(folder, TRAINING_TAGS)).rename(columns=TRAINING_TAGS)
-            shown.update(HTML(picture(run_curves({"": rows}))))
-        due = time.monotonic() + REST * (time.monotonic() - begun)
+        if last or begun >= due:
+            with suppress(Exception):  # a picture that fails stops no training
+                rows = pd.DataFrame(read_run(folder)).rename(columns=TRAINING_TAGS)
+                shown.update(HTML(picture(run_curves({"": rows}))))
+            due = time.monotonic() + REST * (time.monotonic() - begun)
 
     return draw
 
@@ -132,27 +126,24 @@ def line(text: str) -> str:
 
 
 def gallery(images: Sequence[np.ndarray], captions: Sequence[str], height: int = TILE) -> str:
-    """Lay images, uint8 (3, H, W) of one size, out in lines, each over its caption."""
-    if not len(images):
-        return line("Aucune image ne correspond à ce choix.")
-    cells, width = [], height * images[0].shape[2] // images[0].shape[1]
-    look = f"width:{width}px;height:{height}px;image-rendering:pixelated;display:block"
+    """Lay images, uint8 (3, H, W), out in lines, each over its caption; height in pixels."""
+    look, cells = f"height:{height}px;max-width:none;image-rendering:pixelated;display:block", []
     for image, caption in zip(images, map(typeset, captions), strict=True):
         file = io.BytesIO()
         Image.fromarray(image.transpose(1, 2, 0).copy()).save(file, "PNG", compress_level=1)
         text = html.escape(caption).replace("\n", "<br>")
-        cells.append(f"<div>{img(file.getvalue(), caption, look)}{text}</div>")
-    grid = f"display:grid;gap:10px;grid-template-columns:repeat(auto-fill,{width}px)"
-    grid += ";font-size:11px;line-height:1.3;overflow-wrap:anywhere"
-    return f'<div style="{grid}">{"".join(cells)}</div>'
+        shown = f"{img(file.getvalue(), caption, look)}{text}"
+        cells.append(f'<div style="width:min-content">{shown}</div>')
+    lines = f"display:flex;flex-wrap:wrap;gap:10px;{SMALL}"
+    return f'<div style="{lines}">{"".join(cells)}</div>'
 
 
 @view
 def browse(config: Config) -> Any:
     """Choose a split, a class and a finding; turn the pages. The test is not for looking at."""
-    dataset, overlaps = load_dataset(config), latest(config, Overlaps)
-    shown, pool = ("train", "validation"), ThreadPoolExecutor(1)
-    measured = {k: pool.submit(measure, getattr(dataset, k).images) for k in shown}  # seconds
+    dataset, overlaps = load_dataset(config), stages.latest(config, audit.Overlaps)
+    seen = {name: getattr(dataset, name) for name in ("train", "validation")}
+    measured = {name: audit.measure(split.images) for name, split in seen.items()}  # a second
 
     def show(split: str, classe: str, constat: str) -> Any:
         """Show images of a split, class and finding."""
@@ -160,20 +151,20 @@ def browse(config: Config) -> Any:
         if constat == OVERLAPPING:
             found = pairs(overlaps, split, labels)
         else:
-            fits = np.isin(getattr(dataset, split).labels, labels)
+            fits = np.isin(seen[split].labels, labels)
             if constat in FINDINGS:
-                fits &= measured[split].result()[FINDINGS[constat]]
+                fits &= measured[split][FINDINGS[constat]]
             found = [[(split, row)] for row in np.flatnonzero(fits)]
         last = max(1, -(-len(found) // PAGE))
         page = w.IntSlider(min=1, max=last, description=f"page (sur {last})")
         return interact(lambda page: leaf(dataset, found, page), page=page)
 
-    splits = {SPLITS[name]: name for name in shown}
+    splits = {SPLITS[name]: name for name in seen}
     findings = [ALL, *FINDINGS, *([OVERLAPPING] if overlaps else [])]
     return interact(show, split=splits, classe=[ALL, *dataset.classes], constat=findings)
 
 
-def pairs(overlaps: Overlaps, split: str, labels: Sequence[int]) -> list:
+def pairs(overlaps: audit.Overlaps, split: str, labels: Sequence[int]) -> list:
     """List overlapping pairs, two (split, row), that a split has part in; none of the test."""
     both = [(pair.first, pair.second) for pair in overlaps.pairs]
     asked = [two for two in both if any(t.split == split and t.label in labels for t in two)]
@@ -202,56 +193,56 @@ def augmentation(config: Config) -> Any:
 
     def show(image: int, tirage: int, **values: float) -> str:
         """Show an image and its draws with these amplitudes."""
-        chosen = Augmentation(**vars(usual) | values)
-        original = train.images[image * len(train) // 100]
+        chosen, original = replace(usual, **values), train.images[image * len(train) // 100]
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
         repeated = torch.from_numpy(np.repeat(original[None], DRAWS, axis=0)) / 255
         images = (chosen(repeated, drawn) * 255).round().clamp(0, 255).byte().numpy()
         captions = ["original", *(f"tirage {k + 1}" for k in range(DRAWS))]
-        changed = ", ".join(f"{k}: {v:g}" for k, v in vars(chosen).items() if v != vars(usual)[k])
-        advice = f"dans configs/config.yaml, section augment : {changed or 'rien à changer'}."
-        return gallery([original, *images], captions) + line(f"Pour l’adopter, {advice}")
+        changed = [f"{k}: {v:g}" for k, v in values.items() if v != getattr(usual, k)]
+        advice = f"section augment : {', '.join(changed) or 'rien à changer'}."
+        advice = line(f"Pour l’adopter, dans configs/config.yaml, {advice}")
+        return gallery([original, *images], captions) + advice
 
     numbers = {"image": w.IntSlider(min=0, max=99), "tirage": w.IntSlider(min=0, max=99)}
     return interact(show, **numbers, **controls)
 
 
 @view
-def sweep(config: Config, result: LRFinder) -> Any:
+def sweep(config: Config, result: lr_finder.LRFinder) -> Any:
     """Read the sweep with another smoothing and rule; use that rate, or withdraw the choice."""
     use = w.Button(description="Utiliser ce LR", button_style="primary")
-    undo, state = w.Button(description="Annuler le choix"), w.HTML()
-    chosen: dict[str, Any] = {}
+    undo, chosen = w.Button(description="Annuler le choix"), {}
 
     def show(lissage: float, règle: str) -> str:
-        """Read the sweep again with this smoothing and rule."""
-        read = read_again(result, lissage, règle)
-        chosen.update(lr=read.choice, rule=règle, smoothing=float(lissage))
+        """Read the sweep with this smoothing and rule; say which rates notebook 05 will try."""
+        read, (points, origin) = read_again(result, lissage, règle), protocol.grid_points(config)
+        chosen.update(lr=read.choice, rule=règle, smoothing=lissage)
         use.disabled = read.choice is None or config.grid.lr is not None
-        lr = power(read.choice) if read.choice else f"aucun ({faults(read)})"
-        return line(f"LR lu ainsi : <b>{lr}</b>.") + picture(lr_sweep(read))
-
-    def tell(_: Any = None) -> None:
-        """Say which rates notebook 05 will try."""
-        points, origin = protocol.grid_points(config)
-        rates = french.liste(map(power, sorted({point.lr for point in points})))
-        state.value = line(f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]}).")
         undo.disabled = protocol.chosen_lr(config) is None
+        lr = power(read.choice) if read.choice else f"aucun ({faults(read)})"
+        rates = french.liste(map(power, sorted({point.lr for point in points})))
+        tried = f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]})."
+        return line(f"LR lu ainsi : <b>{lr}</b>.") + picture(lr_sweep(read)) + line(tried)
 
-    use.on_click(lambda _: tell(protocol.choose_lr(config, protocol.ChosenLR(**chosen))))
-    undo.on_click(lambda _: tell(protocol.choose_lr(config, None)))
+    def take(choice: protocol.ChosenLR | None) -> None:
+        """Have notebook 05 try a rate, or withdraw it."""
+        protocol.choose_lr(config, choice)
+        moved.update()
+
+    use.on_click(lambda _: take(protocol.ChosenLR(**chosen)))
+    undo.on_click(lambda _: take(None))
     steps = w.FloatSlider(result.smoothing, min=0, max=0.99, step=0.01)
     rules = {"médiane de toutes": MEDIAN} | {text: rule for rule, text in french.RULES.items()}
-    tell()
-    return w.VBox([interact(show, lissage=steps, règle=rules), w.HBox([use, undo]), state])
+    moved = interact(show, lissage=steps, règle=rules)
+    return w.VBox([moved, w.HBox([use, undo])])
 
 
-def read_again(result: LRFinder, smoothing: float, rule: str = MEDIAN) -> LRFinder:
+def read_again(result: lr_finder.LRFinder, smoothing: float, rule: str) -> lr_finder.LRFinder:
     """Read the stored losses with another smoothing, by one rule or the median of all."""
     sweeps = []
     for one in result.sweeps:
-        curve = smooth(np.array(one.loss), smoothing)
-        rates, fault = suggest(np.array(one.lr), curve, one.ended)
+        curve = lr_finder.smooth(np.array(one.loss), smoothing)
+        rates, fault = lr_finder.suggest(np.array(one.lr), curve, one.ended)
         found = {k: v for k, v in rates.items() if rule in (MEDIAN, k)}
         values = {"smoothed": tuple(curve.tolist()), "suggestions": found, "fault": fault}
         sweeps.append(one.model_copy(update=values))
@@ -259,88 +250,69 @@ def read_again(result: LRFinder, smoothing: float, rule: str = MEDIAN) -> LRFind
 
 
 @view
-def trials(config: Config, grid: GridSearch) -> Any:
+def trials(config: Config, grid: search.GridSearch) -> Any:
     """Pick a trial, the best first, to see its curves beside those of the best."""
-    trained = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
 
-    def show(essai: str) -> str:
+    def show(essai: Fit) -> str:
         """Lay the curves of a trial over those of the best."""
-        fit = trained[essai]
-        shown = {one.hyperparameters.name: history(one) for one in (grid.best, fit) if one.epochs}
-        ended = f"divergé ({html.escape(fit.diverged)})" if fit.diverged else pct(fit.score)
+        ran = {fit.hyperparameters.name: history(fit) for fit in (grid.best, essai) if fit.epochs}
+        ended = f"divergé ({html.escape(essai.diverged)})" if essai.diverged else pct(essai.score)
         text = f"Score : {ended}, exactitude en validation, moyenne des deux dernières époques."
-        return line(text) + picture(run_curves(shown))
+        return line(text) + picture(run_curves(ran))
 
-    return interact(show, essai=w.Select(options=list(trained), rows=8))
+    fits = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
+    return interact(show, essai=w.Select(options=fits, rows=8))
 
 
 @view
 def confusion(config: Config, evaluation: Evaluation) -> Any:
     """Open the images behind a cell of the matrix by a click, or the worst errors of all."""
-    dataset, found = load_dataset(config), trainings.kept_predictions(config, evaluation)
-    worst = w.Button(description="Les pires, toutes classes", layout={"width": "auto"})
-    grid, cells = board(evaluation)
-    buttons, shown, opened = {worst: None} | cells, w.HTML(), [worst]
+    test, names = load_dataset(config).test, evaluation.classes
+    table, shown = trainings.kept_predictions(config, evaluation).table(names), w.HTML()
 
-    def show(button: Any) -> None:
-        """Open a cell of the matrix."""
-        opened[0].layout.border = ""
-        opened[0], button.layout.border = button, f"3px solid {style.ORANGE}"
-        shown.value = opened_cell(dataset, found, buttons[button])
+    def opener(text: str, cell: Sequence[str], **look: Any) -> w.Button:
+        """Make a button that opens a cell, or the worst errors."""
+        layout = {"width": "auto", "margin": "0", "padding": "0 2px"}
+        button = w.Button(description=text, layout=layout, **look)
+        button.on_click(lambda _: setattr(shown, "value", opened_cell(test, table, cell)))
+        return button
 
-    for button in buttons:
-        button.on_click(show)
-    errors = {b: evaluation.confusion[t][p] for b, (t, p) in cells.items() if t != p}
-    show(max(errors, key=errors.get))
-    hint = w.HTML(line("Lignes : vraie classe ; colonnes : prédite. Cliquer sur un nombre."))
-    return w.VBox([hint, grid, worst, shown])
-
-
-def board(evaluation: Evaluation) -> tuple[Any, dict[Any, tuple[int, int]]]:
-    """Lay the matrix out in buttons; return it, and each button's (true, predicted) class."""
-    names, cells = evaluation.classes, {}
-    small = '<div style="font-size:11px;line-height:1.15;overflow-wrap:anywhere">{}</div>'
-    heads = [w.HTML(small.format(name)) for name in names]
-    children = [w.HTML(), *heads]
-    for truth, row in enumerate(evaluation.confusion):
-        children.append(heads[truth])
-        for guess, count in enumerate(row):
-            name, factor = ("Blues", 0.5) if truth == guess else ("Oranges", 2)
-            shade = colormaps[name](min(factor * count / max(sum(row), 1), 0.5))
-            button = w.Button(
-                description=nombre(count) if count else "",
-                tooltip=f"{names[truth]} → {names[guess]}",
-                layout={"width": "auto", "margin": "0", "padding": "0"},
-                style={"button_color": to_hex(shade) if count else style.PANEL},
-            )
-            cells[button] = (truth, guess)
-            children.append(button)
+    heads = [w.HTML(f'<div style="{SMALL}">{name}</div>') for name in names]
+    cells = [w.HTML(), *heads]
+    for truth, head, counts in zip(names, heads, evaluation.confusion, strict=True):
+        cells.append(head)
+        for guess, count in zip(names, counts, strict=True):
+            color, factor = (style.BLUE, 0.5) if guess == truth else (style.ORANGE, 2)
+            shade = min(0.5, factor * count / max(sum(counts), 1))
+            look = {"button_color": f"{color}{round(255 * shade):02x}"}
+            text, tip = nombre(count) if count else "", f"{truth} → {guess}"
+            cells.append(opener(text, (truth, guess), tooltip=tip, style=look))
     columns = f"110px repeat({len(names)}, minmax(34px, 66px))"
     layout = w.Layout(grid_template_columns=columns, grid_gap="2px", align_items="center")
-    return w.GridBox(children, layout=layout), cells
+    hint = w.HTML(line("Lignes : vraie classe ; colonnes : prédite. Cliquer sur un nombre."))
+    worst = opener("Les pires, toutes classes", ())
+    worst.click()
+    return w.VBox([hint, w.GridBox(cells, layout=layout), worst, shown])
 
 
-def opened_cell(dataset: EuroSAT, found: Predictions, cell: tuple[int, int] | None) -> str:
-    """Show the first images behind a (true, predicted) class, the surest first, with their names.
+def opened_cell(test: Split, table: pd.DataFrame, cell: Sequence[str]) -> str:
+    """Show the first images of a (true, predicted) class, the surest first, with their names.
 
-    Without a cell: errors of all classes, the worst loss first.
+    Without a cell: the errors of all classes, the worst loss first. ``table`` is that of
+    ``Predictions``.
     """
-    names, said, truth, shares = (
-        dataset.classes,
-        found.predicted,
-        found.labels,
-        found.probabilities,
-    )
-    hits = (truth == cell[0]) & (said == cell[1]) if cell else said != truth
-    order = np.argsort(
-        -shares.max(1) if cell else shares[np.arange(len(truth)), truth], kind="stable"
-    )
-    rows, test, images, captions = order[hits[order]], dataset.test, [], []
-    for row in rows[:PAGE]:
-        told = dict.fromkeys(f"{names[k]} {pct(shares[row, k])}" for k in (said[row], truth[row]))
-        captions.append("\n".join([str(found.names[row]), *told]))
-        images.append(test.images[test.names.index(str(found.names[row]))])
-    what = " → ".join(names[k] for k in cell) if cell else "Les pires erreurs, par la perte"
+    if cell:
+        what = " → ".join(cell)
+        rows = table[(table["truth"] == cell[0]) & (table["prediction"] == cell[1])]
+        rows = rows.sort_values("confidence", ascending=False, kind="stable")
+    else:
+        what, rows = "Les pires erreurs, par la perte", table[table["correct"] == 0]
+        rows = rows.sort_values("probability_of_truth", kind="stable")
+    images, captions = [], []
+    for row in rows.head(PAGE).itertuples():
+        said = {row.prediction: row.confidence, row.truth: row.probability_of_truth}
+        captions.append("\n".join([row.name, *(f"{k} {pct(share)}" for k, share in said.items())]))
+        images.append(test.images[test.names.index(row.name)])
     cut = f", {PAGE} montrées" if len(rows) > PAGE else ""
     return line(f"<b>{what}</b> : {plural(len(rows), 'image')}{cut}.") + gallery(images, captions)
 
@@ -372,10 +344,8 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
 @view
 def own_image(config: Config) -> Any:
     """Show what the network says of a picture of one's own, or else of a validation image."""
-    part, path = load_dataset(config).validation, trainings.checkpoint_path(config)
-    if not path.is_file():
-        raise UserError(f"{path.name} manque, exécuter d’abord le notebook 06_train.")
-    found = Classifier.load(path, Runtime.of(config))
+    part = load_dataset(config).validation
+    found = Classifier.load(trainings.checkpoint_path(config), Runtime.of(config))
 
     def show(fichier: Sequence[dict], exemple: int) -> str:
         """Classify the given picture, or the example."""

@@ -1,8 +1,5 @@
 """A tiny EuroSAT in each layout, drawn on the spot: never real images."""
 
-from __future__ import annotations
-
-import hashlib
 import io
 import json
 from pathlib import Path
@@ -13,36 +10,35 @@ import pyarrow.parquet as pq
 from PIL import Image
 from settings import ROOT
 
-from eurosat_lib.config import Config, load_config
+from eurosat_lib.config import load_config
 from eurosat_lib.data import CLASSES
 
 NUMBERS = {"train": (1, 2, 3), "validation": (4,), "test": (5, 6)}  # Forest_1.jpg ...
-Row = tuple[str, bytes]  # file name, compressed image
 
 
-def config_for(source: str | Path, **values) -> Config:
+def config_for(source, **values):
     small = {"data.source": str(source), "data.synthetic_images": [30, 10, 20]}
     return load_config(ROOT / "configs/config.yaml", "full", small | values)
 
 
-def jpeg(seed: int, size: int = 64, mode: str = "RGB") -> bytes:
+def jpeg(seed, size=64, mode="RGB"):
     blocks = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(blocks).resize((size, size)).convert(mode).save(file, "JPEG")
     return file.getvalue()
 
 
-def rows(split: str) -> list[Row]:
-    """The images of a split, classes taking turns."""
+def rows(split):
+    """File names and compressed images of a split, classes taking turns."""
     pairs = [(number, label) for number in NUMBERS[split] for label in range(10)]
     return [(f"{CLASSES[i]}_{number}.jpg", jpeg(100 * number + i)) for number, i in pairs]
 
 
-def names(split: str) -> list[str]:
+def names(split):
     return [name for name, _ in rows(split)]
 
 
-def write_table(path: Path, images: list[Row], labels=None, classes=CLASSES, **columns):
+def write_table(path, images, labels=None, classes=CLASSES, **columns):
     """Write one shard as the Hub has it; ``classes=None`` leaves the labels without names."""
     labels = labels or [CLASSES.index(name.rpartition("_")[0]) for name, _ in images]
     content = [{"bytes": data, "path": name} for name, data in images]
@@ -65,13 +61,11 @@ def write_parquet(folder: Path, change=lambda split, images: images) -> Path:
     return folder
 
 
-def write_lists(folder: Path, prefix: str, *parts: list[str]) -> dict[str, str]:
-    """Write a list per split; return their SHA-256 by file name."""
+def write_lists(folder: Path, prefix: str, *parts: list[str]) -> None:
+    """Write a list per split."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{prefix}{short}.txt" for short in ("train", "val", "test")]
-    for path, part in zip(paths, parts, strict=True):
-        path.write_text("".join(f"{name}\n" for name in part))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    for short, part in zip(("train", "val", "test"), parts, strict=True):
+        (folder / f"{prefix}{short}.txt").write_text("".join(f"{name}\n" for name in part))
 
 
 def write_images(folder: Path, lists: bool = True, place=lambda split: "") -> Path:

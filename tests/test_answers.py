@@ -1,21 +1,84 @@
-"""Verdicts, a case per outcome, and the words of each answer that follow from them."""
+"""Verdicts, a case per outcome, and the words of each answer that follow from them.
 
+The facts of all stages come from small results made by hand, as the notebooks give them.
+"""
+
+import json
 import shutil
 import subprocess
+from functools import cache, reduce
 
 import handmade
 import pytest
-from answer_facts import ROOT, SPLITS, facts
+from settings import ROOT
 
 from eurosat_lib.config import load_config
 from eurosat_lib.files import write_text
-from eurosat_lib.report import words, words_data, words_results
+from eurosat_lib.report import words
+from eurosat_lib.report import words_results as results
+from eurosat_lib.report import words_training as rules
+from eurosat_lib.search import RefinedGrid, compare
+from eurosat_lib.trainings import SplitComparison, csv_rows
+
+NETWORK = {
+    **{"input_shape": [3, 64, 64], "output_shape": [10], "channels": [64, 128, 256]},
+    **{"blocks_per_stage": 2, "dilation_stage3": 2, "tensors": 26, "parameters": 1149770},
+    **{"receptive_field": 48, "variants": [{"receptive_field": 48}, {"receptive_field": 70}]},
+}
+LEARNT = {"true_accuracy": 0.4, "shuffled_accuracy": 0.1, "shuffled_known": 1.0}
+SANE = {"validation_images": 500, "repeatable": True, "uses_images": True}
+RECIPE = {"name": "best", "count": 1, "low": 0.98, "high": 0.99, "epochs": 24, "steps": ["Muon"]}
+BESIDE = {"gain": 0.02, "low": 0.01, "high": 0.03, "same_network": True}
+STAGES = {
+    **{"test_model": NETWORK, "final_architecture": NETWORK},
+    "shuffled_labels": LEARNT | {"informative": True},
+    "check_training": SANE | {"blind_accuracy": 0.1, "seen_accuracy": 0.5},
+    "train_recipe": RECIPE | {"accuracy": {"mean": 0.9885}, "val_accuracy": {"mean": 0.988}},
+    "beside": BESIDE | {"blocks_per_stage": 3, "dilation_stage3": 3},
+}
+SPLITS = {
+    **{"available": True, "same_training": True, "gap": 0.12, "gap_low": 0.1, "gap_high": 0.14},
+    "standard": {"accuracy": 0.9},
+    "spatial": {"accuracy": 0.78, "low": 0.77, "high": 0.79},
+    **{"drops": {"Forest": 0.37, "River": -0.13, "Highway": 0.0}, "lower": ["Forest"]},
+}
+CELLS = {  # what the cells give besides
+    **{"given": {}, "environment": {"python": "3.11.7", "torch": "2.9.0", "cuda": ""}},
+    **{"photographed": False, "synthetic": False, "location": "timm/eurosat-rgb@b4e2855"},
+    "confusions": handmade.EVALUATION.confusions(),
+    "classes": handmade.EVALUATION.per_class,
+    "there": {"runs": True, "checkpoint": False, "config": True},
+}
+
+
+@cache
+def stored(profile: str) -> str:
+    """Facts as JSON, as the cells of the notebooks keep them."""
+    grid, made = handmade.GRID, handmade
+    refined = RefinedGrid(trials=grid.trials[:3], epochs=3, origin="grid_search")
+    results = [made.AUDIT, made.PIPELINE, made.OVERLAPS, made.BASELINES, made.INITIAL_LOSS]
+    results += [made.OVERFIT, made.LR_FINDER, grid, refined, made.FINALISTS, compare(grid)]
+    results += [made.TRAINING, made.EVALUATION, made.ERRORS, made.ROBUSTNESS]
+    results += [made.seeds(7, 8, 9), SplitComparison(absent="no lists")]
+    tree = {result.stage: result.facts() for result in results} | STAGES | CELLS
+    tree["config"] = load_config(ROOT / "configs" / "config.yaml", profile).model_dump(mode="json")
+    tree["trials"] = csv_rows(grid.trials[:3])
+    return json.dumps(tree, default=str)
+
+
+def facts(changes: dict | None = None, profile: str = "full") -> dict:
+    """Facts of a run, with ``changes`` by ``stage.key``."""
+    tree = json.loads(stored(profile))
+    for path, value in (changes or {}).items():
+        *above, key = path.split(".")
+        reduce(lambda place, name: place.setdefault(name, {}), above, tree)[key] = value
+    return tree
+
 
 UP, DOWN, OPEN = (0.01, 0.03), (-0.03, -0.01), (-0.01, 0.03)
 GRID = {"name": "a", "origin": "grid_search", "score": 0.7, "epochs": 3, "train_images": 3000}
 OTHER = GRID | {"name": "b"}
 SMOOTHED = {"smoothing": 0.9, "min_lr": 1e-6, "max_lr": 1.0, "iterations": 100}
-SWEEP = {"choice": 1.3e-4, "lowest": 1.2e-4, "highest": 1.9e-4}
 TWO, THREE = (-0.020, -0.001, 0.019, 0.023), (-0.061, -0.034, -0.090, -0.081)  # by depth
 
 
@@ -26,11 +89,17 @@ def effect(bounds=UP, mean=0.02, wins=7, pairs=8, differences=()):
     return found | {"sign": (low > 0) - (high < 0)}
 
 
-LONE = effect(OPEN) | {"ci_low": None}  # of a single pair
+WAYS, WIDE = ("plus haut", "plus bas"), (-0.016, 0.044)
+LEARNING = "le réseau apprenait encore, et des époques manquaient sans doute"
+FALLING, MORE = (
+    "la perte d’entraînement baissait encore",
+    " : des époques de plus auraient pu aider",
+)
+PLACES = " dans les 33 essais des grilles et dans l’entraînement final"
+LOST = " (2\u00a0essais des grilles, sur 33, sans score et l’entraînement final)"
 TRAIN = {"last_train_accuracy": 0.95, "last_val_low": 0.94, "last_val_high": 0.96, "trend": None}
 TRAIN |= {"epochs": 20, "lowest_val_loss_epoch": 10, "last_val_loss": 0.2, "lowest_val_loss": 0.2}
 TRAIN |= {"largest_drop": 0.01, "diverged": "", "best_epoch": 15}
-RISES, FALLS = "ne plafonne pas encore", "la perte baissait encore, sans gain net en validation"
 
 
 def train(accuracy=None, loss=None, **changes):
@@ -49,56 +118,61 @@ def cases(*differences):
 @pytest.mark.parametrize(
     ("verdict", "given", "word"),
     [
-        (words.underfitting, [train(UP, DOWN)], "oui"),
-        (words.underfitting, [train(UP, OPEN)], "en partie"),
-        (words.underfitting, [train(OPEN, OPEN)], "non (plateau)"),
-        (words.underfitting, [train(UP, DOWN, last_train_accuracy=0.995)], "non"),
-        (words.underfitting, [train()], "indécidable"),
-        (words.overfitting, [train(last_train_accuracy=0.97, last_val_loss=0.3)], "oui"),
-        (words.overfitting, [train(last_train_accuracy=0.97)], "un début"),
-        (words.overfitting, [train(last_val_loss=0.3)], "non établi"),
-        (words.overfitting, [train(last_val_loss=0.3, epochs=10)], "aucun signe"),
-        (words.plateau, [train(UP, DOWN)], RISES),
-        (words.plateau, [train(best_epoch=20)], RISES),
-        (words.plateau, [train(OPEN, OPEN)], "plafonne"),
-        (words.plateau, [train(DOWN, OPEN)], "recule à la fin"),
-        (words.plateau, [train()], ""),
-        (words.ending, [train(OPEN, DOWN)], FALLS),
-        (words.direction, [effect(), "plus", "moins"], "plus"),
-        (words.direction, [effect(OPEN, -0.01, 3), "plus", "moins"], "moins"),
-        (words.direction, [effect(OPEN, 0.01, 4), "plus", "moins"], "presque inchangé"),
-        (words.direction, [effect((-0.08, 0.08), 0, 4), "plus", "moins"], "sans direction nette"),
-        (words.rarity, [0.7, [0.7, 0.9]], "peut être une cause d’erreurs"),
-        (words.rarity, [0.8, [0.7, 0.8, 1.0]], "ne suffit pas à expliquer les erreurs"),
-        (words.rarity, [0.9, [0.7, 0.9]], "n’explique pas les erreurs"),
+        (rules.underfitting, [train(UP, DOWN)], "oui"),
+        (rules.underfitting, [train(UP, OPEN)], "en partie"),
+        (rules.underfitting, [train(OPEN, OPEN)], "non (plateau)"),
+        (rules.underfitting, [train(UP, DOWN, last_train_accuracy=0.995)], "non"),
+        (rules.underfitting, [train()], "indécidable"),
+        (rules.overfitting, [train(last_train_accuracy=0.97, last_val_loss=0.3)], "oui"),
+        (rules.overfitting, [train(last_train_accuracy=0.97)], "un début"),
+        (rules.overfitting, [train(last_val_loss=0.3)], "non établi"),
+        (rules.overfitting, [train(last_val_loss=0.3, epochs=10)], "aucun signe"),
+        (rules.direction, [effect(), *WAYS, None, 0.03], "est plus haut"),
+        (rules.direction, [effect(), *WAYS, 1, 0.03], "est, comme attendu, plus haut"),
+        (
+            rules.direction,
+            [effect(DOWN, -0.02), *WAYS, 0, 0],
+            "est, contre notre attente, plus bas",
+        ),
+        (rules.direction, [effect(OPEN), *WAYS, 1, 0.03], "est presque inchangé"),
+        (rules.direction, [effect(WIDE, 0.014, 9, 12), *WAYS, 0, 0.03], "est plus haut"),
+        (rules.direction, [effect(WIDE, 0.014, 7, 12), *WAYS, 0, 0.03], "ne change pas nettement"),
+        (rules.direction, [effect(WIDE, -0.01, 2), *WAYS, 0, 0.03], "est plus bas"),
+        (rules.direction, [effect(WIDE, 0.0), *WAYS, 0, 0.03], "ne change pas nettement"),
         (words.lag, [SMOOTHED], {"retard": "9", "decalage": "3,5"}),
-        (words.stability, [train(diverged="loss not finite")], "divergence"),
-        (words.stability, [train(largest_drop=0.03)], "agitée"),
-        (words.stability, [train()], "bonne"),
-        (words.stability, [train(epochs=1)], "indécidable"),
-        (words.against_expectation, [effect(), 1], "c’est bien le cas"),
-        (words.against_expectation, [effect(DOWN), 1], "ce n’est pas le cas"),
-        (words.against_expectation, [effect(), 0], "ce n’est pas le cas"),
-        (words.against_expectation, [effect(OPEN), 1], "ces runs ne tranchent pas"),
-        (words.against_expectation, [effect(OPEN), 0], "rien ne contredit cette attente"),
-        (words.against_expectation, [LONE, 0], "ces runs ne tranchent pas"),
-        (words.against_expectation, [effect(pairs=0), 0], "rien n’a été essayé ici"),
-        (words.beside_sweep, [1.5e-4, SWEEP], "**dans**"),
-        (words.beside_sweep, [1.1e-4, SWEEP], "**juste au-dessous** de"),
-        (words.beside_sweep, [2.3e-4, SWEEP], "**juste au-dessus** de"),
-        (words.beside_sweep, [1e-3, SWEEP], "**nettement au-dessus** de"),
-        (words.beside_sweep, [1e-3, {}], ""),
-        (words.beside_sweep, [1e-3, {"choice": None}], "sans choix"),
-        (words.refinement, [OTHER | {"score": 0.8}, GRID], "gain"),
-        (words.refinement, [OTHER | {"score": 0.6}, GRID], "aucun gain"),
-        (words.refinement, [GRID, GRID], "même point"),
-        (words.refinement, [GRID | {"epochs": 5}, GRID], "incomparable"),
-        (words.refinement, [GRID, None], "seule"),
-        (words.refinement, [GRID | {"origin": "fallback"}, GRID], "seule"),
-        (words.leads, [{"finalists": [1, 2, 3], "n_beaten": 0}], "à égalité"),
-        (words.leads, [{"finalists": [1, 2, 3], "n_beaten": 1}], "en partie"),
-        (words.leads, [{"finalists": [1, 2, 3], "n_beaten": 2}], "se détache"),
-        (words.leads, [{"finalists": [1], "n_beaten": 0}], "seul"),
+        (results.spatial_drop, [SPLITS], "plus haut"),
+        (results.spatial_drop, [SPLITS | {"gap_low": -0.1, "gap_high": -0.02}], "plus bas"),
+        (results.spatial_drop, [SPLITS | {"same_training": False}], ""),
+        (results.spatial_drop, [{"available": False}], ""),
+        (rules.stability, [train(diverged="loss not finite")], "divergence"),
+        (rules.stability, [train(largest_drop=0.03)], "agitée"),
+        (rules.stability, [train()], "bonne"),
+        (rules.stability, [train(epochs=1)], "indécidable"),
+        (rules.plateau, [train(UP, DOWN)], "ne plafonne pas encore"),
+        (rules.plateau, [train(DOWN, DOWN, best_epoch=20)], "recule à la fin"),
+        (rules.plateau, [train(OPEN, DOWN, best_epoch=20)], rules.NO_PLATEAU),
+        (rules.plateau, [train(OPEN, DOWN)], "plafonne, autant qu’on puisse le dire"),
+        (rules.plateau, [train()], ""),
+        (rules.ending, [train(UP, OPEN)], LEARNING),
+        (rules.ending, [train(OPEN, DOWN, best_epoch=20)], FALLING + MORE),
+        (rules.ending, [train(OPEN, DOWN)], FALLING + ", sans gain net en validation"),
+        (rules.ending, [train(OPEN, OPEN)], ""),
+        (rules.edge, [1e-3, [1e-3, 2e-3, 4e-3]], "le plus petit"),
+        (rules.edge, [4e-3, [1e-3, 2e-3, 4e-3]], "le plus grand"),
+        (rules.edge, [2e-3, [1e-3, 2e-3, 4e-3]], "entre deux autres"),
+        (rules.edge, [2e-3, [2e-3]], "le seul essayé"),
+        (results.divergence, [33, 0, train()], "ni divergence ni NaN" + PLACES),
+        (results.divergence, [33, 2, train(diverged="nan")], "divergence de la perte" + LOST),
+        (rules.refinement, [OTHER | {"score": 0.8}, GRID], "gain"),
+        (rules.refinement, [OTHER | {"score": 0.6}, GRID], "aucun gain"),
+        (rules.refinement, [GRID, GRID], "même point"),
+        (rules.refinement, [GRID | {"epochs": 5}, GRID], "incomparable"),
+        (rules.refinement, [GRID, None], "seule"),
+        (rules.refinement, [GRID | {"origin": "fallback"}, GRID], "seule"),
+        (rules.leads, [{"finalists": [1, 2, 3], "n_beaten": 0}], "à égalité"),
+        (rules.leads, [{"finalists": [1, 2, 3], "n_beaten": 1}], "en partie"),
+        (rules.leads, [{"finalists": [1, 2, 3], "n_beaten": 2}], "se détache"),
+        (rules.leads, [{"finalists": [1], "n_beaten": 0}], "seul"),
     ],
 )
 def test_each_outcome_of_a_verdict(verdict, given, word):
@@ -106,7 +180,7 @@ def test_each_outcome_of_a_verdict(verdict, given, word):
 
 
 AUDIT, PIPELINE = "explore_dataset.", "verify_pipeline."
-CLEAN = {AUDIT + name: 0 for name in ("duplicates", "duplicates_across", "black", "flat")}
+CLEAN = {AUDIT + name: 0 for name in ("duplicates_across", "black", "flat")}
 SYNTHETIC = {AUDIT + "synthetic": True}
 FLAT = {"lr_finder.reliable": False, "lr_finder.choice": None, "lr_finder.faults": {"1": "flat"}}
 HAND = {"chosen_lr": {"lr": 2e-3, "rule": "valley", "smoothing": 0.9}}
@@ -114,103 +188,118 @@ DATA = {"config.preprocess.statistics": "data"}
 TREND = {"val_accuracy": {"slope": 0.01, "low": -0.01, "high": 0.03}}
 TREND = {"train.trend": TREND | {"train_loss": {"slope": -0.02, "low": -0.03, "high": -0.01}}}
 SAME = "+1,0\u00a0point [−1,0\u202f;\u00a03,0]"
-CUT = "la grille ne dure que 3\u00a0époques par run, sur 48\u00a0images"
-NO, FEW = "ce n’est pas le cas", " ; deux graines ne suffisent pas à en mesurer la dispersion"
-COMMON = " ; 1\u202f038 images leur sont communes"
+ENDED = {"train.trend": None, "train.last_train_accuracy": 0.995}
 LIGHT, CHOICE = "measure_robustness.light_harmful", {"lr_finder.choice": 1e-3}
-SECOND = " ; *River* prise pour *Highway* (1\u00a0image), que nous attendions, est au rang 2"
+CHECK = {"check_lr": {"reliable": True, "choice": 5e-4, "lowest": 4e-4, "highest": 6e-4}}
 EXCESS = "analyse_errors.excess_interval_before"
 CHOSEN = {"train.origin": {"lr": "compare_finalists"}, "compare_finalists.n_beaten": 0}
-LOSS, FAR = "check_initial_loss.", "n’atteint pas le côté de l’image (96 pixels), mais la moyenne "
-NEAR = "atteint déjà le côté de l’image (32 pixels) pour tous les réseaux"
-FAR += "globale réunit toutes les positions"
+OTHER_SPLITS = {"compare_splits": SPLITS | {"same_training": False}}
+LOSS = "check_initial_loss."
+FLAGS = " --set 'lr_finder.seeds=[0, 1]'"
+OURS, BAR = " ; aucune des nôtres n’y entre", "compute_baselines.best_linear"
+SMALLER = "nous passons de 64 à 32 pixels de côté, pour 4 fois moins de calcul, au prix de détails"
+DRAW = ", mais ces graines ne départagent pas les finalistes"
+AWAITED, LOSSES = ["River", "Highway", 3], "measure_robustness.worst_view_change"
+THIRD = " ; *River* prise pour *Highway* (3\u00a0images), que nous attendions, vient au rang 2"
+THIRD += ", à égalité"
+RECALLS = [("A", 9, 0.9), ("B", 3, 0.8), ("C", 9, 0.6), ("D", 9, 0.99)]
+RECALLS = [dict(zip(("name", "support", "recall"), one, strict=True)) for one in RECALLS]
+TOO_FEW = " ; deux graines ne suffisent pas à en mesurer la dispersion"
+MOVED = "baisse jusqu’à 37,0\u00a0points (*Forest*) et monte jusqu’à 13,0\u00a0points (*River*)"
+BLOCKS = "grid_search.effects.blocks_per_stage.score"
 OUTCOMES = [  # answer, facts that differ, word, what it is then
-    ("S0", {"config.identity.author": "Ada L."}, "etudiant", "Ada L."),
     ("S0", {}, "depot", "_URL publique_"),
+    ("D2", {}, "utilisees", "la totalité"),
     ("D2", {PIPELINE + "used.train": 100}, "utilisees", "100, 60 et 60, tirées au hasard"),
     ("D3", {}, "decoupage", "publié"),
     ("D3", {AUDIT + "published_lists": False}, "decoupage", "autre"),
     ("D3", SYNTHETIC, "decoupage", "synthétique"),
-    ("D3", {"config.data.split": "spatial"}, "decoupage", "spatial"),
-    ("D3", {"config.data.split": "spatial"}, "voisines", ""),
+    ("D3", {"config.data.split": "spatial"}, "voisines", False),
     ("D3", {}, "repartition", "stratifiée"),
     ("D3", {AUDIT + "balance": {"p_value": 0.372}}, "repartition", "hasard"),
     ("D3", {AUDIT + "balance": {"p_value": 0.01}}, "repartition", "biais"),
-    ("D4", {AUDIT + "imbalance": 1.56}, "modere", "oui"),
-    ("D5", {"explore_dataset.faint": 0, "explore_dataset.faint_classes": []}, "dont", ""),
-    ("D5", {}, "a_nettoyer", "oui"),
-    ("D5", {}, "copies", "3 ; 1\u00a0groupe sur plusieurs splits"),
-    ("D5", CLEAN, "a_nettoyer", ""),
-    ("D5", {}, "dont", ", dont 6 de *River* et 1 de *Forest*"),
-    ("D6", {}, "constantes", words_data.WHOSE["ImageNet"]),
-    ("D6", {"config.preprocess.mean": [0.3, 0.4, 0.4]}, "constantes", words_data.WHOSE["other"]),
-    ("D6", DATA, "constantes", words_data.WHOSE["data"]),
-    ("D8", {PIPELINE + "reshuffled": False}, "changent", "**ne changent pas**"),
-    ("D8", {PIPELINE + "repeatable": False}, "redonne", "**ne redonne pas**"),
+    ("D4", {AUDIT + "imbalance": 1.56}, "modere", True),
+    ("D5", {}, "a_nettoyer", True),
+    ("D5", CLEAN, "a_nettoyer", False),
+    ("D5", {}, "dont", ", toutes de *River* (6) ou de *Forest* (1)"),
+    ("D5", {AUDIT + "faint": 9}, "dont", ", dont 6 de *River* et 1 de *Forest*"),
+    ("D6", DATA, "mean", "[0.34, 0.38, 0.41]"),
+    ("D6", DATA, "constantes", "calculées sur le seul split d’entraînement"),
+    ("D6", {}, "constantes", "celles d’ImageNet, usuelles pour des images RGB" + OURS),
+    ("D6", {"config.preprocess.mean": [0.5] * 3}, "constantes", "fixées d’avance" + OURS),
+    ("D6", {}, "change", "les vignettes l’ont déjà, rien ne change"),
+    ("D6", {"config.data.image_size": 32}, "change", SMALLER),
     ("D9", {}, "variation", "reste sous"),
-    ("D9", {AUDIT + "channel_sd": [0.2, 0.14, 0.01]}, "variation", "dépasse"),
-    ("M1", {}, "couvre", "atteint déjà le côté de l’image (64 pixels) pour 1 des 2 réseaux"),
-    ("M1", {"test_model.input_shape": [3, 32, 32]}, "couvre", NEAR),
-    ("M1", {"test_model.input_shape": [3, 96, 96]}, "couvre", FAR),
+    ("D9", {"config.augment.brightness": 0.5}, "variation", "dépasse"),
     ("M2", {}, "gradient", "biais"),
     ("M2", {LOSS + "faint": ["stages.0.1.bias", "head.bias"]}, "gradient", "faible"),
     ("M2", {LOSS + "faint": []}, "gradient", "partout"),
-    ("M3", {"shuffled_labels.shuffled_known": 0.4}, "par_coeur", ""),
     ("M3", {}, "controles", "réussies"),
     ("M3", {"check_training.uses_images": False}, "controles", "à revoir"),
-    ("M3", {"shuffled_labels.informative": False}, "controles", "à revoir"),
     ("M4", {}, "comment", "médiane de 6 lectures, trois par graine"),
     ("M4", HAND, "comment", "lu à la main sur la courbe (règle : vallée)"),
     ("M4", FLAT, "lr", "5\u202f×\u202f10⁻⁴"),
-    ("M5", {}, "sous_la_barre", "2\u00a0runs"),
-    ("M5", {"compute_baselines": None}, "sous_la_barre", ""),
+    ("M5", {}, "barre", "que par 1"),
+    ("M5", {BAR: 0.76}, "barre", "par aucun"),
+    ("M5", {BAR: 0.76}, "depassent", " ; elle l’est par 1\u00a0run à la meilleure époque"),
+    ("M5", {BAR: 0.2}, "barre", ""),
     ("M5", cases(TWO, THREE), "interaction", "nette"),
     ("M5", cases(TWO, (-0.03, 0.02, 0.0, 0.03)), "interaction", "non tranchée"),
     ("M5", cases(TWO), "interaction", "non mesurée"),
-    ("M5", cases(TWO, TWO[:3]), "interaction", "non mesurée"),
-    ("M5", cases(TWO[:2], TWO[:2]), "interaction", "non mesurée"),
-    ("S6", {}, "autre_plan", ""),
-    ("S6", {"final_architecture.receptive_field": 94}, "receptive_field", "94"),
-    ("S6", {"final_architecture.blocks_per_stage": 3}, "autre_plan", "oui"),
-    ("S6.lr", {"train.lr": 5e-4, **CHOICE}, "compare", "2,0 fois plus petit que celui"),
     ("S6.lr", {"train.lr": 5e-3, **CHOICE}, "cause", ""),
+    ("S6.lr", {"train.lr": 5e-4, **CHOICE}, "cause", "3,5"),
     ("S6.lr", {"train.lr": 5e-4}, "au_dela", "plus petit"),
+    ("S6.lr", {"train.lr": 5e-4, **CHECK}, "place", "dans"),
+    ("S6.lr", {"train.lr": 9e-4, **CHECK}, "place", "au-dessus de"),
     ("S6.lr", {"lr_finder.choice": None}, "finder", ""),
     ("M6", TREND, "pente_val_accuracy", SAME),
+    ("M6", TREND, "va_val_accuracy", "n’a pas de pente établie"),
+    ("M6", {}, "oscille", "oscille comme prévu"),
+    ("M6", {}, "depasse", "ne dépasse pas"),
     ("M6", {}, "mieux", "98,8\u202f%"),
     ("M6", {"beside.low": -0.01}, "mieux", ""),
-    ("M6", {"train.lowest_val_loss_epoch": 3}, "minimum", ", son minimum"),
-    ("M7", {"compare_curves.dilation_stage3.score": effect(DOWN)}, "dilation_stage3", NO),
     ("S8", {}, "montent", "2\u00a0runs"),
+    ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
     ("M8", {"compare_finalists.n_seeds": 2}, "ecart_type", ""),
-    ("M8", {}, "bord", "le plus petit"),
-    ("M8", {}, "verdict", "même point"),
-    ("M8.recette", {"beside.same_network": False}, "reseau", "Un autre réseau (B = 3, D = 3)"),
+    ("M8", {}, "place", "y est le plus petit : l’optimum peut être au-delà"),
+    ("M8", {"compare_finalists.n_beaten": 0}, "reserve", DRAW),
+    ("M8", {"refined_grid_search.values.lr": [1e-3, 5e-3]}, "absents", "5\u202f×\u202f10⁻³"),
     ("M8.recette", {}, "ecart", "+2,00\u00a0points [1,00\u202f;\u00a03,00]"),
-    ("S9", {"confusions": [["River", "Highway", 9]]}, "attente", "comme attendu"),
+    ("S9", {"confusions": [AWAITED]}, "attente", "comme attendu"),
+    ("S9", {"confusions": [["A", "B", 9], AWAITED, ["C", "D", 3]]}, "attendue", THIRD),
     ("S9", {"confusions": [["A", "B", 9]]}, "attente", "contre notre attente"),
-    ("S9", {"confusions": [["A", "B", 9], ["River", "Highway", 1]]}, "attendue", SECOND),
+    ("S9", {}, "rarete", "peut être une cause d’erreurs"),
+    ("S9", {"classes": RECALLS}, "rarete", "ne suffit pas à expliquer les erreurs"),
+    ("S9", {"classes": RECALLS[1:3]}, "rarete", "n’explique pas les erreurs"),
     ("S9", {"synthetic": True}, "confusion", ""),
-    ("S9.4", {LIGHT: ["blur", "haze"]}, "legers", "le flou et la brume font déjà"),
-    ("S9.3", {EXCESS: OPEN}, "verdict", "bonne"),
+    ("S9.4", {LIGHT: ["blur"]}, "legers", "l’exactitude baisse déjà (flou)"),
+    ("S9.4", {LIGHT: []}, "legers", "aucun ne fait rien perdre de décelable"),
+    ("S9.4", {LOSSES: [-0.03, *DOWN]}, "vue", "fait perdre 3,0\u00a0points"),
+    ("S9.4", {LOSSES: [-0.03, *OPEN]}, "vue", "ne fait rien perdre de décelable"),
     ("S9.3", {EXCESS: UP}, "verdict", "trop haute"),
     ("S9.3", {EXCESS: DOWN}, "verdict", "trop basse"),
-    ("S9.graines", {"evaluate_seeds": handmade.seeds(7).facts()}, "several", ""),
-    ("S9.graines", {}, "dispersion", ", écart-type 10,00\u00a0points"),
-    ("S9.graines", {"evaluate_seeds": handmade.seeds(7, 8).facts()}, "dispersion", FEW),
-    ("S9.6", {"compare_splits": SPLITS, "common": 1038}, "communes", COMMON),
-    ("S9.6", {"compare_splits": SPLITS}, "pire", "−37,0\u00a0points (Forest)"),
+    ("S9.graines", {"evaluate_seeds": handmade.seeds(7).facts()}, "several", False),
+    ("S9.graines", {"evaluate_seeds": handmade.seeds(7, 8).facts()}, "dispersion", TOO_FEW),
+    ("S9.6", {"compare_splits": SPLITS}, "varie", MOVED),
     ("M9", {"evaluate.gap": -0.012}, "raisonnable", "l’est"),
     ("M9", {"evaluate.gap": 0.02}, "raisonnable", "ne l’est pas"),
-    ("M9", {"evaluate.low": 0.67}, "barre", "est au-dessus de"),
-    ("M9", {"compute_baselines": None}, "barre", ""),
     ("M9", {}, "par_coeur", "inconnu"),
     ("M9", {"evaluate.hyperparameters.dilation_stage3": 3}, "par_coeur", "non"),
+    ("S10", {"compare_splits": SPLITS}, "ecart_spatial", "plus haut"),
+    ("S10", OTHER_SPLITS, "ecart_spatial", ""),
     ("S10", {"grid_search": None}, "recherches", "aucune grille n’a été calculée"),
-    ("S10", {}, "recherches", "la grille ne dure que 3\u00a0époques par run"),
-    ("S10", {"train.train_images": 99}, "recherches", CUT),
     ("S11", {}, "checkpoint_case", " "),
-    ("S11", {"config.seed": 7}, "graines_finalistes", "8, 9 et 10"),
+    (
+        "S11",
+        {"given": {"lr_seeds": [0, 1], "name": "x"}},
+        "drapeaux",
+        " --set 'lr_finder.seeds=[0, 1]'",
+    ),
+    ("S11", {}, "graines_finalistes", "43, 44 et 45"),
+    ("S11", {"given": {"lr": 1.0}}, "drapeaux", ""),
+    ("conclusion", TREND, "fin", FALLING + ", sans gain net en validation"),
+    ("conclusion", ENDED, "fin", ""),
+    ("resume", {BLOCKS: effect(DOWN, -0.02)}, "sans_gain", True),
     ("resume", CHOSEN, "finalistes", "à égalité"),
 ]
 
@@ -221,44 +310,53 @@ def test_each_outcome_has_its_word_and_renders(name, changes, word, expected):
     found = words.words_of(name, tree)
     assert found[word] == expected
     assert all(str(text).count("[") == str(text).count("]") for text in found.values())
-    assert words.render(name, tree)
+    assert words.render(name, tree) and "null" not in found.get("extrait", "")
 
 
-def test_an_effect_is_said_with_its_interval_its_direction_and_its_pairs():
-    undecided = (
-        "plus bas (−1,0\u00a0point [−1,0\u202f;\u00a03,0], 5\u00a0paires sur 8, non tranché)"
-    )
-    assert words_results._seen({"score": effect(OPEN, -0.01, 3)}, "score") == undecided
-    found = {"speed": effect(UP, 0.02, 8) | {"ci_low": None}}
-    alone = "plus rapide (+2,0\u00a0points, 8\u00a0paires sur 8, établi à cette graine)"
-    assert words_results._seen(found, "speed") == alone
+def test_effects_are_said_with_direction_interval_pairs_and_expectation():
+    told = "plus bas (−1,0\u00a0point [−1,6\u202f;\u00a04,4], 6\u00a0paires sur 8, non tranché)"
+    assert rules.seen({"score": effect(WIDE, -0.01, 2)}, "score") == f"le niveau est {told}"
+    found = {"score": effect(WIDE, 0.014, 7, 12)}
+    assert rules.seen(found, "score", 0).endswith("sur 12), ce qui ne contredit pas notre attente")
+    found = [{"value": 2, "start": effect((-0.103, -0.077), -0.09)}]
+    found += [{"value": 3, "start": effect((0.007, 0.093), 0.05)}]
+    low = "est, comme attendu, plus basse avec B = 2 (−0,090 [−0,103\u202f;\u00a0−0,077])"
+    high = "est, contre notre attente, plus haute avec B = 3 (+0,050 [0,007\u202f;\u00a00,093])"
+    assert rules.by_depth(found, "start", -1, pairs=False) == f"{low}, mais {high}"
+    found[1]["start"] = found[0]["start"]
+    assert ") comme avec B = 3 (" in rules.by_depth(found, "start", -1, pairs=False)
+    assert rules.seen({"score": effect(pairs=0)}, "score").endswith("pas (une seule valeur)")
 
 
-def test_opposite_effects_and_the_ends_of_curves_are_said():
-    starts = [{"value": b, "speed": effect(OPEN, mean)} for b, mean in ((2, 0.058), (3, -0.057))]
-    told = " : +5,8\u00a0points avec B = 2 et −5,7\u00a0points avec B = 3, sans rien d’établi"
-    assert words_results._opposed(starts) == told and words_results._opposed(starts[:1]) == ""
-    runs = (("a", 2, 0.669), ("b", 3, 0.618), ("c", 3, 0.9))
-    rows = [{"run": run, "blocks_per_stage": b, "val_accuracy": end} for run, b, end in runs]
-    told = " ; les courbes finissent à 66,9\u202f% avec B = 2 et 61,8\u202f% avec B = 3"
-    curves = [{"name": "a"}, {"name": "b"}]
-    assert words_results._ends("blocks_per_stage", curves, rows) == told
+@pytest.mark.parametrize(
+    ("fit", "gap", "said"),
+    [(DOWN, OPEN, "il apprend plus lentement"), (OPEN, UP, "surapprend donc"), (OPEN, OPEN, "")],
+)
+def test_a_lower_level_is_told_apart_by_the_training_images(fit, gap, said):
+    found = {name: effect(OPEN) for name in rules.MEASURES}
+    found |= {"score": effect(DOWN, -0.02), "fit": effect(fit, -0.02), "gap": effect(gap)}
+    told = rules.effect_of("blocks_per_stage", found)
+    assert said in told and ("lentement" in told) + ("surapprend donc" in told) == bool(said)
+    assert told.endswith("rien n’est établi pour le départ ni pour " + rules.MEASURES["spread"][0])
 
 
-def test_the_extract_of_the_configuration_has_no_null_and_the_values_of_the_checkpoint():
-    told = words.words_of("S11", facts())["extrait"]
-    assert "null" not in told and "lr: 0.001" in told and "weight_decay: 1.0e-05" in told
+def test_other_rates_are_set_beside_the_best_at_equal_decay():
+    rows = [(1e-3, 1e-4, 0.7), (2e-3, 1e-4, 0.67), (1e-3, 1e-5, 0.68), (2e-3, 1e-5, 0.66)]
+    rows = [dict(zip(("lr", "weight_decay", "score"), row, strict=True)) for row in rows]
+    assert rules.neighbours(rows, 1e-3) == "2\u202f×\u202f10⁻³ perd 2,0 à 3,0\u00a0points"
+    rows[3]["score"] = 0.69
+    assert "change le score de −3,0 à +1,0\u00a0point" in rules.neighbours(rows, 1e-3)
 
 
 def test_diary_is_shown_as_it_is_and_its_absence_is_said(tmp_path):
-    assert words_results.journal(tmp_path, "") == words_results.journal(tmp_path, "x") == ""
+    assert results.journal(tmp_path, "") == results.journal(tmp_path, "x") == ""
     write_text(tmp_path / "journal.md", "<!-- mode d’emploi -->\n- **1er mai.** NaN\n")
-    assert words_results.journal(tmp_path, "x") == "- **1er mai.** NaN"
+    assert results.journal(tmp_path, "x") == "- **1er mai.** NaN"
     write_text(tmp_path / "x" / "journal.md", "- autre\n")
-    assert words_results.journal(tmp_path, "x") == "- autre"
+    assert results.journal(tmp_path, "x") == "- autre"
     own = words.words_of("S10", facts())
     assert "- autre" in words.fill("S10", own | {"journal": "  - autre"})
-    assert "aucun journal" in words.fill("S10", own | {"journal": ""})
+    assert "Aucun journal" in words.fill("S10", own | {"journal": ""})
 
 
 def test_files_are_there_only_when_git_holds_them(tmp_path):
@@ -267,11 +365,11 @@ def test_files_are_there_only_when_git_holds_them(tmp_path):
     own = "train: {lr: 0.001, weight_decay: 1.0e-5, dilation_stage3: 2, blocks_per_stage: 2}"
     for name in ("runs/train/events.1", "artifacts/best.ckpt", "artifacts/config.yaml"):
         write_text(tmp_path / name, own)
-    assert not any(words_results.files_there(config, handmade.EVALUATION).values())
+    assert not any(results.files_there(config, handmade.EVALUATION).values())
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
-    assert all(words_results.files_there(config, handmade.EVALUATION).values())
+    assert all(results.files_there(config, handmade.EVALUATION).values())
     (tmp_path / "artifacts/config.yaml").write_text("train: {lr: 0.5}")
     (tmp_path / "artifacts/best.ckpt").unlink()
-    found = words_results.files_there(config, handmade.EVALUATION)
+    found = results.files_there(config, handmade.EVALUATION)
     assert found == {"runs": True, "checkpoint": False, "config": False}

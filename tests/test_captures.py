@@ -24,7 +24,7 @@ def studied(tiny):
     factors = {name: {"curves": []} for name in SHORT}
     factors["lr"]["curves"] = [{"name": name} for name in TRIALS[:2]]
     tiny.paths.artifacts.mkdir(parents=True)
-    tree = {"compare_curves": {"source": "grid_search", **factors}}
+    tree = {"compare_curves": {"source": "grid_search", "name": TRIALS[0], **factors}}
     (tiny.paths.artifacts / "facts.json").write_text(json.dumps(tree))
     return tiny
 

@@ -19,11 +19,6 @@ def shown(output):
     return lxml.html.fragment_fromstring(output.data["text/html"])
 
 
-def rows(frame, **options):
-    holder = shown(displayed(table, frame, "Un tableau", **options))
-    return [[cell.text_content() for cell in row] for row in holder.iter("tr")]
-
-
 def test_curves_are_drawings_and_photographs_are_pictures():
     drawn, photo = shown(curve(name="perte")), shown(picture(detail=True))
     assert drawn.get("id") == "fig-perte" and drawn.get("class") == "eurosat"
@@ -40,17 +35,18 @@ def test_curves_are_drawings_and_photographs_are_pictures():
     assert image.get("src").startswith("data:image/webp") and image.get("class") == "drawing"
 
 
-def test_what_cannot_be_shown_is_refused():
-    frame = pd.DataFrame({"score": [0.5, None]})
-    assert rows(frame, missing="—", digits={"score": 1})[1:] == [["0,5"], ["—"]]
-    with pytest.raises(UserError, match="'score' lacks a value"):
-        table(frame, "Un tableau")
-    with pytest.raises(UserError, match=r"no column 'scor'.*did you mean score"):
-        table(frame, "Un tableau", percent=["scor"])
-    with pytest.raises(UserError, match="table is empty"):
-        table(pd.DataFrame(), "Vide")
-    with pytest.raises(UserError, match="caption is wanted"):
-        curve(" ")
+@pytest.mark.parametrize(
+    ("frame", "options", "message"),
+    [
+        ({"score": [0.5, None]}, {}, "'score' lacks a value"),
+        ({"score": [0.5]}, {"percent": ["scor"]}, r"no column 'scor'.*did you mean score"),
+        ({}, {}, "table is empty"),
+        ({"score": [0.5]}, {"note": " "}, "caption is wanted"),
+    ],
+)
+def test_a_table_that_cannot_be_shown_is_refused(frame, options, message):
+    with pytest.raises(UserError, match=message):
+        table(pd.DataFrame(frame), "Un tableau", **options)
     figure(None, "Pas dans ce run")
     table(None, "Pas dans ce run")
 
@@ -64,26 +60,20 @@ def test_captions_hold_bold_code_and_formulas():
 
 
 def test_numbers_are_french_and_to_the_right():
-    values = {
-        "nom": ["a <b", "lr7e-4_D3"],
-        "n": [16200, 3],
-        "part": [0.8123, 1],
-        "lr": [5e-4, 1e-3],
-    }
-    frame = pd.DataFrame(values | {"juste": [True, False]})
-    frame.index = pd.RangeIndex(1, 3, name="Rang")
-    frame.attrs = {"percent": ["part"], "note": "Une *note*."}
-    assert rows(frame)[1:] == [
-        ["1", "a <b", "16\u202f200", "81,2\u202f%", "5\u202f×\u202f10⁻⁴", "oui"],
-        ["2", "lr7e-4_D3", "3", "100,0\u202f%", "10⁻³", "non"],
+    values = {"nom": ["a <b", "lr7e-4_D3"], "n": [16200, 3], "part": [0.8123, 1]}
+    values |= {"loss": [2.34, None], "lr": [5e-4, 1e-3], "juste": [True, False]}
+    frame = pd.DataFrame(values, index=pd.RangeIndex(1, 3, name="Rang"))
+    frame.attrs = {"percent": ["part"], "digits": {"loss": 1}, "missing": "—", "note": "Rien."}
+    holder = shown(displayed(table, frame, "Un tableau", name="lr", note="Une *note*."))
+    assert [[cell.text_content() for cell in row] for row in holder.iter("tr")][1:] == [
+        ["1", "a <b", "16\u202f200", "81,2\u202f%", "2,3", "0,0005", "oui"],
+        ["2", "lr7e-4_D3", "3", "100,0\u202f%", "—", "0,001", "non"],
         ["Une note."],
     ]
-    holder = shown(displayed(table, frame, "Un tableau", name="lr", note="Une autre."))
-    assert holder.get("id") == "tab-lr" and holder.find(".//tfoot//p").text == "Une autre."
-    assert holder.find("table")[0].tag == "caption"
+    assert holder.get("id") == "tab-lr" and holder.find("table")[0].tag == "caption"
     right = [cell.get("class") for cell in holder.iter("th")]
-    assert right == ["num", None, "num", "num", "num", None]
-    assert [cell.get("class") for cell in holder.findall(".//td")][1:8:6] == [None, "word"]
+    assert right == ["num", None, "num", "num", "num", "num", None]
+    assert [cell.get("class") for cell in holder.findall(".//td")][1:9:7] == [None, "word"]
 
 
 def test_a_screenshot_or_how_to_take_it(tmp_path, monkeypatch):

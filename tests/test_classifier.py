@@ -14,7 +14,7 @@ from eurosat_lib.data import CLASSES
 from eurosat_lib.errors import UserError
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime
-from eurosat_lib.transforms import Preprocessing, get_preprocess_transforms, symmetric_views
+from eurosat_lib.transforms import Preprocessing, get_preprocess_transforms
 
 CPU = Runtime(torch.device("cpu"), "fp32")
 # A PNG file of one pixel with 16 bits per channel, which Pillow cuts without a word.
@@ -50,7 +50,8 @@ def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
     picture = Image.fromarray(image)
     picture.save(tmp_path / "tile.png")
     said = untrained.classify(image)
-    for same in (picture, tmp_path / "tile.png", picture.convert("RGBA")):
+    picture.convert("RGBA").save(tmp_path / "clear.png")
+    for same in (picture, tmp_path / "tile.png", str(tmp_path / "clear.png")):
         assert untrained.classify(same) == said
     assert sum(said.values()) == pytest.approx(1) and len(said) == 10
     assert list(said.values()) == sorted(said.values(), reverse=True)
@@ -63,11 +64,11 @@ def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
     [
         (b"no picture", "tile.png: cannot be read as a picture"),
         (None, "tile.png: cannot be read as a picture"),
-        (DEEP, "tile.png: of mode RGB and more than 8 bits"),
+        (DEEP, "tile.png: .* of mode RGB, more than 8 bits"),
         (np.zeros((64, 64), np.uint8), "shape"),
         (np.zeros((64, 64, 4), np.uint8), "shape"),
         (np.full((64, 64, 3), 0.5), "float64"),
-        (Image.fromarray(np.zeros((64, 64), np.uint16)), "mode I"),
+        (Image.fromarray(np.zeros((64, 64), np.uint16)), "uint16"),
     ],
 )
 def test_anything_else_is_refused_in_a_line(untrained, tmp_path, given, words):
@@ -93,14 +94,6 @@ def test_corruptions_grow_with_strength_and_are_what_they_say():
     assert np.abs(explain.corrupt(images, "haze", 0.2) - mixed).max() <= 0.5 + 1e-3
 
 
-def test_views_are_what_their_names_say():
-    image = torch.arange(9).reshape(1, 1, 3, 3)
-    for place, name in zip(explain.ORDER, explain.VIEWS, strict=True):
-        expected = torch.rot90(image, int(name.split("°")[0]) // 90, (2, 3))  # to the left
-        expected = expected.flip(3) if "miroir" in name else expected
-        assert torch.equal(symmetric_views(image)[place], expected)
-
-
 class Corner(torch.nn.Module):
     """Answers class 1 if the upper left corner is bright, class 0 otherwise."""
 
@@ -110,7 +103,7 @@ class Corner(torch.nn.Module):
 
 
 def test_answers_that_change_are_counted(tiny, blobs):
-    """White on the left of a black image: the corner is white in four of the eight views."""
+    """White on the left of a black image, which is turned to the left, then mirrored."""
     half = np.zeros((6, 3, 64, 64), np.uint8)
     half[:, :, :, :32] = 255
     names = blobs.validation.names[:6]
@@ -120,7 +113,7 @@ def test_answers_that_change_are_counted(tiny, blobs):
     found = explain.measure(tiny, data, network)
     assert (found.n, found.correct, found.stable) == (6, 6, 0)
     right = [one["correct"] for one in found.trials]
-    assert (sorted(right[:8]), right[8:]) == (4 * [0] + 4 * [6], 12 * [6])
+    assert right == [6, 0, 0, 6, 0, 0, 6, 6] + 12 * [6]
     assert all((one["lost"], one["gained"]) == (6 - one["correct"], 0) for one in found.trials)
     assert found.facts()["worst_view_change"][0] == -1
 

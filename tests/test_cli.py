@@ -1,11 +1,8 @@
 """The command line: its flags, its facts, its one-line errors."""
 
 import json
-import subprocess
-import sys
 
 import pytest
-from settings import ROOT
 
 from eurosat_lib import protocol, stages
 from eurosat_lib.__main__ import SECTIONS, main
@@ -37,11 +34,12 @@ def config_of(monkeypatch, root):
         ("overfit_small --overfit_size 16 --lr 0.02", "overfit", {"size": 16, "lr": 0.02}),
         ("train --max_epochs 15 --max_steps 9", "train", {"max_epochs": 15, "max_steps": 9}),
         ("train --set train.lr=3e-4 --set train.keep=last", "train", {"lr": 3e-4, "keep": "last"}),
-        ("grid_search --epochs 5", "grid", {"epochs": 5}),
+        ("grid_search --set grid.lr=[0.1,0.2]", "grid", {"lr": (0.1, 0.2)}),
+        ("grid_search --epochs 5 --set grid.lr=null", "grid", {"epochs": 5, "lr": None}),
         ("evaluate --checkpoint a.ckpt", "evaluate", {"checkpoint": "a.ckpt"}),
         ("train_recipe --recipe best", "recipe", {"name": "best"}),
         ("work grid_search", "compute", {"engine": "work"}),
-        ("train --name x --data auto", "paths", {"name": "x"}),
+        ("train --name 2024 --data auto", "paths", {"name": "2024"}),
     ],
 )
 def test_flags_reach_the_configuration(words, section, values, config_of, capsys):
@@ -59,10 +57,9 @@ def test_compute_runs_every_stage_that_is_not_on_demand(config_of):
 
 @pytest.mark.parametrize("words", ["--help", "work --help"])
 def test_help_lists_the_stages(words, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main(words.split())
-    said = capsys.readouterr().out
-    assert all(name in said for name in protocol.STAGE_NAMES)
+    assert main(words.split()) == 0
+    said = capsys.readouterr().out.split()
+    assert {*protocol.STAGE_NAMES} <= {word.strip(",") for word in said}
 
 
 @pytest.mark.parametrize(
@@ -72,9 +69,7 @@ def test_help_lists_the_stages(words, capsys):
         ("work", "which stage?"),
         ("trian", "unknown stage trian (did you mean train?)"),
         ("--foo", "unknown stage --foo"),
-        ("train --set train=3", "train: input should be"),
         ("train --max_epochs many", "train.max_epochs: input should be a valid integer, got 'man"),
-        ("train --max_epochs 0", "train.max_epochs"),
         ("train --max_epoch 3", "did you mean --max_epochs?"),
         ("train --set train.lr", "expected key=value"),
         ("train --profile quik", "did you mean quick"),
@@ -87,11 +82,3 @@ def test_wrong_input_is_one_line_and_code_2(words, message, capsys, root, monkey
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
-
-
-def test_module_runs_and_leaves_no_traceback(root):
-    command = [sys.executable, "-m", "eurosat_lib", "evaluate", "--config"]
-    command += [str(root / "configs/config.yaml"), "--profile", "quick", "--data", "/nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr and "/nowhere" in done.stderr

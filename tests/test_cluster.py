@@ -48,10 +48,11 @@ def grid(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ray():
-    """Ray on this machine, in this process, as the engine starts it."""
+def ray(grid):
+    """Ray on this machine, in this process, as the engine starts it; yields its address."""
     found = pytest.importorskip("ray", reason=EXTRA)
-    yield found
+    cluster.settle(named(grid, "ray", engine="ray", workers=2))
+    yield found.get_runtime_context().gcs_address
     found.shutdown()
 
 
@@ -68,33 +69,33 @@ def process(config, *words: str) -> subprocess.Popen:
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
 
 
-def workers(pid: int) -> list[psutil.Process]:
-    """Those of a driver that are at a training."""
-    found = psutil.Process(pid).children(recursive=True)
-    return [one for one in found if "ray::_work" in " ".join(one.cmdline())]
+def workers() -> list[psutil.Process]:
+    """Those of Ray that are at a training."""
+    found = psutil.Process().children(recursive=True)
+    return [one for one in found if one.name() == "ray::_work"]
 
 
 def kill_in_a_training(config, running: subprocess.Popen) -> None:
-    """Wait for the first epoch of a training, kill who asked for it; the workers follow."""
+    """Wait for the first epoch of a training, and kill who asked for it; the workers follow."""
     while not any(config.paths.stages.glob("training-*/last.ckpt")):
         assert running.poll() is None, running.communicate()
         time.sleep(0.02)
-    below = workers(running.pid)
+    below = workers()
     running.kill()
     running.communicate()
-    assert not psutil.wait_procs(below, timeout=120)[1]
+    assert not psutil.wait_procs(below, timeout=60)[1]
 
 
 def kill_a_worker() -> None:
     """Wait for a training on a worker, and kill that."""
-    while not (found := workers(os.getpid())):
+    while not (found := workers()):
         time.sleep(0.05)
     found[0].kill()
 
 
 def test_a_driver_and_a_worker_die_and_the_bits_are_those_of_serial_trainings(grid, ray, capsys):
     own = named(grid, "killed", engine="ray", workers=2)
-    kill_in_a_training(own, process(own))
+    kill_in_a_training(own, process(named(grid, "killed", engine="ray", workers=2, address=ray)))
     assert not (own.paths.artifacts / "results" / "grid_search.json").exists()
     threading.Thread(target=kill_a_worker, daemon=True).start()
     protocol.grid_search(own)

@@ -11,7 +11,6 @@ from eurosat_lib.config import (
     load_config,
     load_recipe,
     override,
-    parse_override,
     read_yaml,
     save_config_snapshot,
 )
@@ -28,13 +27,6 @@ def refused(words, call, *args):
         call(*args)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def test_full_profile_is_the_protocol(full):
-    assert full.model.channels == (64, 128, 256)
-    assert (full.train.max_epochs, full.data.batch_size) == (20, 64)
-    points = len(full.grid.lr_factors) * len(full.grid.weight_decay)
-    assert points * len(full.grid.dilation_stage3) * len(full.grid.blocks_per_stage) == 24
 
 
 def test_overrides_come_after_the_profile_and_a_subfolder_finds_all(root, monkeypatch):
@@ -73,8 +65,6 @@ def test_wrong_values_are_named(root, key, value, message):
 
 def test_what_is_wrong_in_a_file_names_it(root):
     path = root / "configs/config.yaml"
-    refused("did you mean quick", load_config, path, "quik")
-    refused("no such configuration", load_config, root / "configs/other.yaml")
     path.write_text(path.read_text() + "\naugmnt: {}\n")
     refused(r"config\.yaml.*: unknown key augmnt .*augment", load_config, path, "full")
 
@@ -89,7 +79,7 @@ def test_what_is_wrong_in_a_file_names_it(root):
         (b"a: &a [1]\nb: *a\n", "an alias"),
         (b"a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
         (b"a:\n\t- 1", "not readable as YAML"),
-        (b"- 1", "expected a mapping"),
+        (b"- 1", "expected name: value"),
         (None, "IsADirectoryError"),
     ],
 )
@@ -117,14 +107,6 @@ def test_a_snapshot_is_read_back_the_same(root):
     path = save_config_snapshot(config, root / "artifacts" / "x")
     assert load_config(path) == config != override(config, {"train.lr": 1.0})
     assert "root" not in yaml.safe_load(path.read_text())["paths"]
-
-
-def test_parse_override():
-    assert parse_override("train.lr=3e-4") == ("train.lr", 3e-4)
-    assert parse_override("grid.lr=[1e-3, 2e-3]") == ("grid.lr", [1e-3, 2e-3])
-    assert parse_override("grid.lr=null") == ("grid.lr", None)
-    assert parse_override("data.source=synthetic") == ("data.source", "synthetic")
-    refused("key=value", parse_override, "train.lr")
 
 
 def test_a_recipe_is_other_values_of_the_same_sections(full):

@@ -1,5 +1,6 @@
 """Every source gives the same checked arrays, cut as asked, decoded once; faults are one line."""
 
+import hashlib
 import io
 import json
 import os
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections import Counter
 
 import datasets
 import fake_eurosat as fake
@@ -43,12 +44,12 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """A folder with small lists that count as those published."""
-    images = [name for split in SPLITS for name in fake.names(split)]
-    digests = fake.write_lists(tmp_path / "lists", "eurosat-", *map(fake.names, SPLITS))
-    cut = (images[:30], images[50:], images[30:50])
-    digests |= fake.write_lists(tmp_path / "lists", "eurosat-spatial-", *cut)
+    folder, images = tmp_path / "lists", [name for split in SPLITS for name in fake.names(split)]
+    fake.write_lists(folder, "eurosat-", *map(fake.names, SPLITS))
+    fake.write_lists(folder, "eurosat-spatial-", images[:30], images[50:], images[30:50])
+    digests = {path.name: sources.digest(path) for path in folder.iterdir()}
     monkeypatch.setattr(sources, "PUBLISHED", digests)
-    return tmp_path / "lists"
+    return folder
 
 
 def go_to(monkeypatch, url):
@@ -69,6 +70,21 @@ def refused(source, *words, **values):
         load(source, **values)
     text = str(caught.value)
     assert all(word in text for word in words) and "\n" not in text, text
+
+
+def test_drawn_images_keep_their_bits_and_shares_and_more_start_with_fewer():
+    drawn = {split: sources.draw_rows(split, 1080) for split in SPLITS}
+    pixels = {split: [row.content.tobytes() for row in rows] for split, rows in drawn.items()}
+    assert len(set().union(*pixels.values())) == 3240
+    start = hashlib.sha256(b"".join(pixels["train"][:108])).hexdigest()
+    assert start.startswith("d169e8fb1a8bc635")
+    eurosat = (3000, 3000, 3000, 2500, 2500, 2000, 2500, 3000, 2500, 3000)
+    shares = {name: count * 1080 // 27000 for name, count in zip(CLASSES, eurosat, strict=True)}
+    assert Counter(row.label for row in drawn["train"]) == shares
+    for count in (0, 1, 109):
+        fewer = sources.draw_rows("train", count)
+        assert [row.content.tobytes() for row in fewer] == pixels["train"][:count]
+        assert [row[:3] for row in fewer] == [row[:3] for row in drawn["train"][:count]]
 
 
 def test_arrays_labels_and_names(tmp_path):
@@ -246,21 +262,21 @@ def test_folders_are_taken_or_named(tmp_path, published, monkeypatch):
 def test_the_spatial_cut_has_the_same_images_and_its_lists_are_checked(
     tmp_path, published, monkeypatch
 ):
+    def images(dataset):
+        for split in (getattr(dataset, name) for name in SPLITS):
+            yield from zip(split.names, map(bytes, split.images), split.labels, strict=True)
+
     config = fake.config_for(fake.write_parquet(tmp_path / "tiny"))
-    assert data.spatial_absence(config).kind == "lists"
+    assert "EUROSAT_SPLITS" in data.spatial_absence(config)
     monkeypatch.setenv("EUROSAT_SPLITS", str(published))
-    assert data.spatial_absence(config) is None
+    assert data.spatial_absence(config) == ""
     standard, cut = data.load_dataset(config), data.load_dataset(data.on_spatial(config))
     assert cut.test.names == tuple((published / "eurosat-spatial-test.txt").read_text().split())
     assert (cut.source.location, cut.source.split) == ("tiny", "spatial")
-    pixels = [
-        {n: (s.images[i].tobytes(), s.labels[i]) for s in splits for i, n in enumerate(s.names)}
-        for splits in ((d.train, d.validation, d.test) for d in (standard, cut))
-    ]
-    assert pixels[0] == pixels[1] and cut.fingerprint != standard.fingerprint
-    for kind, off in (("disabled", {"spatial.enabled": False}), ("split", {"data.split": "x"})):
-        assert data.spatial_absence(override(config, off)).kind == kind
-    assert data.spatial_absence(fake.config_for("synthetic")).kind == "synthetic"
+    assert sorted(images(standard)) == sorted(images(cut))
+    assert cut.fingerprint != standard.fingerprint
+    for off in ({"spatial.enabled": False}, {"data.split": "x"}, {"data.source": "synthetic"}):
+        assert data.spatial_absence(override(config, off))
     (published / "eurosat-spatial-val.txt").write_text("Forest_1.jpg\n")
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path / "other"))
     refused(tmp_path / "tiny", "not the published list", **{"data.split": "spatial"})
@@ -268,25 +284,24 @@ def test_the_spatial_cut_has_the_same_images_and_its_lists_are_checked(
 
 def test_decoded_once_again_when_changed_or_cut_short(tmp_path, cache, monkeypatch):
     folder = fake.write_images(tmp_path / "images")
-    first = load(folder)
+    first, before = load(folder), signature(folder)
     assert load(folder) is first
     with monkeypatch.context() as patch:
         data._map.cache_clear()
         patch.setattr(data, "_decode", None)  # decoding would fail
         assert load(folder).fingerprint == first.fingerprint
-    (entry,) = cache.glob("*.npy")
-    for file in (entry, entry.with_suffix(".json")):
+    (entry,), (notes,) = cache.glob("*.npy"), cache.glob("*.json")
+    for file in (entry, notes):
         os.truncate(file, file.stat().st_size - 50)
         data._map.cache_clear()
         assert load(folder).fingerprint == first.fingerprint
-    kept = json.loads((notes := entry.with_suffix(".json")).read_text())
+    kept = json.loads(notes.read_text())
     notes.write_text(json.dumps(kept | {"labels": kept["labels"][::-1]}))  # no such labels
     data._map.cache_clear()
     assert (load(folder).train.labels == first.train.labels).all()
     (folder / "Forest/Forest_1.jpg").write_bytes(fake.jpeg(12345))
     assert load(folder).fingerprint != first.fingerprint
     assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".lock", ".npy"]
-    before = signature(folder)
     (folder / "Forest").rename(folder / "River2")
     assert signature(folder) != before
 
@@ -312,8 +327,8 @@ def test_processes_share_the_cache_and_need_no_datasets_to_load_it(tmp_path):
     code = "import sys, fake_eurosat as fake; from eurosat_lib import data\n"
     code += f"print(data.load_dataset(fake.config_for({str(folder)!r})).fingerprint)\n"
     code += "print({'torch', 'datasets', 'huggingface_hub'} & set(sys.modules))"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    command, own = [sys.executable, "-c", code], {"env": environment, "stdout": subprocess.PIPE}
+    own = {"env": os.environ | {"PYTHONPATH": os.path.dirname(__file__)}}
+    command, own["stdout"] = [sys.executable, "-c", code], subprocess.PIPE
     both = [subprocess.Popen(command, **own) for _ in range(2)]
     want = f"{load(folder).fingerprint}\nset()\n".encode()
     assert {process.communicate()[0] for process in both} == {want}

@@ -21,7 +21,7 @@ from settings import ROOT, TINY
 
 from eurosat_lib import protocol
 from eurosat_lib.config import configure, nest
-from eurosat_lib.report.plan import Request, prepare
+from eurosat_lib.report.plan import prepare
 from eurosat_lib.report.run import execute
 
 QUESTIONS = [*(f"D{i}" for i in range(1, 12)), *(f"M{i}" for i in range(10))]
@@ -121,7 +121,7 @@ def test_a_result_changed_by_hand_is_out_of_date_where_it_is_used(project, monke
     config = configure({"profile": "tiny"})
 
     def stale():
-        *_, steps = prepare(Request(profile="tiny"))
+        *_, steps = prepare({"profile": "tiny"})
         return [step.source.stem for step in steps if not step.current()]
 
     protocol.choose_lr(config, protocol.ChosenLR(lr=2e-3, rule="median", smoothing=0.9))
@@ -135,20 +135,6 @@ def test_a_result_changed_by_hand_is_out_of_date_where_it_is_used(project, monke
         assert stale() == ["06_train", "07_eval"]
         path.write_bytes(good)
     assert not stale()
-
-
-@pytest.mark.parametrize("place", [".", "notebooks"])
-def test_a_notebook_finds_its_project(project, monkeypatch, place):
-    monkeypatch.chdir(project / place)
-    for path in (*NOTEBOOKS, ROOT / "notebooks/accueil.ipynb"):
-        cells = {
-            tag: c for c in nbformat.read(path, 4).cells for tag in c.metadata.get("tags", ())
-        }
-        names = {}
-        exec(cells["parameters"].source, names)
-        names["profile"] = "tiny"
-        exec(cells["setup"].source, names)
-        assert names["config"].paths.root == str(project)
 
 
 def test_the_last_notebook_alone_in_plain_papermill_and_two_runs_compared(project):
@@ -179,7 +165,7 @@ def test_the_last_notebook_alone_in_plain_papermill_and_two_runs_compared(projec
     assert all((project / "reports" / unquote(link)).exists() for link in links)
     page = lxml.html.parse(project / "reports/comparaisons/_+plain.html").getroot()
     text = " ".join(page.text_content().split())
-    assert "Deux runs côte à côte" in text and "test de McNemar exact" in text
+    assert "Deux runs côte à côte" in text and "intervalle à 95" in text
 
 
 def test_the_landing_page_shows_steps_and_runs(project):

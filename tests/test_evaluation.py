@@ -86,7 +86,7 @@ def test_facts_of_an_evaluation():
     assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 80, 100, 0.95)
     assert (facts["worst_class"], facts["worst_f1"]) == ("HerbaceousVegetation", 0.9)
     assert [count for *_, count in STANDARD.confusions()] == [10, 10, 10, 5]
-    rows = STANDARD.json_files()["metrics.json"]["per_class"]
+    rows = STANDARD.files()["metrics.json"]["per_class"]
     assert rows[0]["recall"] == 0.95 and rows[0]["recall_interval"] == wilson(95, 100, 0.95)
 
 
@@ -101,5 +101,5 @@ def test_splits_side_by_side():
     empty = scores((50, 0, 0), (20, 30, 0), (0, 0, 0))  # no image of a class
     drops = SplitComparison(standard=STANDARD, spatial=empty).facts()["drops"]
     assert list(drops) == ["AnnualCrop", "Forest"]
-    absent = SplitComparison(absent="lists", reason="no lists")
-    assert absent.facts() == {"available": False, "absent": "lists", "reason": "no lists"}
+    absent = SplitComparison(absent="no lists")
+    assert absent.facts() == {"available": False, "absent": "no lists"}

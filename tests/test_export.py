@@ -2,24 +2,14 @@
 
 import shutil
 import tomllib
-from pathlib import Path
 
 import lxml.html
 import nbformat
 import pytest
+import report_sample as sample
 from PIL import Image
-from report_sample import (
-    TITLE,
-    answer_output,
-    code,
-    curve,
-    displayed,
-    html_output,
-    markdown,
-    numbers,
-    project,
-    write,
-)
+from report_sample import TITLE, code, displayed, html_output, markdown, project, write
+from settings import ROOT
 from traitlets.config import Config
 
 from eurosat_lib.config import load_config
@@ -28,8 +18,10 @@ from eurosat_lib.report import cells, export
 from eurosat_lib.report.export import Rapport, bind_page, refuse
 from eurosat_lib.report.page import french
 
-ROOT = Path(__file__).parents[1]
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+
+
+HEADS = ".//h2 | .//h3"
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +38,17 @@ def spoken(element):
 def test_a_good_page_has_no_problem(bound):
     page, problems = bound
     assert problems == [] and page.get("lang") == "fr"
-    main = page.find(".//main")
+    main, head = page.find(".//main"), page.get_element_by_id("debut")
     assert main.get("id") == "contenu" and main.find(".//h1") is None
-    assert [spoken(h) for h in main.iter("h2")] == ["1) Données", "2) Modèle"]
-    assert main.xpath("string(.//h3/@id)") == "sec-1-1-le-dataset-co"
     listed = [(a.getparent().get("class"), a.text) for a in page.xpath("//div[@id='toc']//a")]
     assert listed == [("h2", "1) Données"), ("h3", "1.1 Le dataset & co"), ("h2", "2) Modèle")]
+    assert page.xpath("//div[@id='toc']//a/@href") == [
+        f"#{h.get('id')}" for h in main.xpath(HEADS)
+    ]
     assert [a.text for a in page.xpath("//div[@id='questions']//a")] == ["D1", "M0"]
     assert not page.xpath("//*[@data-cell or @data-detail]")
-    head = page.get_element_by_id("debut")
     (abstract,) = head.find_class("abstract")
     assert [spoken(part) for part in abstract] == ["Résumé", "Ce qui est trouvé."]
-    assert abstract.getnext().get("class") == "card"
     assert "composé par un outil" in spoken(head) and "Profil rapide." in spoken(head)
 
 
@@ -69,10 +60,8 @@ def test_questions_answers_supplements_and_code_are_blocks(bound):
     assert spoken(reply[1]).endswith("; voir la figure 1 et le S1.")
     assert spoken(main.find(".//li")) == "☑ fait"
     (fold,) = main.find_class("fold")
-    assert [spoken(part) for part in fold[:2]] == [
-        "Tableau S1. Un tableau de 2",
-        "Ce qui introduit le supplément.",
-    ]
+    told = ["Tableau S1. Un tableau de 2", "Ce qui introduit le supplément."]
+    assert [spoken(part) for part in fold[:2]] == told
     assert fold[2].find(".//td") is not None and fold.find(".//caption") is None
     text = spoken(main)
     assert "01 · Données" not in text and "interactif" not in text and "seed" not in text
@@ -109,7 +98,7 @@ def test_answers_and_screenshots_are_set_anew_and_a_faulty_one_is_named(tmp_path
     Image.new("RGB", (2, 2)).save(tmp_path / "overfit.png")
     taken = {"overfit": (tmp_path / "overfit.png", "Deux courbes")}
     monkeypatch.setattr(cells, "find_captures", lambda config: taken)
-    answers = [answer_output(name, "avant") for name in ("S0", "S1")]
+    answers = [sample.answer_output(name, "avant") for name in ("S0", "S1")]
     for answer in answers:
         answer.metadata["eurosat"]["facts"] = {"n": 3}
     shots = [code("capture(c)", output), code("answers()", *answers)]
@@ -130,17 +119,16 @@ WRITTEN = {
 DISPLAYED = {
     "the name 'x1' is given 2 times": '<p id="x1">x</p><p id="x1">x</p>',
     "<iframe src> runs or fetches https://x.org": '<iframe src="https://x.org">',
-    "<p style> runs or fetches background: url(": '<p style="background: url(http://x.org)">x</p>',
     "the image has no alternative text": '<img alt="" src="data:image/gif;base64,R0lGOD">',
     "the image is damaged": '<img alt="x" src="data:image/gif;base64,R0lGOD">',
     "the image fetches something": '<img alt="x" src="data:image/svg+xml,<svg href=\'file:///\'/>">',
     "nan in a table": "<table><tr><td>nan</td></tr></table>",
+    "a cell's HTML ends the page": "<p>x</p></main></body></html>",
 }
 BROKEN = nbformat.v4.new_output("error", ename="ValueError", evalue="non")
 WRONG = {
     "ValueError: non": code("1 / 0", BROKEN),
-    "(#fig-perdue) is never called in the text": code("figure(f)", curve(name="perdue")),
-    "text on stderr: oh": code("x", nbformat.v4.new_output("stream", name="stderr", text="oh")),
+    "(#fig-perdue) is never called in the text": code("figure(f)", sample.curve(name="perdue")),
     **{message: markdown(text) for message, text in WRITTEN.items()},
     **{message: code("x", html_output(text)) for message, text in DISPLAYED.items()},
 }
@@ -150,14 +138,9 @@ def test_what_must_not_leave_the_house(tmp_path):
     wrong = [write(tmp_path / f"{n}_x.ipynb", cell) for n, cell in enumerate(WRONG.values())]
     faults = bind_page([*project(tmp_path), *wrong], TITLE, tmp_path)[1]
     for number, message in enumerate(WRONG):
-        place = "" if message.startswith(("question", "the name")) else f"{number}_x.ipynb, cell 1"
+        nowhere = message.startswith(("question", "the name", "a cell"))
+        place = "" if nowhere else f"{number}_x.ipynb, cell 1"
         assert any(line.startswith(place) and message in line for line in faults), message
-
-
-def test_html_that_ends_the_page_is_refused(tmp_path):
-    whole = html_output("<p>x</p></main></body></html>")
-    path = write(tmp_path / "x.ipynb", code("x", whole))
-    assert "ends the page" in " ".join(bind_page([*project(tmp_path), path], TITLE, tmp_path)[1])
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -165,10 +148,13 @@ def test_what_is_missing_is_named(tmp_path):
     problems = bind_page([first], TITLE, tmp_path)[1]
     missing = ["heading h2 2) Modèle: missing", "question M0.: missing", "answer M0: missing"]
     assert problems == missing
-    with pytest.raises(UserError, match=r"the report was not built, 3 problems:\n  - heading"):
+    with pytest.raises(UserError, match=r"the report was not built:\n  - heading h2"):
         refuse(problems)
     with pytest.raises(UserError, match="not readable as a notebook"):
         bind_page([tmp_path / "x.ipynb"], TITLE, tmp_path)
+    (tmp_path / export.QUESTIONS).write_text("sections: [1]")
+    with pytest.raises(UserError, match=r"questions\.yaml: expected sections"):
+        bind_page([first], TITLE, tmp_path)
 
 
 def test_french_is_set_as_printers_do():
@@ -184,24 +170,19 @@ def test_a_notebook_alone_is_exported_and_its_faults_are_logged(tmp_path, caplog
         tmp_path / "06_train.ipynb",
         markdown("# 06 · Entraînement", "hide"),
         markdown("## 6) Entraînement\n\nVoir la [figure](#fig-perte), puis [là](#ailleurs)."),
-        code("figure(f)", curve(name="perte")),
-        code("table(t)", numbers()),
+        code("figure(f)", sample.curve(name="perte")),
+        code("table(t)", sample.numbers()),
         code("n = 20", tags=["parameters"]),
-        code("print(n + 1)"),
         markdown("Du $\\inconnu{x}$."),
     )
-    sources = nbformat.read(path, 4)
-    config = Config({"ExecutePreprocessor": {"enabled": True, "kernel_name": "python3"}})
-    sources.cells[2:4] = []
-    nbformat.write(sources, tmp_path / "x.ipynb")
-    text, _ = Rapport(config=config).from_filename(str(tmp_path / "x.ipynb"))
-    page = lxml.html.document_fromstring(text)
-    assert page.xpath("//pre[@class='output']/text()") == ["21\n"]  # run, then left out
+    source = write(tmp_path / "x.ipynb", code("n = 20", tags=["parameters"]), code("print(n + 1)"))
+    executing = Rapport(config=Config({"ExecutePreprocessor": {"enabled": True}}))
+    assert ">21\n</pre>" in executing.from_filename(str(source))[0]  # run, then left out
     with caplog.at_level("WARNING"):
         text, resources = Rapport().from_filename(str(path))
     page = lxml.html.document_fromstring(text)
     assert resources["output_extension"] == ".html"
-    assert "06_train.ipynb, cell 7: formula $\\inconnu{x}$" in caplog.text
+    assert "06_train.ipynb, cell 6: formula $\\inconnu{x}$" in caplog.text
     assert page.findtext(".//h1") == page.findtext(".//title") == "06 · Entraînement"
     assert spoken(page.find(".//main/div/p")) == "Voir la figure 1, puis là."
     assert not page.xpath("//*[@id='questions']")

@@ -46,9 +46,7 @@ def test_a_training_epoch_is_the_augmented_draw_of_seed_and_number(tiny, blobs):
         assert not torch.equal(labels, next(loader.epoch(2))[1])
 
 
-def test_a_subset_is_fixed_and_images_are_mapped_at_full_size_and_resized_once(
-    tiny, blobs, tmp_path
-):
+def test_a_subset_is_fixed_and_mapped_images_are_used_or_resized_once(tiny, blobs, tmp_path):
     assert subset(10, None).tolist() == subset(10, 12).tolist() == list(range(10))
     kept = np.sort(np.random.default_rng(0).permutation(1000)[:50])
     assert np.array_equal(subset(1000, 50), kept)

@@ -66,18 +66,18 @@ def test_choice_is_the_median_of_all_suggestions():
     assert (mute.choice, mute.window, mute.facts()["faults"]) == (None, None, {1: "flat"})
 
 
-def test_sweeps_are_geometric_repeatable_and_published(tiny, blobs):
-    config = override(tiny, {"lr_finder.seeds": [0, 1], "lr_finder.iterations": 30})
-    result = find_lr(config, blobs)
+def test_sweeps_are_geometric_repeatable_and_published(on_blobs):
+    config = override(on_blobs, {"lr_finder.seeds": [0, 1], "lr_finder.iterations": 30})
+    result = find_lr(config)
     torch.rand(3)  # does not change a sweep
     before = torch.get_rng_state().tolist()
-    assert find_lr(config, blobs) == result and torch.get_rng_state().tolist() == before
+    assert find_lr.__wrapped__(config) == result and torch.get_rng_state().tolist() == before
     a, b = result.sweeps
     assert a.loss != b.loss and a.lr == pytest.approx(np.geomspace(1e-6, 1.0, 30))
-    rows, runs = result.csv_files()["lr_finder.csv"], result.tensorboard_runs()
+    rows, runs = result.files()["lr_finder.csv"], result.tensorboard_runs()
     first = {"seed": 1, "step": 1, "lr": b.lr[0], "loss": b.loss[0], "smoothed": b.smoothed[0]}
     assert rows[30] == first and len(rows) == 60 and list(runs) == ["seed0", "seed1"]
     assert runs["seed1"].series["lr_finder/loss"] == b.loss
     far = {"lr_finder.max_lr": 10.0, "lr_finder.iterations": 60, "lr_finder.stop_factor": 1.2}
-    (lost,) = find_lr(override(tiny, far), blobs).sweeps
+    (lost,) = find_lr(override(on_blobs, far)).sweeps
     assert not lost.ended and len(lost.lr) < 60 and lost.smoothed[-1] > 1.2 * min(lost.smoothed)

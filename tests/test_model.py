@@ -2,74 +2,59 @@ import pytest
 import torch
 from torch import nn
 
-from eurosat_lib.model import (
-    DilatedCNN,
-    GlobalAveragePool,
-    build_model,
-    count_parameters,
-    count_parameters_by_formula,
-    fold_batchnorm,
-    layer_table,
-    receptive_field,
-)
-
-
-@pytest.mark.parametrize(("blocks", "parameters", "tensors"), [(2, 1149770, 26), (3, 1925258, 38)])
-def test_parameter_counts_of_the_protocol(blocks, parameters, tensors):
-    model = DilatedCNN(blocks_per_stage=blocks)
-    assert count_parameters(model) == parameters
-    assert count_parameters_by_formula((64, 128, 256), blocks) == parameters
-    assert len(list(model.parameters())) == tensors
+from eurosat_lib import model as room
+from eurosat_lib.model import DilatedCNN, count_parameters, layer_table
 
 
 @pytest.mark.parametrize(
-    ("blocks", "dilation", "side"), [(2, 2, 48), (2, 3, 64), (3, 2, 70), (3, 3, 94)]
+    ("blocks", "dilation", "parameters", "tensors", "field"),
+    [
+        (2, 2, 1149770, 26, 48),
+        (2, 3, 1149770, 26, 64),
+        (3, 2, 1925258, 38, 70),
+        (3, 3, 1925258, 38, 94),
+    ],
 )
-def test_receptive_fields_of_the_protocol(blocks, dilation, side):
-    assert receptive_field(blocks, dilation) == side
+def test_the_networks_of_the_protocol(blocks, dilation, parameters, tensors, field):
+    model = DilatedCNN(blocks_per_stage=blocks, dilation_stage3=dilation)
+    assert count_parameters(model) == parameters
+    assert room.count_parameters_by_formula((64, 128, 256), blocks) == parameters
+    assert len(list(model.parameters())) == tensors
+    assert room.receptive_field(blocks, dilation) == field
+    dilations = [layer.dilation[0] for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    assert dilations == [1] * 2 * blocks + [dilation] * blocks
 
 
-def test_shapes_stay_64_32_16_16():
+def test_shapes_stay_64_32_16_16_and_training_costs_3_67_gflop():
     rows = layer_table(DilatedCNN(), (3, 64, 64))
     last = {row.name.split(".")[1]: row.output_shape for row in rows if "stages" in row.name}
     assert last == {"0": (64, 32, 32), "1": (128, 16, 16), "2": (256, 16, 16)}
     assert rows[-1].output_shape == (10,)
     assert sum(row.parameters for row in rows) == 1149770
-
-
-def test_training_cost_is_3_67_gflop():
-    macs = sum(row.macs for row in layer_table(DilatedCNN(), (3, 64, 64)))
-    assert 3 * 2 * macs / 1e9 == pytest.approx(3.67, abs=0.005)
-
-
-def test_dilation_changes_no_parameter_and_only_stage_three():
-    two, three = DilatedCNN(dilation_stage3=2), DilatedCNN(dilation_stage3=3)
-    assert count_parameters(two) == count_parameters(three)
-    dilations = [m.dilation[0] for m in three.modules() if isinstance(m, torch.nn.Conv2d)]
-    assert dilations == [1, 1, 1, 1, 3, 3]
+    assert 3 * 2 * sum(row.macs for row in rows) / 1e9 == pytest.approx(3.67, abs=0.005)
 
 
 def test_layer_table_leaves_the_model_as_it_was():
     model = DilatedCNN((4, 4, 4)).train()
-    before = {k: v.clone() for k, v in model.state_dict().items()}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     layer_table(model, (3, 16, 16))
     assert model.training
-    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    assert not any(m._forward_hooks for m in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(layer._forward_hooks for layer in model.modules())
 
 
 def test_folded_network_gives_the_same_logits(tiny):
     torch.manual_seed(0)
-    model = build_model(tiny)
+    model = room.build_model(tiny)
     for _ in range(3):  # running statistics that are not 0 and 1
         model(2 + 3 * torch.randn(16, 3, 16, 16))
-    folded = fold_batchnorm(model)
+    folded = room.fold_batchnorm(model)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
     x = torch.randn(5, 3, 16, 16)
     torch.testing.assert_close(folded(x), model.eval()(x), rtol=1e-4, atol=1e-5)
     linear = nn.Linear(3, 2)
-    assert torch.equal(fold_batchnorm(linear)(x[:, :, 0, 0]), linear(x[:, :, 0, 0]))
+    assert torch.equal(room.fold_batchnorm(linear)(x[:, :, 0, 0]), linear(x[:, :, 0, 0]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -83,17 +68,17 @@ def test_pool_before_relu_changes_no_bit(dtype):
     values = torch.randint(-3, 4, (8, 4, 16, 16)).to(dtype) / 2
     upstream = torch.randn(8, 4, 8, 8).to(dtype)
     results = []
-    for order in ((relu, pool), (pool, relu)):
+    for first, second in ((relu, pool), (pool, relu)):
         x = values.clone().requires_grad_()
-        y = order[1](order[0](x * 1))
+        y = second(first(x * 1))
         y.backward(upstream)
         results.append((y, x.grad))
-    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
 
 
 def test_global_average_pool_is_the_mean_and_its_gradient_stays_channels_last():
     x = torch.randn(2, 5, 4, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
-    y = GlobalAveragePool()(x)
+    y = room.GlobalAveragePool()(x)
     torch.testing.assert_close(y, nn.AdaptiveAvgPool2d(1)(x).flatten(1))
     (gradient,) = torch.autograd.grad(y, x, torch.randn(2, 5))
     assert gradient.is_contiguous(memory_format=torch.channels_last)

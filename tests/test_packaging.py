@@ -29,15 +29,29 @@ def required(lines):
 
 DECLARED = required(PROJECT["project"]["dependencies"])
 TOOLS = required(PROJECT["project"]["optional-dependencies"]["dev"])
+LINES = (ROOT / "constraints.txt").read_text().splitlines()
+PINS = required(line for line in LINES if line and not line.startswith("#"))
 
 
 def test_constraints_pin_every_dependency_within_its_range():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = required(line for line in lines if line and not line.startswith("#"))
     for name, specifier in (DECLARED | TOOLS).items():
-        (pin,) = pins[name]
+        (pin,) = PINS[name]
         assert specifier.contains(pin.version), (name, pin.version, str(specifier))
-    assert not [name for name in pins if name.startswith(("nvidia", "cuda", "triton"))]
+    assert not [name for name in PINS if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+@pytest.mark.parametrize("name", ["torch", "pyarrow", "scikit-learn"])  # the last to follow
+def test_a_pin_has_a_wheel_for_the_oldest_and_the_newest_python(name):
+    def versions(python):
+        options = ["--only-binary=:all:", "--python-version", python, "--retries=0", "--timeout=9"]
+        command = [sys.executable, "-m", "pip", "index", "versions", name, *options]
+        return subprocess.run(command, capture_output=True, text=True).stdout
+
+    found = [re.findall(r"[\w.]+", versions(python)) for python in ("3.11", "3.14")]
+    if not any(found):
+        pytest.skip("no package index answers")
+    (pin,) = PINS[name]
+    assert all(pin.version in there for there in found)
 
 
 def test_environment_agrees_with_pyproject():

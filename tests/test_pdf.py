@@ -43,29 +43,31 @@ MAIN = f"""
 def page(main, head=""):
     return f"""<!DOCTYPE html><html lang="fr"><head><style>p {{}}</style></head><body>
 <nav><ol><li><a href="#sec-1">1) Données</a></li></ol></nav>
-<header id="debut"><p class="course">Cours</p><h1>Un rapport × imprimé</h1>
+<header class="front"><p class="course">Cours</p><h1 class="title">Un rapport × imprimé</h1>
 <p class="byline"><span class="author">Zoé Élan</span> <span class="date">1er mars 2026</span></p>
 {head}</header><main id="contenu">{main}</main><script>alert(1)</script></body></html>"""
 
 
-def printed(tmp_path, main):
-    write_pdf(page(main), tmp_path / "page.pdf")
-    return " ".join(p.extract_text() for p in PdfReader(tmp_path / "page.pdf").pages)
+def printed(path, main, head=""):
+    """Print a page; return what reads it, and the text of each sheet."""
+    pages = write_pdf(page(main, head), path)
+    reader = PdfReader(path)
+    texts = [" ".join(sheet.extract_text().split()) for sheet in reader.pages]
+    assert pages == len(texts)
+    return reader, texts
 
 
 @pytest.fixture(scope="module")
 def pdf(tmp_path_factory):
     path = tmp_path_factory.mktemp("pdf") / "rapport.pdf"
     head = "<div class='answer abstract'><p>Le résumé.</p></div>"
-    head += "<div class='banner'><p>Profil rapide.</p></div><section class='card'><h2>Fiche</h2>"
-    head += "<table><tr><th scope='row'>Graine</th><td>42</td></tr></table></section>"
-    pages = write_pdf(page(MAIN, head), path)
+    head += "<div class='banner'><p>Profil rapide.</p></div><section class='card'>"
+    head += "<h2>Fiche</h2><table><tr><th>Graine</th><td>42</td></tr></table></section>"
+    printed(path, MAIN, head)
     first = path.read_bytes()
-    write_pdf(page(MAIN, head), path)
+    reader, texts = printed(path, MAIN, head)
     assert path.read_bytes() == first  # the same page gives the same file
-    reader = PdfReader(path)
-    assert pages == len(reader.pages)
-    return path, reader, [" ".join(p.extract_text().split()) for p in reader.pages]
+    return path, reader, texts
 
 
 def test_pages_contents_and_bookmarks(pdf):
@@ -78,11 +80,10 @@ def test_pages_contents_and_bookmarks(pdf):
         assert words in texts[0] and words not in texts[1]
     found = re.findall(r"(\d\) \w+|1\.1 Splits)[ .]+(\d+)", texts[1])
     assert [title for title, _ in found][:3] == ["1) Données", "1.1 Splits", "2) Modèle"]
-    for title, number in found[:3]:
-        assert title in texts[int(number) - 1]
-    first, second, below, third = reader.outline
-    assert [first.title, second.title, third.title] == ["Sommaire", "1) Données", "2) Modèle"]
-    assert [entry.title for entry in below] == ["1.1 Splits"]
+    assert all(title in texts[int(number) - 1] for title, number in found[:3])
+    first, second, (below,), third = reader.outline
+    titles = [entry.title for entry in (first, second, below, third)]
+    assert titles == ["Sommaire", "1) Données", "1.1 Splits", "2) Modèle"]
 
 
 def test_it_is_accessible_and_in_french(pdf):
@@ -116,7 +117,7 @@ def test_no_figure_leaves_its_section_or_cuts_a_paragraph(tmp_path):
         "<ul><li>Point :<ul><li>Suite</li></ul></li></ul>"
         for n in range(1, 8)
     ]
-    text = " ".join(printed(tmp_path, "".join(parts)).split())
+    text = " ".join(printed(tmp_path / "page.pdf", "".join(parts))[1])
     body = re.sub(r"Un rapport × imprimé Partie \d", "", text)  # running heads
     seen = re.findall(r"(?:Partie|Courbe) \d", body)[len(parts) :]  # after the contents
     assert seen == [f"{what} {n}" for n in range(1, 8) for what in ("Partie", "Courbe")]
@@ -125,8 +126,7 @@ def test_no_figure_leaves_its_section_or_cuts_a_paragraph(tmp_path):
 
 def test_a_short_answer_stays_on_one_page(tmp_path):
     body = "<p>début</p>" + "<p>mot</p>" * 7 + "<p>terme</p>"
-    write_pdf(page(f"<div class='answer'>{body}</div>" * 20), tmp_path / "page.pdf")
-    texts = [sheet.extract_text() for sheet in PdfReader(tmp_path / "page.pdf").pages]
+    _, texts = printed(tmp_path / "page.pdf", f"<div class='answer'>{body}</div>" * 20)
     assert sum(text.count("début") for text in texts) == 20
     assert all(text.count("début") == text.count("terme") for text in texts)
 
@@ -137,7 +137,7 @@ def test_links_lead_somewhere_and_nothing_is_an_order(pdf, tmp_path):
         links += [a.get_object() for a in one.get("/Annots", [])]
     addresses = [link["/A"]["/URI"] for link in links if "/URI" in link.get("/A", {})]
     assert addresses == ["https://example.org/"]
-    for words in ("figure S1", "carnet", "« Œuvre » de l’été", '#read("x") $y$'):
+    for words in ("figure S1, version HTML", "carnet", "« Œuvre » de l’été", '#read("x") $y$'):
         assert words in text.replace("\xa0", " ")
     assert "Détail" not in text and "alert" not in text
     secret = tmp_path / "secret.txt"
@@ -145,13 +145,12 @@ def test_links_lead_somewhere_and_nothing_is_an_order(pdf, tmp_path):
     orders = f'<p data-typst:text:fill="read(&quot;{secret}&quot;)">a</p>'
     orders += '<pre class="typst">#panic()</pre><p>#panic() @preview/x:1.0.0 [#include "a"]</p>'
     orders += f'<div class="answer" custom="x" typst:fill="read(&quot;{secret}&quot;)">b</div>'
-    text = printed(tmp_path, orders)
+    text = " ".join(printed(tmp_path / "page.pdf", orders)[1])
     assert "confidentiel" not in text and "#panic()" in text
 
 
 @pytest.mark.parametrize(
-    "source",
-    ["https://example.org/a.png", "/etc/passwd", "", "data:image/png;base64,AAAA"],
+    "source", ["https://example.org/a.png", "/etc/passwd", "", "data:image/png;base64,AAAA"]
 )
 def test_a_picture_from_outside_or_broken_is_refused(tmp_path, source):
     target = tmp_path / "rapport.pdf"
@@ -163,4 +162,4 @@ def test_a_picture_from_outside_or_broken_is_refused(tmp_path, source):
 
 def test_a_size_that_cannot_be_tagged_gives_way_to_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr(printer, "SIZES", ["no number", "10.5"])
-    assert "un texte" in printed(tmp_path, "<p>un texte</p>")
+    assert "un texte" in printed(tmp_path / "page.pdf", "<p>un texte</p>")[1][-1]

@@ -13,28 +13,23 @@ from settings import ROOT, TINY
 
 from eurosat_lib import checks
 from eurosat_lib.config import load_config
-from eurosat_lib.evaluation import analyse
 from eurosat_lib.explain import Explanations
 from eurosat_lib.french import power
 from eurosat_lib.plots import data, evaluation, style, training
 from eurosat_lib.trainings import SplitComparison
 
-CURVES = [(2.3, 0.5, 0.01)]
-CONTROL = checks.ShuffledLabels(found={}, true=CURVES, shuffled=CURVES)
+CONTROL = checks.ShuffledLabels(found={}, true=[(2.3, 0.5)], shuffled=[(2.3, 0.9)])
 SPLITS = SplitComparison(standard=made.perfect(), spatial=made.EVALUATION)
 RIGHT = {"index": 3, "truth": "Forest", "prediction": "Forest", "confidence": 0.9}
 RIGHT |= {"heat": ((1.0, 1.0), (1.0, 1.0))}
 CASES = (RIGHT, RIGHT | {"index": 4, "truth": "HerbaceousVegetation"})
-RUN = SimpleNamespace(fit=made.trial(values=(0.8, 0.9)))
-HISTORY = training.history(made.TRAINING.fit)
-NO_ERRORS = analyse(made.predictions(right=True), made.perfect())
+RECIPE = SimpleNamespace(title="recette", runs=[SimpleNamespace(fit=made.trial())])
 CONFIG = load_config(ROOT / "configs/config.yaml", "full", TINY)
 FIGURES = {
     data.class_distribution: (made.AUDIT,),
     data.examples: (CONFIG,),
     data.augmentation_draws: (CONFIG,),
-    data.overlaps: (CONFIG, made.OVERLAPS),
-    training.architecture: (checks.test_model(CONFIG),),
+    training.architecture: (checks.test_model.__wrapped__(CONFIG),),
     training.overfit: (made.OVERFIT, CONTROL),
     training.lr_sweep: (made.LR_FINDER,),
     training.lr_by_depth: (made.CROSSED,),
@@ -42,8 +37,7 @@ FIGURES = {
     training.grid_curves: (made.GRID,),
     training.training_curves: (made.TRAINING,),
     training.comparison: (made.GRID, "lr"),
-    training.run_curves: ({"a": HISTORY, "b": HISTORY[:2]},),
-    training.recipe_curves: (SimpleNamespace(title="recette", runs=[RUN]), made.TRAINING),
+    training.recipe_curves: (RECIPE, made.TRAINING),
     evaluation.confusion: (made.EVALUATION,),
     evaluation.reliability: (made.ERRORS,),
     evaluation.robustness: (made.ROBUSTNESS,),
@@ -96,18 +90,6 @@ def test_classes_are_counted_and_ticks_are_french():
     assert style.french_ticks("perte (nats)")(0.25) == "0,25"
 
 
-def test_images_are_those_of_the_data_never_of_the_test(blobs):
-    drawn = np.array([pixels(ax) for ax in draw(data.augmentation_draws).axes])
-    rows = drawn.reshape(4, 6, 3, 16, 16)  # an original, five draws
-    assert all(not np.array_equal(row[0], one) for row in rows for one in row[1:])
-    fig = draw(data.overlaps)
-    (mosaic,) = [pixels(ax) for ax in fig.axes if ax.images]  # no pair with the test
-    assert mosaic.shape == (3, 67, 104)  # the second 3 down, 40 to the left, over the first
-    assert np.array_equal(mosaic[:, 3:, :64], blobs.validation.images[7])
-    assert np.array_equal(mosaic[:, :64, 64:], blobs.train.images[6][..., 24:])
-    assert "validation_7.jpg" in texts(fig) and "test_" not in texts(fig)
-
-
 def test_searches_and_trainings_are_drawn():
     fig = draw(training.lr_sweep)
     span = fig.axes[0].patches[0].get_extents().transformed(fig.axes[0].transData.inverted())
@@ -128,14 +110,11 @@ def test_searches_and_trainings_are_drawn():
     lines = draw(training.lr_by_depth).axes[0].lines  # decays averaged
     rise = [line.get_ydata()[-1] - line.get_ydata()[0] for line in lines[:4]]
     assert rise == pytest.approx([0.02, -0.01, -0.06, -0.09])  # networks 2-2, 2-3, 3-2, 3-3
-    for plot in (training.grid_heatmaps, training.lr_by_depth):
-        assert plot(made.grid_of(made.trial(values=(0.5,)))).get_label()
 
 
 def test_scores_and_errors_of_the_test_are_drawn(blobs):
     drawn = {text.get_text() for text in draw(evaluation.confusion).axes[0].texts}
     assert drawn >= {"4\n100,0\u202f%", "2\n66,7\u202f%", "1\n33,3\u202f%"}
-    assert "aucune erreur" in texts(evaluation.confusion(made.perfect()))
     dots = draw(evaluation.reliability).axes[0].containers[0].lines[0].get_ydata()
     assert list(dots) == [one["correct"] / one["n"] for one in made.ERRORS.before["bins"]]
     right = draw(evaluation.robustness).axes[1]
@@ -143,19 +122,23 @@ def test_scores_and_errors_of_the_test_are_drawn(blobs):
     ax = draw(evaluation.worst_errors).axes[0]
     assert ax.get_title() == "HerbaceousVegetation\n→ River, >\u202f99,9\u202f%"
     assert np.array_equal(pixels(ax), blobs.test.images[6])
-    assert "Aucune erreur" in texts(evaluation.worst_errors(CONFIG, NO_ERRORS))
     drawn = [ax for ax in draw(evaluation.grad_cam).axes if ax.images]
     assert len(drawn) == 4  # two images, two maps
     heat = 0.6 * np.array(matplotlib.colormaps["inferno"](1.0)[:3])
     own = 0.4 * blobs.validation.images[3].mean(0) / 255
     assert np.allclose(pixels(drawn[1]), own + heat[:, None, None])
-
-
-def test_splits_are_compared_class_by_class():
     (ax,) = draw(evaluation.split_comparison).axes
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["HerbaceousVegetation", "River", "Forest"]
     shares = [list(box.lines[0].get_xdata()) for box in ax.containers]
     assert shares == [[1, 1, 1], [1 / 3, 2 / 3, 1]]
-    absent = SplitComparison(absent="split", reason="x")
+
+
+def test_where_there_is_nothing_to_show_a_figure_says_so_or_is_none():
+    without = made.ERRORS.model_copy(update={"worst": ()})
+    assert "aucune erreur" in texts(evaluation.worst_errors(CONFIG, without))
+    assert "aucune erreur" in texts(evaluation.confusion(made.perfect()))
+    one = made.grid_of(made.trial(values=(0.5,)))
+    assert all(plot(one).get_label() for plot in (training.grid_heatmaps, training.lr_by_depth))
+    absent = SplitComparison(absent="no lists")
     assert evaluation.split_comparison(absent) is None

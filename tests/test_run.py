@@ -17,9 +17,10 @@ from nbformat import v4
 from settings import ROOT
 
 from eurosat_lib.errors import UserError
+from eurosat_lib.files import write_json
 from eurosat_lib.report import plan, run
 from eurosat_lib.report.__main__ import main
-from eurosat_lib.report.plan import Request, prepare
+from eurosat_lib.report.plan import parameters, prepare
 from eurosat_lib.report.run import build
 
 PARAMETERS = """\
@@ -32,10 +33,11 @@ lr: float = None
 """
 MORE = PARAMETERS + "max_epochs: int = None  # passes\nlr_seeds: list = None\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+BUILD = [sys.executable, "-m", "eurosat_lib.report", "build", "--data", "synthetic"]
 
 
-def write_notebook(path, *code, parameters=PARAMETERS):
-    cells = [v4.new_code_cell(text, id=f"cell-{i}") for i, text in enumerate([parameters, *code])]
+def write_notebook(path, *code, given=PARAMETERS):
+    cells = [v4.new_code_cell(text, id=f"cell-{i}") for i, text in enumerate([given, *code])]
     cells[0].metadata["tags"] = ["parameters"]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
@@ -45,11 +47,11 @@ def write_notebook(path, *code, parameters=PARAMETERS):
 def project(tmp_path, monkeypatch):
     """A project with two notebooks on drawn images; binding writes the notebooks' names."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    (tmp_path / "reports" / "answers").mkdir(parents=True)
-    (tmp_path / "reports" / "answers" / "M1.md").write_text("Réponse")
-    (tmp_path / "notebooks").mkdir()
+    for folder in ("reports/answers", "notebooks"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "reports/answers/M1.md").write_text("Réponse")
     write_notebook(tmp_path / "notebooks/01_a.ipynb", "1 + 1")
-    write_notebook(tmp_path / "notebooks/02_b.ipynb", "2 + 2", parameters=MORE)
+    write_notebook(tmp_path / "notebooks/02_b.ipynb", "2 + 2", given=MORE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "_write_report", write_report)
     return tmp_path
@@ -62,8 +64,7 @@ def write_report(config, executed, *files):
 @pytest.fixture
 def executed(monkeypatch):
     """Names of executed notebooks, by a double of papermill that copies and asks for results."""
-    names = []
-    asked = {"01_a": {"explore"}, "02_b": {"train", "chosen_lr"}}
+    names, asked = [], {"01_a": {"explore"}, "02_b": {"train", "chosen_lr"}}
 
     def copy(source, output, values, root):
         names.append(source.stem)
@@ -76,14 +77,13 @@ def executed(monkeypatch):
     return names
 
 
-def make(**fields):
-    return build(Request(data="synthetic", **fields))
+def make(only="", **given):
+    return build(parameters(data="synthetic", **given), only)
 
 
 def result(project, stage, value, **more):
     path = project / "artifacts/results" / f"{stage}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"provenance": {}, "result": value} | more))
+    write_json(path, {"provenance": {}, "result": value} | more)
 
 
 # --- parameters ---------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def result(project, stage, value, **more):
 )
 def test_options_are_papermills(project, params, expected):
     (project / "more.yaml").write_text("max_epochs: 9\nlr_seeds: [7]\n")
-    *_, (_, step) = prepare(Request(params=params))
+    *_, (_, step) = prepare(parameters(params))
     usual = {"profile": "quick", "data": "auto", "name": "", "seed": 42}
     assert step.values == usual | expected
 
@@ -139,9 +139,9 @@ def test_a_wrong_request_is_refused_before_any_kernel(project, executed, capsys,
     ],
 )
 def test_a_value_saved_in_a_notebook_is_the_runs_or_refused(project, line, params, refused):
-    write_notebook(project / "notebooks/01_a.ipynb", parameters=f"{PARAMETERS}{line}\n")
+    write_notebook(project / "notebooks/01_a.ipynb", given=f"{PARAMETERS}{line}\n")
     with pytest.raises(UserError, match=refused) if refused else nullcontext():
-        prepare(Request(params=params))
+        prepare(parameters(params))
 
 
 def test_stored_parameters_can_be_given_back(project, executed):
@@ -155,8 +155,6 @@ def test_stored_parameters_can_be_given_back(project, executed):
     assert stored("trial") == {"lr": 0.5, "lr_seeds": [0, 1], "seed": 7}
     make(params="-p lr 0.25", name="trial", only="01_a")
     assert stored("trial") == {"lr": 0.25, "lr_seeds": [0, 1]}  # 01_a takes no lr_seeds
-    config, *_ = prepare(Request(params="-p lr 0.5 -p max_epochs 3", values={"lr": "3e-4"}))
-    assert (config.train.lr, config.train.max_epochs) == (3e-4, 3)  # a sweep's value wins
 
 
 # --- what is out of date ------------------------------------------------------------------------
@@ -180,7 +178,7 @@ def touch_file(project, text="1"):
         (lambda project: result(project, "train", 2), ["02_b"]),
         (touch_file, ["02_b"]),
         (lambda project: result(project, "chosen_lr", 1e-3), ["02_b"]),  # for the first time
-        (lambda project: result(project, "explore", 2), ["01_a", "02_b"]),  # of one before
+        (lambda project: result(project, "explore", 2), ["01_a"]),
     ],
 )
 def test_a_change_reruns_who_reads_it(project, executed, change, rerun):
@@ -227,8 +225,8 @@ from eurosat_lib.report.__main__ import main
 main(['build', '--data', 'synthetic'])
 heavy = {'torch', 'papermill', 'nbconvert', 'nbformat', 'matplotlib', 'pandas'}
 sys.exit(' '.join(heavy & set(sys.modules)) or None)"""
-    words, started = [sys.executable, "-c", code], time.monotonic()
-    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True)
+    command, started = [sys.executable, "-c", code], time.monotonic()
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.stdout.count("up to date") == 3, done.stderr
     assert done.returncode == 0, f"loaded: {done.stderr}"
     assert time.monotonic() - started < 5
@@ -238,27 +236,44 @@ sys.exit(' '.join(heavy & set(sys.modules)) or None)"""
 # --- execution ----------------------------------------------------------------------------------
 
 WORK = """\
-import os, sys
+import locale, os, sys
+from matplotlib import pyplot as plt
 from eurosat_lib.progress import BUILT, announce
 announce("chargement")
 open(os.environ[BUILT], "a").write("grid_search\\n")  # as stages do
-print([sys.executable, os.getcwd(), max_epochs, name])
+locale.setlocale(locale.LC_ALL, "")
+plt.plot([1, 2])
+plt.show()
+print([sys.executable, os.getcwd(), max_epochs, name, f"{1234.5:n} é"])
 """
 
 
-def test_a_notebook_runs_here_with_parameters_and_speaks_to_the_console(project, capfd):
-    write_notebook(project / "notebooks/02_b.ipynb", WORK, parameters=MORE)
-    (target,) = make(only="02_b", name="trial", params="-p max_epochs 3")
-    tree = json.loads(target.read_text())
-    (output,) = [o for cell in tree["cells"] for o in cell["outputs"]]
-    expected = [sys.executable, str(project), 3, "trial"]
-    assert "".join(output["text"]) == f"{expected}\n"
+@pytest.mark.parametrize(
+    ("umask", "own"),
+    [
+        (0o077, {}),
+        (0o022, {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}),
+        (0o022, {"JUPYTER_PATH": "own", "JUPYTER_CONFIG_DIR": "own"}),
+    ],
+)
+def test_a_notebook_runs_here_and_alike_whatever_the_users_own_settings(project, umask, own):
+    kernel = {"argv": ["false"], "display_name": "Python 3", "language": "python"}
+    write_json(project / "own/kernels/python3/kernel.json", kernel)
+    write_json(project / "own/jupyter_config.json", {"InlineBackend": {"figure_formats": ["svg"]}})
+    write_notebook(project / "notebooks/02_b.ipynb", WORK, given=MORE)
+    words = [*BUILD, "--only", "02_b", "--name", "trial", "--params=-p max_epochs 3"]
+    more = {"capture_output": True, "encoding": "utf-8", "umask": umask}
+    done = subprocess.run(words, env=ENVIRONMENT | own, check=True, **more)
+    assert done.stderr == "chargement\n" and "[1/1] 02_b\n      done in 0:00:" in done.stdout
+    target = project / "reports/trial/notebooks/02_b.ipynb"
+    tree = json.loads(target.read_text(encoding="utf-8"))
+    figure, text = (output for cell in tree["cells"] for output in cell["outputs"])
+    assert text["text"] == [f"{[sys.executable, str(project), 3, 'trial', '1234.5 é']}\n"]
+    assert set(figure["data"]) == {"image/png", "text/plain"}
     assert tree["metadata"]["papermill"]["input_path"] == "notebooks/02_b.ipynb"
     assert tree["metadata"]["eurosat"]["results"] == {"grid_search": ""}
-    console = capfd.readouterr()
-    assert console.err == "chargement\n"
-    assert "[1/1] 02_b\n      done in 0:00:" in console.out
     assert list(target.parent.iterdir()) == [target]
+    assert target.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_a_failed_cell_is_one_line_and_the_good_copy_is_kept(project, capsys):
@@ -270,16 +285,13 @@ def test_a_failed_cell_is_one_line_and_the_good_copy_is_kept(project, capsys):
         write_notebook(project / "notebooks/01_a.ipynb", *code)
         return main(["build", "--data", "synthetic"]), capsys.readouterr().err
 
-    code, said = fail("x = 1", "def f(n):\n    return n / 0\nf(x)")
-    assert (code, said) == (
-        1,
-        "error: 01_a, cell 3: ZeroDivisionError: division by zero\n"
-        "  kept for inspection: reports/notebooks/01_a.failed.ipynb\n",
-    )
+    note = "  kept for inspection: reports/notebooks/01_a.failed.ipynb\n"
+    failed = fail("x = 1", "def f(n):\n    return n / 0\nf(x)")
+    assert failed == (1, f"error: 01_a, cell 3: ZeroDivisionError: division by zero\n{note}")
     assert good.read_text() == "good"
     assert {p.name for p in good.parent.iterdir()} == {"01_a.ipynb", "01_a.failed.ipynb"}
-    code, said = fail("from eurosat_lib.errors import UserError\nraise UserError('data: none')")
-    assert (code, said) == (2, "error: 01_a, cell 2: data: none\n")
+    failed = fail("from eurosat_lib.errors import UserError\nraise UserError('data: none')")
+    assert failed == (2, "error: 01_a, cell 2: data: none\n")
     code, said = fail("import os", "os.kill(os.getpid(), 9)")
     assert code == 1 and "01_a: the kernel died" in said
 
@@ -288,8 +300,7 @@ def test_a_failed_cell_is_one_line_and_the_good_copy_is_kept(project, capsys):
 def test_an_interrupt_leaves_no_kernel_and_no_file(project, number):
     code = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))"
     write_notebook(project / "notebooks/01_a.ipynb", f"{code}\ntime.sleep(60)")
-    words = [sys.executable, "-m", "eurosat_lib.report", "build", "--data", "synthetic"]
-    process = subprocess.Popen(words, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(BUILD, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     pid, deadline = project / "pid", time.monotonic() + 60
     while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)

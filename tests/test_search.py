@@ -37,7 +37,8 @@ def test_best_by_score_is_not_best_by_single_epoch():
     grid = grid_of(lucky, steady)
     assert grid.best == steady and grid.best_by_epoch == lucky
     found = {name: measure(trial(values=(0.5, 0.6, 0.7))) for name, measure in MEASURES.items()}
-    assert found == pytest.approx({"speed": 0.5, "score": 0.65, "gap": -0.05, "spread": 0.1})
+    wanted = {"speed": 0.5, "score": 0.65, "gap": -0.05, "spread": 0.1, "fit": 0.65, "start": 1.0}
+    assert found == pytest.approx(wanted)
     for epochs in ((), (0.3,)):
         lost = trial(lr=1, values=epochs, diverged="late")
         with pytest.raises(UserError, match="every trial diverged"):
@@ -74,19 +75,20 @@ def test_effects_by_depth_and_around_the_best():
 
 
 def test_published_rows_and_runs():
-    rows, name = GRID.csv_files()["grid_search_results.csv"], "lr1e-3_wd1e-5_D2_B2"
+    rows, name = GRID.files()["grid_search_results.csv"], "lr1e-3_wd1e-5_D2_B2"
     assert (len(rows), rows[0]["run"], rows[0]["val_accuracy"]) == (4, name, 0.7)
     assert rows[3]["notes"].startswith("diverged, epoch 1") and rows[3]["val_loss"] is None
     run = GRID.tensorboard_runs()[name]
     assert run.series["val/accuracy"] == [0.5, 0.6, 0.7]
     assert run.metrics["hparam/best_val_accuracy"] == 0.7 and run.hparams["seed"] == 42
-    assert len(FINALISTS.csv_files()["finalists.csv"]) == len(FINALISTS.tensorboard_runs()) == 6
-    assert TRAINING.csv_files()["history.csv"][1]["val_accuracy"] == 0.8
+    assert len(FINALISTS.files()["finalists.csv"]) == len(FINALISTS.tensorboard_runs()) == 6
+    assert TRAINING.files()["history.csv"][1]["val_accuracy"] == 0.8
 
 
 def test_leader_is_the_best_mean_over_new_seeds():
     facts = FINALISTS.facts()
-    assert facts["leader"] == SECOND.hyperparameters.name == facts["finalists"][0]["name"]
+    assert facts["leader"] == SECOND.hyperparameters.name
+    assert facts["finalists"][0]["lr"] == SECOND.hyperparameters.lr
     assert [facts["finalists"][0][key] for key in ("mean", "sd")] == pytest.approx((0.76, 0.02))
     lead, interval = FINALISTS.lead(FIRST)
     # differences 4, 5, 6 points: sd 1, t(2; 0.975) = 4.303

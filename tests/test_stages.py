@@ -3,14 +3,16 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
 from eurosat_lib import stages
+from eurosat_lib.checks import Baselines
 from eurosat_lib.config import Config, override
 from eurosat_lib.errors import Interrupted, UserError
-from eurosat_lib.stages import Code, Kept, Record, keep, latest, stage, stage_key
+from eurosat_lib.stages import Code, Kept, Record, keep, latest, publish, stage, stage_key
 from eurosat_lib.tracking import Run, read_run
 
 
@@ -22,7 +24,10 @@ class Answer(Record):
     value: float
     rows: tuple[int, ...] = ()
 
-    def csv_files(self):
+    def facts(self):
+        return {"value": self.value, "inverse": [1 / row for row in self.rows]}
+
+    def files(self):
         return {"answer.csv": [{"value": row} for row in self.rows]}
 
     def tensorboard_runs(self):
@@ -69,7 +74,7 @@ def test_publication_and_its_removal(on_blobs, answer):
     assert tree["files"] == ["answer.csv"] and "root" not in tree["config"]["paths"]
     assert json.loads((artifacts / "facts.json").read_text())["answer"]["value"] == 21.0
     assert (artifacts / "answer.csv").read_text() == "value\n1\n2\n"
-    assert read_run(runs / "run2", ["train/loss"])["train/loss"].to_dict() == {1: 2.0}
+    assert read_run(runs / "run2")["train/loss"].to_dict() == {1: 2.0}
     answer(override(on_blobs, {"seed": 1}))
     assert not (artifacts / "answer.csv").exists()
     answer(on_blobs)
@@ -79,7 +84,21 @@ def test_publication_and_its_removal(on_blobs, answer):
     assert json.loads((artifacts / "facts.json").read_text()) == {}
 
 
-def test_the_key_sees_code_precision_and_inputs_but_not_prose_or_the_cpu(on_blobs, monkeypatch):
+@pytest.mark.parametrize("name", ["answer.csv", "results/answer.json"])
+def test_a_result_changed_by_hand_is_written_anew_and_said(on_blobs, answer, capsys, name):
+    answer(on_blobs)
+    answer(override(on_blobs, {"seed": 1}))
+    answer(on_blobs)
+    path, place = on_blobs.paths.artifacts / name, "answer : résultat modifié"
+    before = path.read_text()
+    assert place not in capsys.readouterr().err
+    for text in (before.replace("1", "2"), "{"):
+        path.write_text(text)
+        answer(on_blobs)
+        assert path.read_text() == before and place in capsys.readouterr().err
+
+
+def test_the_key_sees_code_precision_images_but_no_prose_or_cpu(on_blobs, blobs, monkeypatch):
     text = stages.TEXTS["model"]
     trains, audits = Code(("model", "train"), trains=True), Code(("transforms",))
 
@@ -97,6 +116,9 @@ def test_the_key_sees_code_precision_and_inputs_but_not_prose_or_the_cpu(on_blob
     assert keys(built="on")[1] != before[1]
     monkeypatch.setattr("eurosat_lib.runtime._cpuinfo", lambda: {"model name": "another"})
     assert keys() == before
+    other = replace(blobs, fingerprint="e" * 64)
+    monkeypatch.setattr(stages, "load_dataset", lambda config: other)
+    assert not {*keys()} & {*before}
 
 
 def test_two_at_one_stage_wait_for_each_other(on_blobs):
@@ -123,9 +145,16 @@ def test_latest_is_of_the_same_experiment_and_frozen_results_are_taken_as_they_a
     monkeypatch.setenv("FROZEN", "1")
     assert answer(changed).value == 21.0 and latest(changed, Answer)
     assert len(answer.calls) == 1
-    (on_blobs.paths.artifacts / "results/answer.json").unlink()
+    path = on_blobs.paths.artifacts / "results/answer.json"
+    path.write_text(json.dumps({"result": {"value": 2.0, "rows": [0]}}))  # an older one: no facts
+    with pytest.raises(UserError, match=r"artifacts/results/answer\.json cannot be read"):
+        answer(on_blobs)
+    path.unlink()
     with pytest.raises(UserError, match=r"artifacts/results/answer\.json is missing"):
         answer(on_blobs)
+    publish(on_blobs, Kept(Baselines(found={"uniform": 0.1}), {}))
+    with pytest.raises(UserError, match="of another version, without best_linear"):
+        latest(on_blobs, Baselines).found["best_linear"]
 
 
 def test_parts_are_published_together_and_a_stop_is_said(on_blobs, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 
 from eurosat_lib import checks, tables
 from eurosat_lib.files import write_csv
-from eurosat_lib.french import in_points, intervalle, nombre, plural, power, typeset
+from eurosat_lib.french import ecart, intervalle, nombre, power, typeset
 from eurosat_lib.recipes import Ablation, RecipeRun, Recipes
 from eurosat_lib.stats import newcombe
 from eurosat_lib.trainings import SplitComparison
@@ -18,25 +18,13 @@ STEPS = Ablation(**SHORT, steps=("départ", "élan"), fits=FITS)
 SPLITS = SplitComparison(standard=made.EVALUATION, spatial=made.perfect())
 FLAT = [2, 2 / 300, "ni forme ni texture"]
 RATES = [*map(power, (4e-4, 6e-4, 5e-4)), "1,5"]
-GAP = ["80,00\u202f%", "70,00\u202f%", "−10,00\u00a0points"]
-SIDES = ["70,00\u202f%", "100,00\u202f%", "−30,00\u00a0points"]
-STEP = ["60,00\u202f%", "+10,00\u00a0points", in_points(newcombe(24, 40, 20, 40, 0.95))]
+STEP = ["60,00\u202f%", ecart(0.1, newcombe(24, 40, 20, 40, 0.95), 2)]
+GAP = ecart(-0.1, made.EVALUATION.gap_interval, 2)
+HEADS = ("Ouverture", "Rôle", "Configuration")
 HEATED = ["1", nombre(made.ERRORS.temperature, 3)]
 # Student's interval of 0.7, 0.8 and 0.9: t = 4.303; none of two values.
-THREE = ["80,00\u202f% ± 10,00", intervalle((0.5516, 1.0484), 2)]
-TWO = ["75,00\u202f% ± 7,07", "—"]
-
-
-def row(frame, key) -> list:
-    """Cells of the first row whose first column is the key."""
-    return frame[frame[frame.columns[0]] == key].iloc[0].tolist()[1:]
-
-
-def test_words():
-    powers = [power(value) for value in (5e-4, 1e-5, 0, 1)]
-    assert powers == ["5\u202f×\u202f10⁻⁴", "10⁻⁵", "0", "1"]
-    assert [plural(n, "époque") for n in (1, 2)] == ["1\u00a0époque", "2\u00a0époques"]
-    assert typeset("a : b ; c") == "a\u00a0: b\u202f; c"
+TWO = "75,00\u202f% ± 7,07"
+THREE = f"80,00\u202f% ± 10,00 {intervalle((0.5516, 1.0484), 2)}"
 
 
 @pytest.mark.parametrize(
@@ -46,34 +34,34 @@ def test_words():
         (tables.lr_rules(made.LR_FINDER), "vallée", RATES),
         (tables.lr_rules(made.finder(made.sweep(0))), "médiane de toutes", ["", "—", "—"]),
         (tables.recipe_steps(STEPS), "+ élan", STEP),
-        (tables.recipe_scores(RECIPES), tables.MEAN.format(2), [..., ..., ..., "—", "4,5\u00a0s"]),
-        (tables.metrics(made.EVALUATION), "Exactitude", GAP),
+        (tables.recipe_scores(RECIPES), "42", [2, "80,00\u202f%", ..., ...]),
+        (tables.metrics(made.EVALUATION), "Exactitude", [..., ..., GAP]),
         (tables.per_class(made.EVALUATION), "River", [..., ..., ..., 3, 1]),
         (tables.calibration(made.ERRORS), "Température", HEATED),
-        (tables.seeds(made.seeds(7, 8, 9)), tables.MEAN.format(3), [..., ..., *THREE, ...]),
-        (tables.seeds(made.seeds(7, 8)), tables.MEAN.format(2), [..., ..., *TWO, ...]),
-        (tables.split_scores(SPLITS), "Exactitude sur le test", SIDES),
+        (tables.seeds(made.seeds(7, 8, 9)), tables.MEAN.format(3), [..., ..., THREE, ...]),
+        (tables.seeds(made.seeds(7, 8)), tables.MEAN.format(2), [..., ..., TWO, ...]),
+        (tables.split_scores(SPLITS), "Macro-F1 sur le test", [..., "100,00\u202f%", ...]),
     ],
 )
 def test_rows(frame, key, cells):
-    pairs = list(zip(row(frame, key), cells, strict=True))
-    assert [a for a, b in pairs if b is not ...] == [b for _, b in pairs if b is not ...]
+    row = frame[frame[frame.columns[0]] == key].iloc[0].tolist()[1:]
+    assert [
+        cell if wanted is not ... else ... for cell, wanted in zip(row, cells, strict=True)
+    ] == cells
 
 
 def test_findings_count_images_pairs_and_groups():
     frame = tables.findings(made.AUDIT, made.OVERLAPS)
     assert frame["Cas"].tolist() == [300, 3, 1, 3, 3, 1, 0, 0, 2, 7, 30]
     assert frame["Part"].isna().sum() == 4
-    assert row(frame, "Chevauchements sur deux splits")[-1].startswith("1,67")  # one of 60
-    none = made.OVERLAPS.model_copy(update={"pairs": (), "capped": True})
-    assert "minimums" in tables.findings(made.AUDIT, none).attrs["note"]
+    assert frame["Pour l’entraînement"][4].startswith("1,67")  # one of 60
 
 
 def test_layers_and_variants(tiny):
-    arch = checks.test_model(tiny)
+    arch = checks.test_model.__wrapped__(tiny)
     frame, total = tables.layers(arch), arch.found["parameters"]
     assert frame["Paramètres"].iloc[-1] == frame["Paramètres"][:-1].sum() == total
-    first = ["étage 1, bloc 1", "Conv2d", "3 → 4, 3×3, dilatation 1", "(4, 16, 16)"]
+    first = ["stages.0.0", "Conv2d", "3 → 4, 3×3, dilation 1", "(4, 16, 16)"]
     assert frame.iloc[0].tolist() == [*first, 3 * 4 * 9 + 4, 3 * 4 * 9 * 16 * 16]
     assert tables.variants(arch)["Champ réceptif (px)"].tolist() == [48, 64, 70, 94]
 
@@ -82,15 +70,18 @@ def test_searches_are_ranked():
     frame = tables.grid(made.GRID)
     assert list(frame.index) == [1, 2, 3, 4] and frame.index.name == "Rang"
     assert frame["Métrique val (exactitude)"][:3].tolist() == pytest.approx([0.75, 0.65, 0.4])
-    assert frame["Notes"][1] == "en tête, meilleure époque (80,0\u202f%)"
+    assert frame["Notes"][1] == "meilleure époque (80,0\u202f%)"
     assert frame["Notes"][4] == "diverge à l’époque 1"
-    frame = tables.finalists(made.FINALISTS)
-    assert frame["Écart au premier"].tolist() == ["retenu", "−5,0 [−7,5\u202f;\u00a0−2,5]"]
+    behind = tables.finalists(made.FINALISTS)["Écart au premier"].tolist()
+    assert behind == ["retenu", "−5,0\u00a0points [−7,5\u202f;\u00a0−2,5]"]
 
 
-def test_without_a_second_result_there_is_no_table():
-    assert tables.split_scores(SplitComparison(absent="lists", reason="x")) is None
-    assert tables.recipe_scores(None) is tables.recipe_steps(None) is None
+def test_a_level_adds_to_the_note_and_without_a_second_split_there_is_no_table():
+    note = "Entre crochets, les intervalles à 95\u202f%."
+    assert tables.metrics(made.EVALUATION).attrs["note"] == note
+    assert tables.recipe_steps(STEPS).attrs["note"].endswith(f"images. {note}")
+    assert typeset("a : b ; c") == "a\u00a0: b\u202f; c"
+    assert tables.split_scores(SplitComparison(absent="no lists")) is None
 
 
 def test_openings_are_told_by_their_role(tiny):
@@ -99,8 +90,7 @@ def test_openings_are_told_by_their_role(tiny):
     log = (("final", 1), ("recipe", 1), ("recipe", 8), ("older", 1))
     rows = [opened | {"role": role, "views": views} for role, views in log]
     write_csv(tiny.paths.artifacts / "test_openings.csv", rows)
-    frame = tables.openings(tiny)
-    names = ["best", "best, 1\u00a0vue", "best, 8\u00a0vues", "best"]
-    assert frame["Configuration"].tolist() == names
-    assert frame["Rôle"].iloc[-1] == "older"  # of another edition: as it stands
-    assert frame.iloc[0, :2].tolist() == ["2026-01-02 03:04:05 UTC", "entraînement final"]
+    time, role, name = (tables.openings(tiny)[one].tolist() for one in HEADS)
+    assert name == ["best", "best, 1\u00a0vue", "best, 8\u00a0vues", "best"]
+    assert role[::3] == ["entraînement final", "older"]  # of another edition: as it stands
+    assert time[0] == "2026-01-02 03:04:05 UTC"

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from handmade import GRID, LR_FINDER
+from handmade import GRID, LR_FINDER, OVERLAPS, finder
 from PIL import Image
 
 from eurosat_lib import jobs, protocol, stages, views
 from eurosat_lib.config import override
 from eurosat_lib.evaluation import Predictions
-from eurosat_lib.lr_finder import smooth, suggest
+from eurosat_lib.lr_finder import suggest
 from eurosat_lib.progress import BUILT
 
 VIEWS = ("augmentation", "browse", "confusion", "own_image", "sweep", "threshold", "trials")
@@ -29,14 +29,6 @@ def shown(monkeypatch):
     return found
 
 
-@pytest.fixture
-def trained(on_blobs, monkeypatch):
-    """A run with a checkpoint, tested."""
-    monkeypatch.setattr(views, "load_dataset", protocol.load_dataset)
-    protocol.train(on_blobs)
-    return on_blobs, protocol.evaluate(on_blobs)
-
-
 def said(logits, labels):
     """Predictions of two classes, the same on validation."""
     arrays = np.array(labels), np.array(logits, float)
@@ -46,7 +38,7 @@ def said(logits, labels):
 
 def test_without_a_reader_or_a_checkpoint_a_view_is_a_line(on_blobs, shown, monkeypatch, capsys):
     assert views.own_image(on_blobs) is None
-    assert "best.ckpt manque, exécuter d’abord" in capsys.readouterr().out
+    assert "best.ckpt: no such checkpoint" in capsys.readouterr().out
     monkeypatch.setenv(BUILT, "1")
     assert {getattr(views, name)(None) for name in VIEWS} == {None}
     assert capsys.readouterr().out.count("JupyterLab") == len(VIEWS)
@@ -54,17 +46,17 @@ def test_without_a_reader_or_a_checkpoint_a_view_is_a_line(on_blobs, shown, monk
 
 def test_a_cell_opens_its_images_by_confidence_and_the_worst_errors_by_loss(blobs):
     found = said([[3, 0], [1, 0], [2, 0], [0, 1], [4, 0]], [0, 0, 0, 0, 1])
+    many = said([[3, 0]] * 30 + [[0, 1]], [0] * 31)
 
-    def opened(cell, found=found):
-        html = views.opened_cell(blobs, found, cell)
+    def opened(*cell, found=found):
+        html = views.opened_cell(blobs.test, found.table(("a", "b")), cell)
         return [int(number) for number in re.findall(r"test_(\d+)\.jpg<br>", html)], html
 
-    assert opened((0, 0))[0] == [0, 2, 1] and opened((1, 0))[0] == [4]
-    assert opened(None)[0] == [4, 3]
-    assert "0\N{NO-BREAK SPACE}image." in opened((1, 1))[1]
-    many = said([[3, 0]] * 30 + [[0, 1]], [0] * 31)
-    assert "30\N{NO-BREAK SPACE}images, 24 montrées" in opened((0, 0), many)[1]
-    assert opened((0, 1), many)[0] == [30] and "26,9" in opened((0, 1), many)[1]
+    assert [opened(*cell)[0] for cell in ("aa", "ba", "")] == [[0, 2, 1], [4], [4, 3]]
+    assert "0\N{NO-BREAK SPACE}image." in opened(*"bb")[1]
+    assert "30\N{NO-BREAK SPACE}images, 24 montrées" in opened(*"aa", found=many)[1]
+    numbers, html = opened(*"ab", found=many)
+    assert numbers == [30] and "26,9" in html
 
 
 def test_a_threshold_counts_what_it_keeps(shown, monkeypatch):
@@ -77,50 +69,46 @@ def test_a_threshold_counts_what_it_keeps(shown, monkeypatch):
     assert "0\N{NO-BREAK SPACE}image sur 3." in shown[-1]
 
 
-def test_a_sweep_read_as_the_finder_does_gives_its_choice():
-    one = LR_FINDER.sweeps[0]
-    read = views.read_again(LR_FINDER, LR_FINDER.smoothing)
-    curve = smooth(np.array(one.loss), LR_FINDER.smoothing)
-    assert read.sweeps[0].smoothed == pytest.approx(curve)
-    rates, fault = suggest(np.array(one.lr), curve, one.ended)
-    assert (read.sweeps[0].suggestions, read.sweeps[0].fault) == (rates, fault)
-    alone = views.read_again(LR_FINDER, LR_FINDER.smoothing, "valley").sweeps[0].suggestions
-    assert alone == {k: v for k, v in rates.items() if k == "valley"}
+def test_a_sweep_is_read_by_one_rule_or_by_all():
+    lr = np.geomspace(1e-6, 1, 100)
+    loss = 2.3 - 0.3 * np.exp(-((np.log10(lr) + 2) ** 2))
+    one = LR_FINDER.sweeps[0].model_copy(update={"lr": lr, "loss": loss})
+    rates, _ = suggest(lr, loss, one.ended)
+    for rule, kept in ((views.MEDIAN, rates), ("valley", {"valley": rates["valley"]})):
+        read = views.read_again(finder(one), 0.0, rule).sweeps[0]
+        assert read.suggestions == kept and read.smoothed == tuple(loss)
 
 
 def test_the_rate_in_use_is_that_of_the_grid_until_it_is_withdrawn(on_blobs, shown):
     config = override(on_blobs, {"grid.lr": None})
-    stages.publish(config, LR_FINDER, {})
+    stages.publish(config, stages.Kept(LR_FINDER, {}))
     box = views.sweep(config, LR_FINDER)
     use, undo = box.children[1].children
     before = protocol.grid_points(config)
     assert undo.disabled and not use.disabled
     use.click()
     assert protocol.grid_points(config)[1] == "chosen_lr"
-    assert "choix à la main" in box.children[2].value
+    assert "choix à la main" in shown[-1]
     assert protocol.chosen_lr(config).rule == "median"
     undo.click()
     assert protocol.grid_points(config) == before
 
 
 def test_pairs_of_the_test_stay_closed():
-    tile = lambda split, index: SimpleNamespace(split=split, index=index, label=index)  # noqa: E731
-    found = [("train", 1, "validation", 2), ("train", 1, "test", 3), ("validation", 4, "train", 5)]
-    overlaps = SimpleNamespace(
-        pairs=[SimpleNamespace(first=tile(*p[:2]), second=tile(*p[2:])) for p in found]
-    )
-    assert views.pairs(overlaps, "train", [1, 2]) == [[("train", 1), ("validation", 2)]]
-    assert len(views.pairs(overlaps, "validation", range(9))) == 2
+    asked = (("train", [0, 1]), ("validation", [1]), ("validation", [0]))
+    found = [views.pairs(OVERLAPS, split, labels) for split, labels in asked]
+    assert found == 2 * [[[("train", 6), ("validation", 7)]]] + [[]]
 
 
-def test_pictures_are_browsed_augmented_and_taken_apart(trained, shown):
-    config, evaluation = trained
+def test_pictures_are_browsed_augmented_and_taken_apart(on_blobs, shown):
+    protocol.train(on_blobs)
+    config, evaluation = on_blobs, protocol.evaluate(on_blobs)
     box = views.browse(config)
     assert shown[-2].count("<img") == 24 and shown[-1].kwargs_widgets[0].max == 4
     box.children[1].value = "Forest"
     assert shown[-2].count("<img") == 10
     box.children[2].value = "saturées"
-    assert "<img" not in shown[-2] and "Aucune image" in shown[-2]
+    assert "<img" not in shown[-2] and "0\N{NO-BREAK SPACE}image." in shown[-2]
     moved = views.augmentation(config)
     assert shown[-1].count("<img") == 12 and "rien à changer" in shown[-1]
     moved.children[-3].value = 0.95

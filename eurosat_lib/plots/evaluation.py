@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from PIL import Image
+from scipy.ndimage import zoom
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
@@ -56,17 +54,14 @@ def confusion(evaluation: Evaluation) -> Figure:
 @styled
 def worst_errors(config: Config, errors: Errors) -> Figure:
     """Show the most confident wrong predictions."""
-    if not errors.worst:
-        fig, ax = style.subplots(1.2)
-        style.note(style.bare(ax), 0.5, 0.5, "aucune erreur sur le test", ha="center")
-        return finish(fig, "Aucune erreur : il n’y a pas d’image à montrer.")
     test, images, titles = load_dataset(config).test, [], []
     for case in errors.worst:
         images.append(test.images[test.names.index(case["name"])])
         said = f"{case['prediction']}, {_sure(case['confidence'])}"
         titles.append(f"{case['truth']}\n→ {said}")
+    fig = style.gallery(images or [None], titles or ["aucune erreur"], COLUMNS)
     alt = "Images de test mal classées avec le plus de confiance (vrai → prédit, probabilité) : "
-    return finish(style.gallery(images, titles, COLUMNS, 2), f"{alt}{' ; '.join(titles)}.")
+    return finish(fig, f"{alt}{' ; '.join(titles) or 'aucune'}.")
 
 
 def _sure(confidence: float) -> str:
@@ -76,27 +71,17 @@ def _sure(confidence: float) -> str:
 @styled
 def grad_cam(config: Config, explanations: Explanations) -> Figure:
     """Show a right and a wrong validation image per class, beside the map of the prediction."""
-    images = load_dataset(config).validation.images
-    known = {(c["truth"], c["truth"] == c["prediction"]): c for c in explanations.cases}
+    images, order = load_dataset(config).validation.images, explanations.classes.index
     shown, titles = [], []
-    for case in map(known.get, product(explanations.classes, (True, False))):
-        if not case:
-            shown, titles = [*shown, None, None], [*titles, "aucune", ""]
-            continue
+    for case in sorted(explanations.cases, key=lambda case: order(case["truth"])):
         image, labels = images[case["index"]], dict.fromkeys((case["truth"], case["prediction"]))
-        shown += [image, _overlay(image, np.array(case["heat"]))]
+        heat = zoom(case["heat"], image.shape[1] / len(case["heat"]), order=1)
+        glow = colormaps["inferno"](heat)[..., :3].transpose(2, 0, 1)
+        shown += [image, (1 - HEAT) * image.mean(0) / 255 + HEAT * glow]
         titles += ["\n→ ".join(map(style.break_name, labels)), _sure(case["confidence"])]
-    alt = "Par classe, l’image la plus sûre bien classée et la plus sûre mal classée, "
-    alt += f"{plural(len(known), 'image')} en tout, puis la carte de la classe prédite : claire "
-    return finish(style.gallery(shown, titles, 2 * COLUMNS, 3), alt + "là où l’indice est fort.")
-
-
-def _overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay a map in [0, 1], (h, w), enlarged, over a grey image: (3, H, W), in [0, 1]."""
-    small = Image.fromarray(heat.astype(np.float32))
-    large = np.asarray(small.resize(image.shape[:0:-1], Image.Resampling.BILINEAR))
-    colours = colormaps["inferno"](large)[..., :3].transpose(2, 0, 1)
-    return (1 - HEAT) * image.mean(0) / 255 + HEAT * colours
+    fig = style.gallery(shown, titles, 2 * COLUMNS)
+    alt = f"{plural(len(explanations.cases), 'image')}, chacune puis la carte de la classe prédite"
+    return finish(fig, f"{alt}, claire là où l’indice est fort.")
 
 
 @styled
@@ -125,23 +110,21 @@ def reliability(errors: Errors) -> Figure:
 def robustness(found: Robustness) -> Figure:
     """Show accuracy with its interval per view, and per corruption and strength."""
     base, stable = found.correct / found.n, pct(found.stable / found.n)
-    fig, (left, right) = style.subplots(3.0, 1, 2, width_ratios=(1.15, 1))
-    ylabel, told = "exactitude en validation (%)", []
-    table = pd.DataFrame(found.trials).set_index("kind")
+    table, ends = pd.DataFrame(found.trials).set_index("kind"), ["low", "high"]
     table["value"] = table["correct"] / found.n
-    table["bounds"] = [wilson(count, found.n, found.level) for count in table["correct"]]
-    views = table.loc["view"]
-    style.intervals(left, views["rank"], views["value"], [*views["bounds"]], "y", color=BLUE)
+    table[ends] = [wilson(count, found.n, found.level) for count in table["correct"]]
+    fig, (left, right) = style.subplots(3.0, 1, 2, width_ratios=(1.15, 1))
+    views, told, ylabel = table.loc["view"], [], "exactitude en validation (%)"
+    style.intervals(left, views["rank"], views["value"], views[ends], "y", color=BLUE)
     left.axhline(base, **DASHES)
     style.categories(left, [f"{90 * (place % 4)}°" for place in range(8)], "x")
     left.set(title=f"{stable} : même réponse dans les huit vues", ylabel=ylabel)
     left.set_xlabel("rotation seule, puis miroir et rotation")
     for rank, (kind, name) in enumerate(CORRUPTIONS.items()):
-        values, look = table.loc[kind, "value"], style.series(rank)
-        right.plot([base, *values], label=name, **look)
-        low, high = np.transpose([*table.loc[kind, "bounds"]])
-        right.fill_between(range(1, len(low) + 1), low, high, color=look["color"], alpha=0.12)
-        told.append(f"{name} {pct(values.iloc[-1])}")
+        rows, look = table.loc[kind], style.series(rank)
+        right.plot([base, *rows["value"]], label=name, **look)
+        right.fill_between(rows["rank"] + 1, *rows[ends].T.values, color=look["color"], alpha=0.12)
+        told.append(f"{name} {pct(rows['value'].iloc[-1])}")
     style.categories(right, ("aucun", "faible", "moyen", "fort"), "x")
     title = f"{nombre(found.n)} images, intervalles à {pct(found.level, 0)}"
     right.set(title=title, xlabel="défaut", ylabel=ylabel)
@@ -155,15 +138,14 @@ def split_comparison(found: SplitComparison) -> Figure | None:
     """Show each class's recall on both splits, the largest drop first; ``None`` without two."""
     if found.absent:
         return None
-    sides = {"standard": found.standard, "spatial": found.spatial}
-    tables = {name: pd.DataFrame(side.per_class).set_index("name") for name, side in sides.items()}
-    recalls = {name: table["recall"][table["support"] > 0] for name, table in tables.items()}
-    change = (recalls["spatial"] - recalls["standard"]).dropna().sort_values(kind="stable")
+    change = pd.Series({name: -drop for name, (drop, _) in found.drops().items()})
+    change = change.sort_values(kind="stable")
     fig, ax = style.subplots(0.28 * len(change) + 1.25)
-    for rank, (side, table) in enumerate(tables.items()):
-        rows, look = table.loc[change.index], {"color": (BLUE, ORANGE)[rank], "label": side}
-        places = np.arange(len(rows)) - 0.13 + 0.26 * rank
-        style.intervals(ax, places, rows["recall"], [*rows["recall_interval"]], **look)
+    sides = (("standard", found.standard, BLUE), ("spatial", found.spatial, ORANGE))
+    for place, (label, side, color) in zip((-0.13, 0.13), sides, strict=True):
+        rows = pd.DataFrame(side.per_class).set_index("name").loc[change.index]
+        places, bounds = np.arange(len(rows)) + place, [*rows["recall_interval"]]
+        style.intervals(ax, places, rows["recall"], bounds, color=color, label=label)
     style.categories(ax, change.index)
     ax.set_xlabel(f"rappel, intervalle à {pct(found.confidence_level, 0)} (%)")
     told = ", ".join(f"{name} {signe(value)}" for name, value in change.items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, zip_longest
 from pathlib import Path
@@ -17,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from eurosat_lib.french import SHORT, SUPERSCRIPT, THIN, nombre, typeset
+from eurosat_lib.french import SHORT, SUPERSCRIPT, THIN, nombre, pct, typeset
 
 LOOK = Path(__file__).with_name("eurosat.mplstyle")
 STYLE = matplotlib.rc_params_from_file(LOOK, use_default_template=False)
@@ -27,11 +26,10 @@ styled = matplotlib.style.context(STYLE, after_reset=True)
 WIDTH = 6.5  # inches: the 16.5 cm of text of a printed page, so that letters keep their size
 SERIES = STYLE["axes.prop_cycle"].by_key()["color"]
 BLUE, ORANGE, GREEN, PURPLE, INK, SKY = SERIES
-SOFT, RULE, PANEL = STYLE["axes.edgecolor"], STYLE["grid.color"], "#f1f3f6"
+SOFT, RULE = STYLE["axes.edgecolor"], STYLE["grid.color"]
 SEED_COLOURS = (BLUE, PURPLE, GREEN, SOFT, SKY)  # of a sweep's seeds: orange marks the choice
 MARKERS = "os^DvP"
 SMALL = 8.5  # points: notes, labels inside the axes
-DPI = 110  # pixels per inch of the pictures in TensorBoard: 715 pixels wide
 DASHES = {"color": SOFT, "ls": "--", "lw": 1}  # of a line to compare with
 
 
@@ -47,7 +45,7 @@ def finish(fig: Figure, alt: str) -> Figure:
     for axis in sorted(axes, key=lambda axis: not axis.get_label_text()):  # axes may share ticks
         if type(axis.get_major_formatter()) is ticker.ScalarFormatter:
             axis.set_major_formatter(french_ticks(axis.get_label_text()))
-    found = [ax.get_legend_handles_labels() for ax in fig.axes if not ax.get_legend()]
+    found = [ax.get_legend_handles_labels() for ax in fig.axes]
     if keys := {label: key for handles in found for key, label in zip(*handles, strict=True)}:
         columns = max(1, 100 // (6 + max(map(len, keys))))  # signs that fit beside each other
         fig.legend(keys.values(), keys, loc="outside lower center", ncols=columns)
@@ -63,13 +61,6 @@ def _powers(text: str) -> str:
     raised = dict(zip(SUPERSCRIPT.values(), "0123456789-", strict=True))
     found = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: f"$^{{{m[0].translate(raised)}}}$", text)
     return text if found == text else found.replace(THIN, r"$\,$")
-
-
-def bare(ax: Axes) -> Axes:
-    """Take frame, ticks and grid away, for a picture or a drawing."""
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    return ax
 
 
 def categories(ax: Axes, names: Iterable[str], axis: str = "y") -> None:
@@ -92,30 +83,15 @@ def intervals(
     ax.errorbar(*points, **errors, **{"fmt": "o", "ms": 4, "lw": 1.3} | look)
 
 
-def note(ax: Axes, x: float, y: float, text: str, color: str = SOFT, **look: Any) -> None:
-    """Write a few small words inside an axes, centred on ``y``."""
-    ax.text(x, y, text, **{"color": color, "fontsize": SMALL, "va": "center"} | look)
-
-
 def french_ticks(label: str) -> ticker.Formatter:
-    """Write ticks with a decimal comma, in the unit that the axis's label ends in."""
-    scale = 100 if label.endswith(("(%)", "points", "(points)")) else 1
-    unit = f"{THIN}%" if label.endswith("(%)") else ""
-    return ticker.FuncFormatter(lambda value, _: nombre(float(scale * value)) + unit)
-
-
-def log_axis(ax: Axes, axis: str = "x") -> None:
-    """Make an axis logarithmic, with a tick at each power of ten."""
-    ax.set(**{f"{axis}scale": "log"})
-    ticks = getattr(ax, f"{axis}axis")
-    ticks.set_minor_locator(ticker.NullLocator())
-    ticks.set_major_locator(ticker.LogLocator(numticks=20))
+    """Write ticks with a decimal comma, as percentages if the axis's label ends in ``(%)``."""
+    write = (lambda value: pct(value, None)) if label.endswith("(%)") else nombre
+    return ticker.FuncFormatter(lambda value, _: write(float(value)))
 
 
 def epochs(ax: Axes, last: int) -> None:
     """Make the x axis one of epochs 1 … last, whole numbers only."""
-    margin = min(0.5, 0.1 * last)
-    ax.set(xlabel="époque", xlim=(1 - margin, last + margin))
+    ax.set(xlabel="époque", xlim=(0.5, last + 0.5))
     ax.xaxis.set_major_locator(ticker.MaxNLocator(12, integer=True))
 
 
@@ -126,23 +102,23 @@ def series(rank: int) -> dict[str, str]:
 
 def run_colours(compared: Mapping[str, Any]) -> dict[str, str]:
     """Return the colour of each run in the facts of ``compare_curves``, the best first."""
-    found = (curve["name"] for factor in SHORT for curve in compared[factor]["curves"])
-    names = [name for name, _ in Counter(found).most_common()]
-    return dict(zip(names, cycle(SERIES), strict=False))
+    others = (curve["name"] for factor in SHORT for curve in compared[factor]["curves"])
+    return dict(zip(dict.fromkeys((compared["name"], *others)), cycle(SERIES), strict=False))
 
 
-def gallery(
-    images: Sequence, titles: Sequence, columns: int, lines: int = 1, rows: Sequence = ()
-) -> Figure:
+def gallery(images: Sequence, titles: Sequence, columns: int, rows: Sequence = ()) -> Figure:
     """Show images, (3, H, W), uint8 or in [0, 1], or nothing for ``None``, in so many columns.
 
-    ``titles`` have so many ``lines``; ``rows`` are names of rows.
+    ``titles`` may have lines; ``rows`` are names of rows.
     """
-    count = -(-len(images) // columns)
-    height = count * (WIDTH / columns + 0.15 * lines) + 0.1
+    count, titled = (-(-len(shown) // columns) for shown in (images, titles))
+    lines = titled * (1 + max(title.count("\n") for title in titles))
+    height = count * WIDTH / columns + 0.15 * lines + 0.1
     fig, axes = subplots(height, count, columns, squeeze=False)
     for ax, image, title in zip_longest(axes.flat, images, titles):
-        bare(ax).set_title(title or "", fontsize=SMALL, color=INK, loc="center", pad=3)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        ax.set_title(title or "", fontsize=SMALL, color=INK, loc="center", pad=3)
         if image is not None:
             ax.imshow(np.moveaxis(np.asarray(image), 0, -1), interpolation="nearest")
     for ax, name in zip(axes[:, 0], rows, strict=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle, product
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,14 @@ from eurosat_lib.checks import Architecture, Overfit, ShuffledLabels
 from eurosat_lib.french import nombre, pct, plural, power
 from eurosat_lib.lr_finder import LRFinder
 from eurosat_lib.plots import style
-from eurosat_lib.plots.style import BLUE, GREEN, ORANGE, SOFT, finish, note, styled, subplots
+from eurosat_lib.plots.style import BLUE, GREEN, ORANGE, SOFT, finish, styled, subplots
 from eurosat_lib.recipes import Recipes
 from eurosat_lib.search import GridSearch
 from eurosat_lib.tables import faults
 from eurosat_lib.train import EpochRecord, Fit
 from eurosat_lib.trainings import Training
 
-PARTS = {"Entrée": SOFT, "Étage 1": BLUE, "Étage 2": BLUE, "Étage 3": ORANGE, "Tête": GREEN}
-ARROW = {"arrowstyle": "-|>", "color": SOFT, "mutation_scale": 9}
+PARTS = ("Entrée", "Étage 1", "Étage 2", "Étage 3", "Tête")
 HEADROOM = 1.35  # times the first loss: what is above has diverged
 PANELS = {"loss": "perte (nats)", "accuracy": "exactitude (%)"}
 LINES = ("-", "--", ":", "-.")
@@ -39,27 +38,25 @@ def history(fit: Fit) -> pd.DataFrame:
 @styled
 def architecture(arch: Architecture) -> Figure:
     """Draw the stages: the sides of their maps, to scale, above the operations they apply."""
-    own, stages = arch.found, [f"stages.{k}." for k in range(3)]
-    ends = [[a for a in arch.layers if a.name.startswith(stage)][-1] for stage in stages]
-    shapes = [own["input_shape"], *(layer.output_shape for layer in ends)]
-    classes, dilation = own["output_shape"][0], own["dilation_stage3"]
+    own, usual = arch.found, "BatchNorm\nReLU"
+    ends = {a.name[:8]: a.output_shape for a in arch.layers if a.name.startswith("stages.")}
+    shapes, classes = [own["input_shape"], *ends.values()], own["output_shape"][0]
     sizes = [*(" × ".join(map(str, shape)) for shape in shapes), f"{classes} logits"]
-    blocks = f"{plural(own['blocks_per_stage'], 'bloc')} de :\nConv 3 × 3"
-    usual = "BatchNorm\nReLU"
-    pooled = f"{blocks}\n{usual}\nMaxPool 2 × 2"
-    wide = f"{blocks}, D = {dilation}\n{usual}\nsans pooling"
-    head = f"moyenne globale\nlinéaire {shapes[-1][0]} → {classes}"
-    texts = ["image normalisée\n3 canaux RGB", pooled, pooled, wide, head]
-    sides = [0.7 * shape[1] / shapes[0][1] for shape in (*shapes, (1, 1))]
-    fig, ax = subplots(3.0)
-    style.bare(ax).set(xlim=(-0.5, 4.5), ylim=(-1.6, 1.1))
-    for k, (part, color) in enumerate(PARTS.items()):
-        ax.bar(k, 1.4 * sides[k], sides[k], color=color)
-        note(ax, k, -0.15, sizes[k], style.INK, ha="center", weight="bold")
-        note(ax, k, -0.4, part, color, ha="center", weight="bold")
-        note(ax, k, -1.05, texts[k], style.INK, ha="center", linespacing=1.9)
-        if k:
-            ax.annotate("", (k - 0.4, 0.5), (k - 0.6, 0.5), arrowprops=ARROW)
+    blocks, dilation = plural(own["blocks_per_stage"], "bloc"), own["dilation_stage3"]
+    pooled = f"{blocks} de\nConv 3 × 3\n{usual}\nMaxPool 2 × 2"
+    texts = (
+        "image normalisée\n3 canaux RGB",
+        *(pooled, pooled),
+        f"{blocks} de\nConv 3 × 3, D = {dilation}\n{usual}\nsans pooling",
+        f"moyenne globale\nlinéaire {shapes[-1][0]} → {classes}",
+    )
+    labels = ["\n".join(part) for part in zip(PARTS, sizes, texts, strict=True)]
+    sides = [0.8 * shape[1] / shapes[0][1] for shape in (*shapes, (1, 1))]
+    fig, ax = subplots(2.6)
+    ax.bar(range(len(PARTS)), sides, sides, color=(SOFT, BLUE, BLUE, ORANGE, GREEN))
+    style.categories(ax, labels, "x")
+    ax.set(yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)
     alt = f"{' → '.join(sizes)} ; étage 3 sans pooling, de dilatation {dilation} ; "
     return finish(fig, f"{alt}{plural(own['parameters'], 'paramètre')} en tout.")
 
@@ -68,18 +65,17 @@ def architecture(arch: Architecture) -> Figure:
 def overfit(r: Overfit, control: ShuffledLabels) -> Figure:
     """Show the losses of the few images learnt by heart, with true and with shuffled labels."""
     fig, ax = subplots(2.8)
-    groups = {"vraies étiquettes": (BLUE, control.true)}
-    groups["étiquettes mélangées"] = (ORANGE, control.shuffled)
-    for label, (color, curves) in groups.items():
-        for losses in curves:
-            steps = range(1, len(losses) + 1)
-            ax.plot(steps, losses, lw=0.9, alpha=0.55, color=color, label=label)
+    drawn = [("vraies étiquettes", BLUE, losses) for losses in control.true]
+    drawn += [("étiquettes mélangées", ORANGE, losses) for losses in control.shuffled]
+    for label, color, losses in drawn:
+        steps = range(1, len(losses) + 1)
+        ax.plot(steps, losses, lw=0.9, alpha=0.55, color=color, label=label)
     end, target = nombre(r.losses[-1], 4), r.found["target_loss"]
     ax.plot(range(1, len(r.losses) + 1), r.losses, "o-", ms=2.5, label=f"cet essai, fin à {end}")
     ax.axhline(target, label=f"but : {nombre(target)}", **style.DASHES)
-    ax.set_ylabel("perte d’entraînement (nats)")
-    style.log_axis(ax, "y")
     style.epochs(ax, max(map(len, (r.losses, *control.true, *control.shuffled))))
+    ax.set(ylabel="perte d’entraînement (nats)", yscale="log")
+    ax.minorticks_off()
     reached = "atteint" if r.found["reached"] else "non atteint"
     alt = f"Perte de {nombre(r.losses[0], 3)} à {end} en {plural(len(r.losses), 'époque')} "
     return finish(fig, f"{alt}(but {reached}).")
@@ -92,16 +88,13 @@ def lr_sweep(r: LRFinder) -> Figure:
     for sweep, color in zip(r.sweeps, cycle(style.SEED_COLOURS), strict=False):
         ax.plot(sweep.lr, sweep.loss, color=color, lw=0.5, alpha=0.25)
         ax.plot(sweep.lr, sweep.smoothed, color=color, lw=1, label=f"graine {sweep.seed}, lissée")
-    common = min(len(sweep.lr) for sweep in r.sweeps)
-    curves = np.array([sweep.smoothed[:common] for sweep in r.sweeps])
-    rates, extent = r.sweeps[0].lr[:common], {"color": style.INK, "lw": 0}
-    ax.fill_between(rates, curves.min(0), curves.max(0), alpha=0.2, **extent)
-    ax.plot(rates, np.median(curves, axis=0), label="médiane", color=style.INK, lw=1.8)
-    lowest, first = min(min(sweep.smoothed) for sweep in r.sweeps), curves[:, 0].max()
-    below = max(0.25 * (first - lowest), 0.05 * first)
-    style.log_axis(ax)
-    ax.set(ylim=(max(0, lowest - below), HEADROOM * first), ylabel="perte (nats)")
+    curves = pd.DataFrame([sweep.smoothed for sweep in r.sweeps]).dropna(axis=1)
+    rates = r.sweeps[0].lr[: curves.shape[1]]
+    ax.plot(rates, curves.median(), label="médiane", color=style.INK, lw=1.8)
+    ax.set(xscale="log", ylabel="perte (nats)")
     ax.set_xlabel("LR (échelle logarithmique) ; traits du bas : lectures des règles")
+    ax.set_ylim(0.8 * curves.min(axis=None), HEADROOM * curves[0].max())
+    ax.minorticks_off()
     sns.rugplot(x=r.suggestions, ax=ax, color=style.INK, height=0.04)
     chosen = f"aucun LR retenu : {faults(r)}"
     if r.choice:
@@ -142,33 +135,31 @@ def lr_by_depth(grid: GridSearch) -> Figure:
 
 @styled
 def grid_heatmaps(grid: GridSearch) -> Figure:
-    """Show the score of each trial: a map of rates and decays per dilation and depth."""
-    scores, best = _scores(grid), grid.best.hyperparameters
-    dilations, blocks = grid.values("dilation_stage3"), grid.values("blocks_per_stage")
-    low, high = scores["score"].min(), scores["score"].max()
-    height = len(dilations) * (len(grid.values("weight_decay")) * 0.42 + 0.5) + 0.6
-    shape = (len(dilations), len(blocks))
+    """Show the score of each trial: a map of rates and decays per network."""
+    scores, rows = _scores(grid), len(grid.values("blocks_per_stage"))
+    best, low, high = scores.iloc[0], scores["score"].min(), scores["score"].max()
+    height = rows * (len(grid.values("weight_decay")) * 0.42 + 0.5) + 0.6
+    shape = (rows, len(grid.values("dilation_stage3")))
     fig, axes = subplots(height, *shape, squeeze=False, sharex=True, sharey=True)
     look = {"cmap": "Blues", "vmin": low - 0.3 * (high - low), "vmax": high, "cbar": False}
     look |= {"fmt": "", "annot_kws": {"fontsize": 9.5}, "linewidths": 1.5}
     frame = {"ec": ORANGE, "lw": 2.4, "fill": False, "clip_on": False, "zorder": 4}
-    for ax, (d, b) in zip(axes.flat, product(dilations, blocks), strict=True):
-        part = scores.query("dilation_stage3 == @d and blocks_per_stage == @b")
+    for ax, (network, part) in zip(axes.flat, scores.groupby("network"), strict=True):
         table = part.pivot(index="weight_decay", columns="lr", values="score")[::-1]
         texts = table.map(lambda score: "diverge" if np.isnan(score) else nombre(100 * score, 1))
         look |= {"xticklabels": [*map(power, table)], "yticklabels": [*map(power, table.index)]}
         sns.heatmap(table.fillna(look["vmin"]), ax=ax, annot=texts, **look)
-        if (d, b) == (best.dilation_stage3, best.blocks_per_stage):
-            corner = table.columns.get_loc(best.lr), table.index.get_loc(best.weight_decay)
+        if network == best["network"]:
+            corner = table.columns.get_loc(best["lr"]), table.index.get_loc(best["weight_decay"])
             ax.add_patch(Rectangle(corner, 1, 1, label="meilleur run", **frame))
-        ax.set(xlabel="LR", ylabel="weight decay")
-        ax.set_title(f"{plural(int(b), 'bloc')} par étage, dilatation {int(d)} ; score (%)")
+        ax.set(xlabel="LR", ylabel="weight decay", title=f"{network} ; score (%)")
         ax.tick_params(length=0, rotation=0)
         ax.grid(False)
         ax.label_outer()
     bad = plural(int(scores["score"].isna().sum()), "run")
     alt = f"Une carte par réseau, un score par case, de {pct(low)} à {pct(high)}, {bad} en "
-    return finish(fig, f"{alt}divergence ; meilleur run : {best.name}.")
+    alt += f"divergence ; meilleur run : {grid.best.hyperparameters.name}."
+    return finish(fig, alt)
 
 
 @styled
@@ -190,9 +181,8 @@ def grid_curves(grid: GridSearch) -> Figure:
     axes[0, 0].set_ylabel("exactitude en validation (%)")
     axes[1, 0].set_ylabel("perte en validation (nats)")
     ends = [fit.last.val_accuracy for fit in grid.trials if fit.epochs]
-    alt = f"Courbes de {plural(len(ends), 'run')}, une colonne par réseau ; exactitude finale de "
-    alt += f"{pct(min(ends))} à {pct(max(ends))} en validation, {plural(grid.epochs, 'époque')}."
-    return finish(fig, alt)
+    alt = f"Exactitude finale en validation de {pct(min(ends))} à {pct(max(ends))}, "
+    return finish(fig, f"{alt}{plural(len(ends), 'run')}.")
 
 
 @styled
@@ -206,10 +196,8 @@ def training_curves(training: Training) -> Figure:
     for ax, kind in zip(fig.axes, PANELS, strict=True):
         ax.plot(best.epoch, rows[f"val_{kind}"][best.epoch], label=label, **look)
         ax.axvline(best.epoch, **style.DASHES)
-    alt = f"{pct(best.val_accuracy)} en validation à l’époque {best.epoch} ; à la fin "
-    alt += f"({plural(last.epoch, 'époque')}) {pct(last.val_accuracy)}, pertes de "
-    alt += f"{nombre(last.train_loss, 3)} (entraînement) et {nombre(last.val_loss, 3)}."
-    return finish(fig, alt)
+    alt = f"{pct(best.val_accuracy)} en validation à l’époque {best.epoch} ; à la fin, époque "
+    return finish(fig, f"{alt}{last.epoch}, {pct(last.val_accuracy)}.")
 
 
 def comparison(grid: GridSearch, factor: str) -> Figure:
@@ -224,9 +212,8 @@ def comparison(grid: GridSearch, factor: str) -> Figure:
 
 def recipe_curves(found: Recipes, training: Training) -> Figure:
     """Overlay the final training and a recipe's first seed."""
-    return run_curves(
-        {"protocole": history(training.fit), found.title: history(found.runs[0].fit)}
-    )
+    own = {found.title: history(found.runs[0].fit)}
+    return run_curves({"protocole": history(training.fit)} | own)
 
 
 @styled

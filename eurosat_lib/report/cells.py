@@ -8,21 +8,20 @@ import io
 import json
 import numbers
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mistune
-import numpy as np
 from IPython.display import publish_display_data
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from pandas import DataFrame, Series
+from pandas import DataFrame
 from PIL import Image
 
 from eurosat_lib.captures import VIEWS, find_captures
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.french import nombre, pct, power
+from eurosat_lib.french import nombre, pct
 from eurosat_lib.plots.style import save
 from eurosat_lib.report.words import render
 
@@ -32,12 +31,12 @@ LARGEST_SVG = 250_000  # bytes, above which a picture is lighter
 SIGNS = r"[-\d\s,.+\u2212±×%()\[\];/–—⁰¹²³⁴⁵⁶⁷⁸⁹⁻]"
 NUMBER_LIKE = re.compile(SIGNS + r"+(?:h|min|s|ms|Mo|ko|points?)?")
 WORD = ' class="word"'  # never broken: the name of a run, though it holds hyphens
+MARKDOWN = mistune.create_markdown(plugins=["math"])  # of captions
+MARKDOWN.renderer.register("inline_math", lambda _, text: formula_html(text))
 HOW = "Elle se fait par <code>make captures</code>, puis <code>make report</code> (avec Chromium)."
 
 
-def figure(
-    fig: Figure | None, caption: str, *, name: str | None = None, detail: bool = False
-) -> None:
+def figure(fig: Figure | None, caption: str, *, name: str = "", detail: bool = False) -> None:
     """Display a figure with its caption, and close it: SVG, or WebP for pictures and crowds.
 
     Args:
@@ -48,22 +47,17 @@ def figure(
     """
     if fig is None:
         return
-    pictures = [image for axes in fig.axes for image in axes.images]
-    kind = "photo" if any(image.get_array().ndim == 3 for image in pictures) else "drawing"
-    address, size = _drawn(fig, bool(pictures))
+    sides = [image.get_array().ndim for axes in fig.axes for image in axes.images]
+    address, size = _drawn(fig, vector=not sides)
     plt.close(fig)  # else it is shown again at the cell's end
+    kind = "photo" if 3 in sides else "drawing"
     alt = fig.get_label() or re.sub(r"[*`$\\]", "", caption)
     shown = _figure_html(_mark("fig", name, detail), address, size, kind, alt, caption)
     publish_display_data({"text/html": shown, "text/plain": caption})
 
 
 def table(
-    data: DataFrame | None,
-    caption: str,
-    *,
-    name: str | None = None,
-    detail: bool = False,
-    **options: Any,
+    data: DataFrame | None, caption: str, *, name: str = "", detail: bool = False, **options: Any
 ) -> None:
     """Display a table with its caption; numbers are written in French and to the right.
 
@@ -74,8 +68,8 @@ def table(
         name: as for `figure`: ``[tableau](#tab-name)`` is written "tableau 3".
         detail: as for `figure`.
         options: ``note`` (a line under the table), ``digits`` (decimals of floats by column,
-            else 3), ``percent`` (columns of fractions, written ``81,2 %``), ``missing`` (what
-            stands for a missing value; without it, one is an error).
+            else as many as they have, at most 6), ``percent`` (columns of fractions, written
+            ``81,2 %``), ``missing`` (stands for a missing value; without it, one is an error).
 
     Raises:
         UserError: empty table, missing value, unknown column, missing caption.
@@ -84,13 +78,7 @@ def table(
         return
     if data.empty:
         raise UserError("the table is empty")
-    options = data.attrs | options
-    note = options.pop("note", None)
-    rows = f"<caption>{caption_html(caption)}</caption>{_rows(data, **options)}"
-    if note:
-        columns = rows.count("<th ")
-        below = f'<td colspan="{columns}"><p class="note">{caption_html(note)}</p></td>'
-        rows += f"<tfoot><tr>{below}</tr></tfoot>"
+    rows = f"<caption>{caption_html(caption)}</caption>{_rows(data, **data.attrs | options)}"
     shown = f'<table class="eurosat">{rows}</table>'
     shown = f'<div class="table"{_mark("tab", name, detail)}>{shown}</div>'
     publish_display_data({"text/html": shown, "text/plain": caption})
@@ -150,17 +138,9 @@ def _figure_html(
     return f'<figure class="eurosat"{mark}>{image}{caption}</figure>'
 
 
-def _mark(prefix: str, name: str | None, detail: bool) -> str:
+def _mark(prefix: str, name: str, detail: bool) -> str:
     """Return the attributes of a named or supplementary figure or table."""
     return (f' id="{prefix}-{name}"' if name else "") + (' data-detail="1"' if detail else "")
-
-
-class _Caption(mistune.HTMLRenderer):
-    def inline_math(self, text: str) -> str:
-        return formula_html(text)
-
-
-MARKDOWN = mistune.create_markdown(renderer=_Caption(), plugins=["math"])
 
 
 def caption_html(caption: str) -> str:
@@ -181,16 +161,16 @@ def data_address(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def _drawn(fig: Figure, photographed: bool) -> tuple[str, list[int]]:
+def _drawn(fig: Figure, vector: bool) -> tuple[str, list[int]]:
     """Draw a figure, the same every time: address, width and height in CSS pixels."""
     form = {"bbox_inches": "tight", "pad_inches": 0.04}
-    if not photographed:
+    if vector:
         data = save(fig, "svg", metadata={"Date": None, "Creator": None}, **form)
         data = re.sub(rb"(\d\d\.\d\d)\d+", rb"\1", re.sub(rb"\s+", b" ", data))  # unseen
         if len(data) < LARGEST_SVG:
             points = re.search(rb'width="([\d.]+)pt" height="([\d.]+)pt"', data).groups()
-            size = [round(float(side) * CSS_DPI / 72) for side in points]
-            return data_address("image/svg+xml", data), size
+            address = data_address("image/svg+xml", data)
+            return address, [round(float(side) * CSS_DPI / 72) for side in points]
     pillow = {"lossless": True, "quality": 50, "method": 2}
     data = save(fig, "webp", dpi=DPI, pil_kwargs=pillow, **form)
     size = [round(side * CSS_DPI / DPI) for side in Image.open(io.BytesIO(data)).size]
@@ -202,44 +182,36 @@ def _rows(
     digits: Mapping[str, int] | None = None,
     percent: Iterable[str] = (),
     missing: str | None = None,
+    note: str | None = None,
 ) -> str:
-    """Write head and body of a frame; an index with a name is its first column."""
+    """Write head, body and foot of a frame; an index with a name is its first column."""
     if frame.index.name is not None:
         frame = frame.reset_index()
-    digits, names = digits or {}, [str(column) for column in frame.columns]
-    for wrong in sorted({*percent, *digits} - set(names)):
+    digits, names = digits or {}, [*map(str, frame)]
+    for wrong in sorted({*percent, *digits} - {*names}):
         raise UserError(f"the table has no column {wrong!r}{did_you_mean(wrong, names)}")
     head, columns = "", []
     for name, (_, values) in zip(names, frame.items(), strict=True):
-        if values.isna().any():
-            if missing is None:
-                raise UserError(f"column {name!r} lacks a value; is missing='—' meant?")
-            values = values.astype(object).where(values.notna(), missing)
-        texts = list(_written(values, name in percent, digits.get(name)))
+        if missing is None and values.isna().any():
+            raise UserError(f"column {name!r} lacks a value; is missing='—' meant?")
+        values = values.astype(object).where(values.notna(), missing)
+        texts = [_written(value, name in percent, digits.get(name)) for value in values]
         right = ' class="num"' if all(map(NUMBER_LIKE.fullmatch, texts)) else ""
         head += f'<th scope="col"{right}>{html.escape(name, quote=False)}</th>'
         kinds = [right or (WORD if " " not in text else "") for text in texts]
         columns.append([f"<td{kind}>{text}</td>" for kind, text in zip(kinds, texts, strict=True)])
     rows = "".join(f"<tr>{''.join(row)}</tr>\n" for row in zip(*columns, strict=True))
-    return f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody>"
+    rows = f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody>"
+    if note:
+        below = f'<td colspan="{len(names)}"><p class="note">{caption_html(note)}</p></td>'
+        rows += f"<tfoot><tr>{below}</tr></tfoot>"
+    return rows
 
 
-def _written(values: Series, percent: bool, digits: int | None) -> Iterator[str]:
-    """Write a column: numbers in French, booleans as words, anything else as it is.
-
-    Where three decimals would falsify small numbers (a learning rate of 0.0005), in powers of ten.
-    """
-    sizes = [abs(v) for v in values if isinstance(v, numbers.Real) and v]
-    spoilt = any(abs(round(size, 3) - size) > 0.1 * size for size in sizes)
-    for value in values:
-        if isinstance(value, bool | np.bool_):
-            yield "oui" if value else "non"
-        elif not isinstance(value, numbers.Real):
-            yield html.escape(str(value), quote=False)
-        elif percent:
-            yield pct(value, 1 if digits is None else digits)
-        elif digits is None and spoilt and max(sizes) < 0.1:
-            yield power(value, 1)
-        else:
-            whole = isinstance(value, numbers.Integral)
-            yield nombre(value, None if whole else 3 if digits is None else digits)
+def _written(value: Any, percent: bool, digits: int | None) -> str:
+    """Write a cell: a number in French, a boolean as a word, anything else as it is."""
+    if isinstance(value, bool):
+        return "oui" if value else "non"
+    if not isinstance(value, numbers.Real):
+        return html.escape(str(value), quote=False)
+    return pct(value, 1 if digits is None else digits) if percent else nombre(value, digits)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from base64 import b64decode
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 import lxml.html
 import matplotlib
@@ -21,8 +19,7 @@ from lxml import etree
 from lxml.html import HtmlElement
 
 from eurosat_lib.errors import UserError, one_line
-from eurosat_lib.files import replacing
-from eurosat_lib.report.page import TEMPLATE, words
+from eurosat_lib.report.page import TEMPLATE, embedded, words
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # as in the figures
 FULL, TALLEST = 624, 830  # CSS pixels: a picture as wide as the text, 16.5 cm; most of a page
@@ -30,9 +27,8 @@ CAPTURE = 730  # CSS pixels of a screenshot of TensorBoard as wide as the text
 GONE = ("details", "nav", "footer", "button", "script", "style")
 KEPT = ("id", "class", "href", "src", "alt", "width", "height", "colspan", "rowspan", "style")
 KEPT += ("display", "mathvariant", "accent", "form", "stretchy")  # of formulas
-TARGETS = "//*[self::h2 or self::h3 or self::h4 or self::figure or self::table or self::div]/@id"
-FORMATS = {"svg+xml": "svg", "png": "png", "jpeg": "jpg", "webp": "webp", "gif": "gif"}
-FORMATS = {f"data:image/{kind}": form for kind, form in FORMATS.items()}
+DIVS = "//header | //header//h1 | //header//h2 | //main | //section | //p[@class]"
+TARGETS = "//*[self::h2 or self::h3 or self::figure or self::table or self::div]/@id"
 SIZES = ("10.5", "10.4", "10.3", "10.6")  # points, of the text; Typst 0.15 fails to tag some
 PANDOC = ("--sandbox", "--wrap=none", "--shift-heading-level-by=-1")
 
@@ -56,33 +52,24 @@ def write_pdf(page: str, target: Path) -> int:
         text = (TEMPLATE / "rapport.typ").read_text(encoding="utf-8") + text
         (folder / "rapport.typ").write_text(text, encoding="utf-8")
         document, pages = _compile(folder, about)
-    with replacing(target) as partial:
-        partial.write_bytes(document)
+    target.write_bytes(document)
     return pages
 
 
 def _prepare(root: HtmlElement) -> None:
     """Leave out what a screen alone needs, and what pandoc could take for an order.
 
-    The head becomes the title page; of links, those stay that lead somewhere from paper.
+    Of links, those stay that lead somewhere from paper.
     """
     etree.strip_elements(root, etree.Comment, *GONE, with_tail=False)
-    for link in root.find_class("skip"):
-        link.drop_tree()
-    for block in root.find_class("table"):
-        for table in block.iter("table"):
-            table.set("id", block.attrib.pop("id", table.get("id", "")))
-    for front in root.xpath("//header"):
-        front.set("class", "front")
-        for heading in front.xpath(".//h1 | .//h2"):
-            heading.set("class", "title" if heading.tag == "h1" else "label")
-            heading.tag = "div"
-    for element in root.xpath("//header | //main | //section | //p[@class]"):
+    for element in root.xpath(DIVS):
         element.tag = "div"  # pandoc reads main alone, and has no classes of paragraphs
     places = {f"#{name}" for name in root.xpath(TARGETS)}
     for link in root.xpath("//a"):
         address = link.get("href", "")
         if address not in places and not re.match("https?://|mailto:", address):
+            if re.search(r"\bS\d+$", words(link)):  # a supplement, which paper has not
+                link.text = f"{words(link)}, version HTML"
             link.drop_tag()
     names = {name for element in root.iter() for name in element.attrib}
     etree.strip_attributes(root, *(names - {*KEPT}))
@@ -91,15 +78,12 @@ def _prepare(root: HtmlElement) -> None:
 def _save_pictures(root: HtmlElement, folder: Path) -> None:
     """Write embedded pictures as files; say which share of the text's width each takes."""
     for number, image in enumerate(root.iter("img")):
-        kind, _, body = image.get("src", "").partition(",")
-        form = FORMATS.get(kind.removesuffix(";base64"))
-        if not form:
-            raise UserError(f"the PDF takes embedded pictures only, not {image.get('src')!r:.80}")
-        data = unquote_to_bytes(body)
-        image.set("src", f"{number}.{form}")
+        source = image.get("src", "")
+        if not source.startswith("data:image/"):
+            raise UserError(f"the PDF takes embedded pictures only, not {source!r:.80}")
+        image.set("src", f"picture{number}")
         with suppress(ValueError):  # damaged; Typst says so
-            data = b64decode(data + b"==") if kind.endswith(";base64") else data
-        (folder / image.get("src")).write_bytes(data)
+            (folder / image.get("src")).write_bytes(embedded(source))
         sides = (re.match(r"[1-9]\d*(?=(px)?$)", image.get(s, "")) for s in ("width", "height"))
         width, height = (int(found[0]) if found else FULL for found in sides)
         full = CAPTURE if "capture" in image.get("class", "") else FULL
@@ -109,15 +93,10 @@ def _save_pictures(root: HtmlElement, folder: Path) -> None:
 
 def _compile(folder: Path, about: dict[str, str]) -> tuple[bytes, int]:
     """Typeset the folder's document in the first size that Typst can tag; count its pages."""
-    faults = []
+    faults, text = [], folder / "rapport.typ"
+    options = {"root": folder, "font_paths": [FONTS], "ignore_system_fonts": True}
     for size in SIZES:
-        compiler = typst.Compiler(
-            folder / "rapport.typ",
-            root=folder,
-            font_paths=[FONTS],
-            ignore_system_fonts=True,  # the same page on every machine
-            sys_inputs=about | {"size": size},
-        )
+        compiler = typst.Compiler(text, **options, sys_inputs=about | {"size": size})
         try:
             document = compiler.compile(format="pdf", pdf_standards=["ua-1"])
             return document, int(compiler.query("<pages>", field="value", one=True))

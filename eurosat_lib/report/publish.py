@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eurosat_lib.errors import UserError
+from huggingface_hub import EvalResult, ModelCardData
+from jinja2 import UndefinedError
+
+from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.files import read_json, write_text
 from eurosat_lib.report.runs import CARD, Run, filled, find_run
+from eurosat_lib.sources import HUB
 
 BEGIN, END = "<!-- headline: written by make results -->", "<!-- end of headline -->"
 NEEDED = ("explore_dataset", "train", "evaluate", "analyse_errors", "evaluate_seeds")
+TASK = "image-classification"
+ABOUT = {"language": "en", "license": "mit", "library_name": "pytorch", "datasets": [HUB]}
+ABOUT |= {"pipeline_tag": TASK, "tags": ["remote-sensing", "land-cover", "sentinel-2", "eurosat"]}
 
 
 def make_results(root: Path, name: str) -> None:
@@ -21,15 +27,19 @@ def make_results(root: Path, name: str) -> None:
     if not name:
         raise UserError("make results NAME=…: git holds named runs")
     run = find_run(root, name)
-    if found := list(faults(run)):
-        raise UserError(f"{name}: not fit to be committed: " + "; ".join(found))
-    readme, block = root / "README.md", f"{BEGIN}\n{headline(run)}\n{END}"
-    pattern, before = f"{re.escape(BEGIN)}.*?{re.escape(END)}", readme.read_text(encoding="utf-8")
-    text, count = re.subn(pattern, lambda _: block, before, flags=re.DOTALL)
-    if not count:
+    try:
+        if found := list(faults(run)):
+            raise UserError(f"{name}: not fit to be committed: " + "; ".join(found))
+        said, card = headline(run), model_card(run)
+    except (KeyError, UndefinedError) as error:
+        raise UserError(f"{name}: results of an older shape: {one_line(error)}") from None
+    readme = root / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
         raise UserError(f"README.md: the marks {BEGIN} and {END} are missing")
-    write_text(run.paths.artifacts / CARD, model_card(run))
-    write_text(readme, text)
+    write_text(run.paths.artifacts / CARD, card)
+    write_text(readme, f"{before}{BEGIN}\n{said}\n{END}{after}")
     print(f"written: artifacts/{name}/{CARD}, the headline of README.md")
     print(f"git add README.md artifacts/{name} reports/{name}")
 
@@ -58,29 +68,35 @@ def faults(run: Run) -> Iterator[str]:
 def headline(run: Run) -> str:
     """Say in a paragraph what the run found: its scores, each with its interval."""
     e, profile = run.facts["evaluate"], run.results["train"]["config"]["profile"]
-    parts = [f"Run `{run.paths.name}`, profile `{profile}`, seed {e['seed']}: test accuracy "]
-    parts[0] += f"{_score(e)}, {e['correct']:,} of {e['n']:,} images"
-    seeds, recipe = run.facts["evaluate_seeds"], run.facts.get("train_recipe")
-    parts += [_seeds(seeds)] if seeds["several"] else []
+    told = f"Run `{run.paths.name}`, profile `{profile}`, seed {e['seed']}: test accuracy "
+    told += f"{_score(e)}, {e['correct']:,} of {e['n']:,} images{_seeds(run, 'evaluate_seeds')}"
     if spatial := run.score("evaluate_spatial"):
-        parts.append(f"on the spatial split {_score(spatial)}")
-    if recipe:
+        told += f"; on the spatial split {_score(spatial)}"
+    if recipe := run.facts.get("train_recipe"):
         first = recipe | {"accuracy": recipe["correct"] / recipe["n"]}
-        parts.append(f"trained by the recipe `{recipe['name']}` instead: {_score(first)}")
-        parts += [_seeds(recipe)] if recipe["count"] > 1 else []
-    return "; ".join(parts) + "."
+        told += f"; trained by the recipe `{recipe['name']}` instead: {_score(first)}"
+        told += _seeds(run, "train_recipe")
+    return f"{told}."
 
 
 def model_card(run: Run) -> str:
     """Write the card of a run's ``best.ckpt``, in the form of the Hugging Face Hub."""
+    e, name = run.facts["evaluate"], f"eurosat-dilated-cnn-{run.paths.name}"
+    scores = {"accuracy": e["accuracy"], "f1": e["macro_f1"]}
+    results = [
+        EvalResult(TASK, HUB, "EuroSAT RGB", score, round(value, 4), dataset_split="test")
+        for score, value in scores.items()
+    ]
+    about = ModelCardData(**ABOUT, metrics=[*scores], model_name=name, eval_results=results)
+    more = {"about": about.to_yaml(), "headline": headline(run), "percent": _percent}
     sha256 = hashlib.sha256((run.paths.artifacts / "best.ckpt").read_bytes()).hexdigest()
-    more = {"headline": headline(run), "sha256": sha256, "percent": _percent}
-    return filled("MODEL_CARD.md.j2", run=run, **more)
+    return filled("MODEL_CARD.md.j2", run=run, sha256=sha256, **more)
 
 
-def _seeds(facts: dict[str, Any]) -> str:
-    mean, sd = facts["accuracy"]["mean"], facts["accuracy"]["sd"]
-    return f"mean of {facts['count']} seeds {_percent(mean)} ± {100 * sd:.2f}"
+def _seeds(run: Run, stage: str) -> str:
+    count, scores = run.facts[stage]["count"], run.facts[stage]["accuracy"]
+    told = f"; mean of {count} seeds {_percent(scores['mean'])} ± {100 * (scores['sd'] or 0):.2f}"
+    return told if count > 1 else ""
 
 
 def _score(facts: dict[str, Any]) -> str:

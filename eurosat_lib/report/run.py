@@ -16,11 +16,11 @@ import yaml
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
-from eurosat_lib.errors import UserError
+from eurosat_lib.errors import NotebookFailed, UserError
 from eurosat_lib.files import check_open, locked, read_json, write_json, write_text
 from eurosat_lib.progress import BUILT
 from eurosat_lib.report import plan
-from eurosat_lib.report.plan import LIBRARY, Request, Step, prepare
+from eurosat_lib.report.plan import LIBRARY, Step, prepare
 
 # ipykernel warns about its local connection; what a kernel writes past its cells is the bars'.
 KERNEL = ["-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
@@ -28,89 +28,85 @@ KERNEL += ["--IPKernelApp.capture_fd_output=False"]
 HABITS = ("PYTHONSTARTUP", "PYTHONWARNINGS", "TQDM_DISABLE")
 
 
-class NotebookFailed(Exception):
-    """A cell failed by a bug, or its kernel died; one line, and a note where to look."""
-
-
-def build(request: Request) -> list[Path]:
+def build(asked: Mapping[str, Any], only: str = "") -> list[Path]:
     """Bring the executed notebooks and the report up to date; return the files asked for.
+
+    Args:
+        asked: parameters of the run by name; see ``plan.parameters``.
+        only: this notebook alone, up to date or not, and no report.
 
     A cell that fails is a ``UserError`` or ``NotebookFailed``; the last good files are kept.
     """
-    with locked(prepare(request)[0].paths.reports / ".build.lock"):
-        config, given, steps = prepare(request)  # another build may have been waited for
-        shutil.rmtree(config.paths.reports / ".new", ignore_errors=True)  # of one that was killed
+    with workplace(prepare(asked, only)[0].paths.reports) as folder:
+        config, given, steps = prepare(asked, only)  # another build may have been waited for
         if not all(step.current() for step in steps):
             check_open(config.paths.artifacts)
             load_dataset(config)  # what is wrong with the images is said before any kernel
         text = yaml.safe_dump(given, sort_keys=True, allow_unicode=True)
         write_text(config.paths.artifacts / "params.yaml", text)
         for number, step in enumerate(steps, 1):
-            done = not request.only and step.current()
+            done = not only and step.current()
             title = f"[{number}/{len(steps)}] {step.source.stem}"
             print(f"{title} · up to date" if done else title)
             if not done:
-                _run(step)
-        if request.only:
-            return [step.target for step in steps]
-        for step, again in zip(steps, prepare(request)[2], strict=False):
+                _run(step, folder)
+        executed = [step.target for step in steps]
+        if only:
+            return executed
+        for step, again in zip(steps, prepare(asked)[2], strict=False):
             if step.key != again.key or not again.current():
                 raise UserError(
                     f"{step.source.stem}: this notebook, its parameters or its results were "
                     "changed while the report was made; the same command makes it of one piece"
                 )
-        return bind(config, [step.target for step in steps])
-
-
-# --- execution ----------------------------------------------------------------------------------
+        return bind(config, executed, folder)
 
 
 @contextmanager
 def workplace(folder: Path) -> Iterator[Path]:
-    """Give an empty folder within another, under a lock of the caller's; it goes in the end."""
+    """Give an empty folder within another, to one process at a time; it goes in the end."""
     own = folder / ".new"
-    shutil.rmtree(own, ignore_errors=True)  # of one that was killed
-    own.mkdir(parents=True)
-    try:
-        yield own
-    finally:
-        shutil.rmtree(own, ignore_errors=True)
+    with locked(folder / ".build.lock"):
+        shutil.rmtree(own, ignore_errors=True)  # of one that was killed
+        own.mkdir()
+        try:
+            yield own
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+
+
+# --- execution ----------------------------------------------------------------------------------
 
 
 def _since(started: float) -> str:
     return f"      done in {timedelta(seconds=round(time.monotonic() - started))}"
 
 
-def _run(step: Step) -> None:
+def _run(step: Step, folder: Path) -> None:
     """Execute one notebook; its copy takes the place of the last one only when all went well."""
     target, root, started = step.target, Path(step.config.paths.root), time.monotonic()
-    failed = target.with_name(f"{target.stem}.failed.ipynb")
+    fresh, failed = folder / target.name, target.with_name(f"{target.stem}.failed.ipynb")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with workplace(step.config.paths.reports) as folder:
-        fresh = folder / target.name
-        try:
-            asked = execute(step.source, fresh, step.values, root)
-        except (UserError, NotebookFailed) as error:
-            if fresh.is_file():
-                os.replace(fresh, failed)
-                error.add_note(f"kept for inspection: {os.path.relpath(failed)}")
-            raise
-        for earlier in target.parent.glob("[0-9][0-9]_*.ipynb"):
-            if earlier.name < target.name:
-                asked |= set(plan.made_from(earlier)[0].get("results", ()))
-        tree = read_json(fresh)
-        made = {"key": step.key, "results": plan.results_state(step.config, asked)}
-        tree["metadata"]["eurosat"] = made | {"cells": plan.digest(tree["cells"])}
-        for name, path in (("input_path", step.source), ("output_path", target)):
-            tree["metadata"]["papermill"][name] = os.path.relpath(path, root)
-        write_json(fresh, tree)
-        if target.is_file() and plan.made_from(target)[1]:  # somebody's words
-            changed = datetime.fromtimestamp(target.stat().st_mtime)
-            kept = target.with_name(f"edited-{changed:%Y%m%d-%H%M%S}-{target.name}")
-            os.replace(target, kept)
-            print(f"      it had been edited: kept as {os.path.relpath(kept)}")
-        os.replace(fresh, target)
-        failed.unlink(missing_ok=True)
+    try:
+        asked = execute(step.source, fresh, step.values, root)
+    except (UserError, NotebookFailed) as error:
+        if fresh.is_file():
+            os.replace(fresh, failed)
+            error.add_note(f"kept for inspection: {os.path.relpath(failed)}")
+        raise
+    tree = read_json(fresh)
+    made = {"key": step.key, "results": plan.results_state(step.config, asked)}
+    tree["metadata"]["eurosat"] = made | {"cells": plan.digest(tree["cells"])}
+    for name, path in (("input_path", step.source), ("output_path", target)):
+        tree["metadata"]["papermill"][name] = os.path.relpath(path, root)
+    write_json(fresh, tree)
+    if target.is_file() and not plan.made_from(target):  # somebody's words
+        changed = datetime.fromtimestamp(target.stat().st_mtime)
+        kept = target.with_name(f"edited-{changed:%Y%m%d-%H%M%S}-{target.name}")
+        os.replace(target, kept)
+        print(f"      it had been edited: kept as {os.path.relpath(kept)}")
+    os.replace(fresh, target)
+    failed.unlink(missing_ok=True)
     print(_since(started))
 
 
@@ -125,7 +121,7 @@ def execute(source: Path, output: Path, values: Mapping[str, Any], root: Path) -
     from papermill.exceptions import PapermillExecutionError
 
     asked = output.with_name("asked")
-    asked.touch()
+    asked.write_text("")
     options = {"kernel_name": "python3", "kernel_manager_class": _kernel_manager(asked)}
     # What a kernel computed is kept already, so that it may be stopped at once.
     options |= {"cwd": str(root), "progress_bar": False, "shutdown_kernel": "immediate"}
@@ -169,8 +165,11 @@ def _kernel_manager(asked: Path) -> type:
 # --- the report ---------------------------------------------------------------------------------
 
 
-def bind(config: Config, executed: Sequence[Path]) -> list[Path]:
-    """Write ``rapport.html`` and ``rapport.pdf`` if they are out of date: both, or none."""
+def bind(config: Config, executed: Sequence[Path], folder: Path) -> list[Path]:
+    """Write ``rapport.html`` and ``rapport.pdf`` if they are out of date: both, or none.
+
+    They are made in ``folder``, and take their places when they are whole.
+    """
     reports, key = config.paths.reports, plan.report_key(config, executed)
     files, built = [reports / "rapport.html", reports / "rapport.pdf"], reports / ".build.json"
     if read_json(built) == {"key": key, "files": plan.files_digest(files)}:
@@ -179,13 +178,11 @@ def bind(config: Config, executed: Sequence[Path]) -> list[Path]:
     from eurosat_lib.report.runs import write_index
 
     print("report: HTML and PDF")
-    started = time.monotonic()
-    with workplace(reports) as folder:
-        fresh = [folder / path.name for path in files]
-        pages = _write_report(config, executed, *fresh)
-        built.unlink(missing_ok=True)
-        for new, target in zip(fresh, files, strict=True):
-            os.replace(new, target)
+    started, fresh = time.monotonic(), [folder / path.name for path in files]
+    pages = _write_report(config, executed, *fresh)
+    built.unlink(missing_ok=True)
+    for new, target in zip(fresh, files, strict=True):
+        os.replace(new, target)
     write_json(built, {"key": key, "files": plan.files_digest(files)})
     print(f"{_since(started)}, {pages} pages")
     write_index(Path(config.paths.root))

@@ -11,7 +11,6 @@ import shutil
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,16 @@ from urllib.parse import quote
 
 import jinja2
 import pandas as pd
-import yaml
 from IPython.display import HTML
 
 from eurosat_lib import files
-from eurosat_lib.config import PARAMETERS, Config, configure, override, read_yaml
-from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.config import CONFIG, PARAMETERS, configure, override, read_yaml
+from eurosat_lib.errors import NotebookFailed, UserError, did_you_mean
 from eurosat_lib.files import read_json
-from eurosat_lib.french import duree, intervalle, nombre, p_value, pct, plural, signe
-from eurosat_lib.report.plan import CONFIG, LIBRARY, Request, prepare
-from eurosat_lib.report.run import NotebookFailed, build, execute, workplace
-from eurosat_lib.schema import Paths
+from eurosat_lib.french import duree, intervalle, nombre, pct, plural, signe
+from eurosat_lib.report.plan import LIBRARY, prepare
+from eurosat_lib.report.run import build, execute, workplace
+from eurosat_lib.schema import Config, Paths
 
 LEVEL = 0.95  # of the intervals, where no run says one
 ASIDE = ("paths", "identity", "compute")  # sections that say nothing of what a result is
@@ -46,7 +44,7 @@ class Run:
     """One run as its files tell it, by stage; what it has not computed is empty.
 
     A result holds ``scope``, ``provenance``, ``config`` and ``result``; a learning rate chosen by
-    hand was not computed, and is none.
+    hand was not computed, has no provenance, and is none.
     """
 
     def __init__(self, paths: Paths) -> None:
@@ -56,7 +54,7 @@ class Run:
         self.facts = {stage: own for stage, own in facts.items() if isinstance(own, dict)}
         places = sorted((paths.artifacts / "results").glob("*.json"))
         trees = {path.stem: read_json(path) or {} for path in places}
-        self.results = {stage: tree for stage, tree in trees.items() if tree.get("provenance")}
+        self.results = {k: t for k, t in trees.items() if t.get("provenance") and t.get("config")}
 
     def score(self, stage: str) -> dict[str, Any]:
         """Return the facts of a stage that tests a checkpoint; none if it was not tested."""
@@ -84,8 +82,8 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Configuration of the final training, and what the run was given, by dotted key."""
-        last = self.results.get("train") or next(iter(self.results.values()), {})
-        known = {key: value for key, value in last.get("config", {}).items() if key not in ASIDE}
+        some = self.results.get("train") or next(iter(self.results.values()), {"config": {}})
+        known = {key: value for key, value in some["config"].items() if key not in ASIDE}
         return _flat(known) | self.given
 
 
@@ -135,17 +133,15 @@ def list_runs(root: Path, folder: Path) -> str:
 
 def _row(run: Run, keys: Sequence[str], folder: Path) -> dict[str, str]:
     own = [f"{LABELS.get(k, k)} = {run.settings[k]}" for k in keys if k in run.settings]
-    origins = [tree["provenance"] for tree in run.results.values()]
-    reports, dates = run.paths.reports, [str(origin.get("started", ""))[:10] for origin in origins]
+    origins, reports = [tree["provenance"] for tree in run.results.values()], run.paths.reports
     places = {"rapport": reports / "rapport.html", "PDF": reports / "rapport.pdf"}
-    metrics = run.paths.artifacts / "metrics.json"
-    places |= {"carnets": reports / "notebooks", "métriques": metrics}
+    places |= {"carnets": reports / "notebooks", "métriques": run.paths.artifacts / "metrics.json"}
     return {
         "Run": html.escape(run.label) + (" (autre checkpoint testé)" if run.tested_other else ""),
         "Ce qui diffère": "<br>".join(map(html.escape, own)) or "—",
         **{text: _score(run, stage) for text, stage in SCORES.items()},
         "Calculs": duree(sum(origin.get("seconds", 0) for origin in origins)),
-        "Date": max(dates, default="—"),
+        "Date": max((str(origin.get("started"))[:10] for origin in origins), default="—"),
         "À ouvrir": " · ".join(_link(p, folder, t) for t, p in places.items() if p.exists()),
     }
 
@@ -212,8 +208,8 @@ def show_steps(config: Config) -> HTML:
 
 
 def verdict(*pair: Run) -> str:
-    """Say in French which of two runs is better on the test, and how sure that is."""
-    from eurosat_lib.stats import mcnemar, paired_difference
+    """Say in French which of two runs is better on the test, by the interval of the difference."""
+    from eurosat_lib.stats import paired_difference
 
     columns, (a, b) = ["name", "truth", "prediction"], (run.label for run in pair)
     rows = [files.read_csv(run.paths.artifacts / "predictions.csv") for run in pair]
@@ -223,19 +219,19 @@ def verdict(*pair: Run) -> str:
     both = first.merge(second, how="outer", on="name", suffixes=("_a", "_b"))
     if (both.truth_a != both.truth_b).any():
         return "Les deux runs n’ont pas été testés sur les mêmes images : rien à apparier."
-    right = both.prediction_a == both.truth_a, both.prediction_b == both.truth_b
-    only, n = (int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())), len(both)
+    right_a, right_b = both.prediction_a == both.truth_a, both.prediction_b == both.truth_b
+    only_a, only_b, n = (right_a & ~right_b).sum(), (right_b & ~right_a).sum(), len(both)
     level = pair[0].score("evaluate").get("confidence_level", LEVEL)
-    p, bounds = mcnemar(*only), paired_difference(only[1], only[0], n, level)
+    low, high = paired_difference(only_b, only_a, n, level)
     says = "Le test ne départage pas les deux runs"
-    if p < 1 - level:
-        says = f"« {b if only[1] > only[0] else a} » fait mieux sur le test"
+    if low > 0 or high < 0:
+        says = f"« {b if low > 0 else a} » fait mieux sur le test"
     return (
-        f"**{says}** : « {b} » moins « {a} », {signe((only[1] - only[0]) / n, 2)}, intervalle "
-        f"à {pct(level, 0)} : {intervalle([100 * x for x in bounds], 2, 'points')} ; test de "
-        f"McNemar exact : {p_value(p)}. Sur les mêmes {nombre(n)} images, {nombre(only[0])} "
-        f"que seul « {a} » reconnaît, {nombre(only[1])} que seul « {b} » reconnaît. Un "
-        "entraînement chacun : ce que changerait une autre graine n’est pas compté."
+        f"**{says}** : « {b} » moins « {a} », {signe((only_b - only_a) / n, 2)}, intervalle "
+        f"à {pct(level, 0)} : {intervalle((low, high), 2, 'points')}. Sur les mêmes "
+        f"{nombre(n)} images, {nombre(only_a)} que seul « {a} » reconnaît, {nombre(only_b)} que "
+        f"seul « {b} » reconnaît. Un entraînement chacun : ce que changerait une autre graine "
+        "n’est pas compté."
     )
 
 
@@ -243,11 +239,10 @@ def curves(*pair: Run) -> Any:
     """Draw both final trainings over each other; ``None`` if one is missing."""
     from eurosat_lib.plots import training as plots
 
-    found = {run.label: run.results.get("train", {}).get("result") for run in pair}
-    if not all(found.values()):
+    if not all("train" in run.results for run in pair):
         return None
-    epochs = {name: pd.DataFrame(own["fit"]["epochs"]) for name, own in found.items()}
-    return plots.run_curves({name: frame.set_index("epoch") for name, frame in epochs.items()})
+    epochs = {run.label: run.results["train"]["result"]["fit"]["epochs"] for run in pair}
+    return plots.run_curves({k: pd.DataFrame(own).set_index("epoch") for k, own in epochs.items()})
 
 
 def side_by_side(*pair: Run) -> pd.DataFrame:
@@ -270,7 +265,7 @@ def compare(root: Path, first: str, second: str) -> Path:
     if find_run(root, first).label == find_run(root, second).label:
         raise UserError("make compare A=… B=…: two runs, an empty name is the unnamed run")
     page = root / "reports" / "comparaisons" / f"{first or '_'}+{second or '_'}.html"
-    with files.locked(page.parent / ".lock"), workplace(page.parent) as folder:
+    with workplace(page.parent) as folder:
         values = {"first": first, "second": second}
         execute(root / "notebooks" / "compare.ipynb", folder / "compare.ipynb", values, root)
         text, _ = Rapport().from_filename(str(folder / "compare.ipynb"))
@@ -281,50 +276,44 @@ def compare(root: Path, first: str, second: str) -> Path:
 # --- many of them -------------------------------------------------------------------------------
 
 
-def read_sweep(path: str, common: Request) -> dict[str, Request]:
-    """Read a YAML list of parameter sets and check all of it; return what to build, by name.
+def read_sweep(path: str, common: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read a YAML list of parameter sets and check all of it; return what to give each run.
 
     ``name`` in a set names its run, otherwise the parameters do (``lr0.0003_max_epochs5``);
-    ``common`` is asked of all runs, a set's own values win. What no report can be made from is a
+    ``common`` is given to all runs, a set's own values win. What no report can be made from is a
     ``UserError`` that names the set.
     """
     if not path:
         raise UserError("make sweep SWEEP=…: which file? configs/sweeps/lr.yaml is an example")
-    if common.name:
+    if "name" in common:
         raise UserError("make sweep: NAME is given to each run by the sweep's own file")
-    try:
-        sets = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"SWEEP: {path}: {' '.join(str(error).split())}") from None
-    if not isinstance(sets, list) or not sets:
-        raise UserError(f"{path}: expected a list of parameter sets, - lr: 3.0e-4")
-    requests: dict[str, Request] = {}
-    for number, values in enumerate(sets, 1):
+    asked: dict[str, dict[str, Any]] = {}
+    for number, values in enumerate(read_yaml(Path(path).expanduser(), list), 1):
         where = f"{path}: set {number}"
-        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        if not isinstance(values, dict):
             raise UserError(f"{where}: expected name: value, got {values!r}")
-        own = {key: value for key, value in values.items() if key != "name"}
+        own = {str(key): value for key, value in values.items()}
         usual = "_".join(f"{key}{value}" for key, value in own.items())
-        name = str(values.get("name") or re.sub(r"[^A-Za-z0-9._]+", "-", usual).strip("-"))
+        name = str(own.get("name") or re.sub(r"[^A-Za-z0-9._]+", "-", usual).strip("-"))
         if not name:
             raise UserError(f"{where} is empty: give it a name to run the protocol as it is")
-        if name in requests:
+        if name in asked:
             raise UserError(f"{where}: the name {name} is taken by an earlier set")
-        requests[name] = replace(common, name=name, values=own)
+        asked[name] = {**common, **own, "name": name}
         try:
-            prepare(requests[name])
+            prepare(asked[name])
         except UserError as error:
             raise UserError(f"{where} ({name}): {error}") from None
-    return requests
+    return asked
 
 
-def sweep(path: str, common: Request) -> bool:
+def sweep(path: str, common: Mapping[str, Any]) -> bool:
     """Build each report; one that fails does not stop the rest. Tell whether none failed."""
-    requests, ended = read_sweep(path, common), {}
-    for number, (name, request) in enumerate(requests.items(), 1):
-        print(f"run {number}/{len(requests)}: {name}")
+    asked, ended = read_sweep(path, common), {}
+    for number, (name, values) in enumerate(asked.items(), 1):
+        print(f"run {number}/{len(asked)}: {name}")
         try:
-            build(request)
+            build(values)
             ended[name] = "done"
         except Exception as error:  # perhaps a bug in one run; the others are worth having
             if not isinstance(error, UserError | NotebookFailed):
@@ -345,6 +334,7 @@ def reproduce(root: Path, name: str, stages: str = "") -> bool:
     whether all facts came out the same to the bit. No such run or stage, a result of an older
     version, or a name that is taken, is a ``UserError``.
     """
+    from eurosat_lib.protocol import STAGE_NAMES
     from eurosat_lib.stages import STAGES
 
     before, only = find_run(root, name), stages.split()
@@ -353,24 +343,20 @@ def reproduce(root: Path, name: str, stages: str = "") -> bool:
     for stage in set(only) - set(before.results):
         hint = did_you_mean(stage, before.results)
         raise UserError(f"STAGES: no result of {stage} in the run {before.label}{hint}")
-    wanted = [stage for stage in STAGES if stage in (only or before.results)]
+    wanted = [stage for stage in STAGE_NAMES if stage in (only or before.results)]
     base = configure({"config_path": root / CONFIG, "name": f"reproduction-{name}".strip("-")})
     files.check_open(base.paths.artifacts)
-    configs = {stage: _stored(before, stage, base) for stage in wanted}
+    configs = {}
+    for stage in wanted:
+        own = before.results[stage]["config"] | {"paths": {}, "identity": {}}
+        configs[stage] = override(base, own, f"artifacts/{name}: {stage}, another version")
     _begin(before, base.paths)
     print(f"{len(wanted)} stages to compute anew: {', '.join(wanted)}")
     for stage, config in configs.items():
         STAGES[stage](config)
-    return _judge(before, Run(base.paths), wanted)
-
-
-def _stored(run: Run, stage: str, base: Config) -> Config:
-    """Return the configuration that a result was made with, for another run."""
-    own = run.results[stage].get("config", {}) | {"paths": {}, "identity": {}}
-    try:
-        return override(base, _flat(own))
-    except UserError as error:
-        raise UserError(f"artifacts/{run.paths.name}: {stage}, another version: {error}") from None
+    same = _judge(before, Run(base.paths), wanted)
+    print("all runs:", os.path.relpath(write_index(root)))
+    return same
 
 
 def _begin(run: Run, paths: Paths) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import subprocess
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from eurosat_lib.config import Config, load_config, stored_parameters
-from eurosat_lib.files import is_frozen, read_json, revision
+from eurosat_lib.files import git, is_frozen, read_json, revision
 from eurosat_lib.french import FIXED, duree, plural
 
 MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre"
@@ -38,6 +38,20 @@ DEPENDS = {
     "seeds": "train.seeds",
 }
 
+NAMES = {  # on the run card, of what the profiles change
+    "augment.crop_padding": "marge du recadrage (pixels)",
+    "data.image_size": "côté des images (pixels)",
+    "evaluate.robustness_images": "images de l’essai de robustesse",
+    "finalists.count": "finalistes",
+    "grid.epochs": "époques par essai de la grille",
+    "grid.train_limit": "images par essai de la grille",
+    "model.channels": "canaux des étages",
+    "refined_grid.epochs": "époques par essai de la grille resserrée",
+    "refined_grid.train_limit": "images par essai de la grille resserrée",
+    "train.max_epochs": "époques de l’entraînement final",
+    "train.seeds": "autres graines de l’entraînement final",
+}
+
 
 @dataclass(frozen=True)
 class Title:
@@ -47,7 +61,6 @@ class Title:
     course: str = ""
     author: str = ""
     date: str = ""
-    repository: str = ""
     card: Mapping[str, str] = field(default_factory=dict)  # the run card: label -> value
     profile: str = ""  # in French, said beside what it touches
     departures: Collection[str] = ()  # dotted keys that the profile has otherwise
@@ -71,7 +84,6 @@ def title_of(config: Config, executed: Sequence[Path]) -> Title:
     return Title(
         **own.model_dump(include={"title", "course", "author"}),
         date=_day(executed),
-        repository=own.repository or remote_address(config.paths.root),
         card=run_card(config, source.location, source.split),
         profile=f"profil {config.profile}",
         departures=departures(config),
@@ -81,25 +93,16 @@ def title_of(config: Config, executed: Sequence[Path]) -> Title:
 
 def to_complete(config: Config) -> list[str]:
     """Name the keys of ``configs/config.yaml`` that the report's owner has still to fill in."""
-    own, root = config.identity, config.paths.root
-    missing = {"identity.author": own.author in ("", NAMELESS)}
-    missing["identity.repository"] = not (own.repository or remote_address(root))
+    missing = {"identity.author": config.identity.author in ("", NAMELESS)}
+    missing["identity.repository"] = not repository(config)
     return [key for key, empty in missing.items() if empty]
 
 
-def git(root: str | Path, *arguments: str) -> str:
-    """Return what git answers in a project; nothing where there is none."""
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def remote_address(root: str | Path) -> str:
-    """Return the address of the remote ``origin`` if it is one of the Web, without credentials."""
-    found = re.match(r"(https?://)(?:[^/@]*@)?(\S+)", git(root, "remote", "get-url", "origin"))
-    return found[1] + found[2] if found else ""
+def repository(config: Config) -> str:
+    """Return where the code is: as configured, else git's ``origin`` if it is on the Web."""
+    remote = git(config.paths.root, "remote", "get-url", "origin")
+    found = re.match(r"(https?://)(?:[^/@]*@)?(\S+)", remote)  # without credentials
+    return config.identity.repository or (found[1] + found[2] if found else "")
 
 
 def departures(config: Config) -> dict[str, str]:
@@ -115,15 +118,20 @@ def departures(config: Config) -> dict[str, str]:
     ours, theirs = (pd.json_normalize(tree).to_dict("records")[0] for tree in trees)
     counted = (key for key in sorted(ours) if "." in key and not key.startswith(UNCOUNTED))
     changed = [key for key in counted if ours[key] != theirs[key]]
-    return {k: f"{_shown(ours[k])} (protocole{FIXED}: {_shown(theirs[k])})" for k in changed}
+    return {k: f"{_shown(k, ours)} (protocole{FIXED}: {_shown(k, theirs)})" for k in changed}
 
 
 def run_card(config: Config, location: str, split: str) -> dict[str, str]:
     """Say what the run was given, and where and with what code its results were computed."""
     given, changed = stored_parameters(config), departures(config)
+    if not (config.paths.artifacts / "results" / "train_recipe.json").is_file():
+        changed = {key: told for key, told in changed.items() if not key.startswith("recipe.")}
     card = {
+        "Dépôt": repository(config),
         "Profil": config.profile,
-        "Écarts au protocole": " ; ".join(f"{k}{FIXED}: {v}" for k, v in changed.items()),
+        "Écarts au protocole": " ; ".join(
+            f"{NAMES.get(k, k)}{FIXED}: {v}" for k, v in changed.items()
+        ),
         "Graine": str(config.seed),
         "Paramètres donnés": ", ".join(f"{k}{FIXED}={FIXED}{v}" for k, v in given.items()),
         "Données": location,
@@ -151,24 +159,29 @@ def _computed(config: Config) -> dict[str, str]:
             origins.append(tree["provenance"])
     if not origins:
         return {}
-    devices = _each(f"{one['device']}, {one['precision']}" for one in origins)
-    versions = _each(f"Python {one['python']}, PyTorch {one['torch']}" for one in origins)
-    seconds = duree(sum(one["seconds"] for one in origins))
+
+    def told(form: str) -> str:
+        """Fill in a form for each origin; what is said twice stands once."""
+        lines = (form.format_map(defaultdict(lambda: "?", one)) for one in origins)
+        return " ; ".join(dict.fromkeys(filter(None, lines)))
+
+    machines = re.sub(r" thread(s?)\b", r" fil\1 de calcul", told("{device}, {precision}"))
+    seconds = duree(sum(one.get("seconds", 0) for one in origins))
     return {
         "Empreinte des images": f"SHA-256 {audit['data'][:16]}…",
-        "Machine des calculs": re.sub(r" thread(s?)\b", r" fil\1 de calcul", devices),
-        "Versions": versions,
+        "Machine des calculs": machines,
+        "Versions": told("Python {python}, PyTorch {torch}"),
         "Durée des calculs": f"{seconds} ({plural(len(origins), 'étape')})",
-        "Code des calculs": _each(one.get("commit", "") for one in origins),
+        "Code des calculs": told("{commit}"),
     }
 
 
-def _each(values: Iterable[str]) -> str:
-    return " ; ".join(dict.fromkeys(filter(None, values)))
-
-
-def _shown(value: object) -> str:
-    return "non fixé" if value in (None, []) else json.dumps(value)
+def _shown(key: str, values: Mapping[str, object]) -> str:
+    if values[key] not in (None, []):
+        return json.dumps(values[key])
+    if key.endswith("seeds"):
+        return "aucune"
+    return "toutes" if key.endswith(("limit", "images")) else "non fixé"
 
 
 def _day(executed: Sequence[Path]) -> str:

@@ -1,42 +1,38 @@
 """From facts to words to prose: what an answer says, and how it is put into ``reports/answers``.
 
-One function per answer (``d4``, ``m8`` in `words_data` and `words_results`) takes the facts of the
-stages. It returns facts as they are written (`write`), under their own names, and verdicts
-(``"gain"``) by the rules below. The sentences are in ``reports/answers/<name>.md``.
+One function per answer (``d4`` here, ``m8`` in `words_training`, ``m9`` in `words_results`) takes
+the facts of the stages. It returns facts as they are written (`write`), under their own names,
+and verdicts (``"gain"``). The sentences are in ``reports/answers/<name>.md``. Here are sections 0
+to 4: data, network, LR finder.
 """
 
 from __future__ import annotations
 
-import functools
+import re
 import traceback
 from collections import ChainMap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import jinja2
-import numpy as np
 
+from eurosat_lib import french
 from eurosat_lib.errors import UserError, did_you_mean, one_line
-from eurosat_lib.french import in_points, intervalle, nombre, p_value, pct, plural, power, signe
-from eurosat_lib.stats import FEWEST, mean_interval
+from eurosat_lib.french import intervalle, liste, magnitude, nombre, p_value, pct, plural, power
+from eurosat_lib.report.title import NAMELESS
 
 Facts = Mapping[str, Any]
 Words = dict[str, Any]
 
 ANSWERS = Path("reports", "answers")
-FAULTS = (jinja2.TemplateError, UserError, ArithmeticError, TypeError, ValueError, RecursionError)
-LEARNT = 0.99  # training accuracy from which hardly an image is left to learn
-RISEN = 1.1  # a final validation loss of so many times its minimum has risen
-SHAKY = 0.02  # fall of the validation accuracy from one epoch to the next
-NEAR = 0.03  # an interval within this of 0 is almost no effect (notebook 05 says so)
-
-
-def magnitude(difference: float, digits: int = 1) -> str:
-    """Write a difference of two fractions without its sign: ``5,7 points``."""
-    return signe(abs(difference), digits).lstrip("+")
+FAULTS = (UserError, LookupError, ArithmeticError, AttributeError, TypeError, ValueError)
+# Convolution, BatchNorm and ReLU follow each other: a convolution's place is a multiple of three.
+CONVOLUTION_BIAS = re.compile(r"stages\.\d\.([0369]|1[25])\.bias")
+IMAGENET = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]  # mean and deviation per channel
+MODERATE = 2.0  # largest class over smallest, below which the difference is called so
+SIGNS = re.compile(r"[<>&$\\`*_\[\]{}#~^|]")  # that may mean something to Markdown, TeX or HTML
 
 
 FORMS = {  # how answers write a number that is no mere count, by the name of its fact
@@ -67,24 +63,20 @@ WRITERS = {name: form for form, names in FORMS.items() for name in names.split()
 def write(found: Facts, within: str = "") -> Words:
     """Write facts under their own names: texts, counts, shapes, numbers and lists of ``FORMS``.
 
-    A boolean, which chooses a sentence, is ``"oui"`` or empty; ``low`` and ``high`` are written
-    as ``intervalle``; what is in a fact has its name before its own (``accuracy_mean``).
+    A boolean stays, to choose a sentence; ``low`` and ``high`` are written as ``intervalle``; what
+    is in a fact has its name before its own (``accuracy_mean``).
     """
     words: Words = {}
     if found.get("low") is not None and "high" in found:
         words[f"{within}intervalle"] = intervalle((found["low"], found["high"]), 2)
     for key, value in found.items():
         name, form = within + key, WRITERS.get(within + key) or WRITERS.get(key)
-        if isinstance(value, str):
+        if isinstance(value, str | bool):
             words[name] = value
-        elif isinstance(value, bool):
-            words[name] = "oui" * value
         elif isinstance(value, dict):
             words |= write(value, f"{name}_")
-        elif isinstance(value, int | float) and form:
-            words[name] = form(value)
-        elif isinstance(value, int):
-            words[name] = nombre(value)
+        elif isinstance(value, int) or (form and isinstance(value, float)):
+            words[name] = (form or nombre)(value)
         elif isinstance(value, list) and form:
             words[name] = f"({' ; '.join(map(form, value))})"
         elif isinstance(value, list) and all(isinstance(item, int) for item in value):
@@ -92,21 +84,16 @@ def write(found: Facts, within: str = "") -> Words:
     return words
 
 
-def bounded(mean: float, low: float, high: float, digits: int = 1) -> str:
-    """Write a difference of two fractions, in points: ``+1,2 point [0,3 ; 2,1]``."""
-    return f"{signe(mean, digits)} {intervalle((100 * low, 100 * high), digits, '')}"
-
-
 def commands(config: Facts, synthetic: bool = False, given: Any = None) -> Words:
     """Write a run's options and variables of make, with what it was given, and its places."""
     name, data = config["paths"]["name"], "synthetic" if synthetic else ""
     folder = f"artifacts/{name}/" if name else "artifacts/"
     options = {"profile": config["profile"], "data": data, "name": name}
-    make = {key.upper(): value for key, value in options.items()}
-    make["PARAMS"] = f'"-f {folder}params.yaml"' if given else ""
+    told = [(key, value) for key, value in options.items() if value]
+    params = f' PARAMS="-f {folder}params.yaml"' if given else ""
     return {
-        "options": "".join(f" --{key} {value}" for key, value in options.items() if value),
-        "make": "".join(f" {key}={value}" for key, value in make.items() if value),
+        "options": "".join(f" --{key} {value}" for key, value in told),
+        "make": "".join(f" {key.upper()}={value}" for key, value in told) + params,
         "dossier": folder,
         "fichier": config["evaluate"]["checkpoint"] or f"{folder}best.ckpt",
     }
@@ -117,87 +104,168 @@ def difference(low: float, high: float) -> str:
     return "plus haut" if low > 0 else "plus bas" if high < 0 else "égalité"
 
 
-def underfitting(train: Facts) -> str:
-    """Judge by what is left to learn, then by the trends of the last epochs, if there are any.
-
-    Training loss and validation accuracy improve (``oui``), one (``en partie``) or none does.
-    """
-    trend = train["trend"]
-    if train["last_train_accuracy"] >= LEARNT:
-        return "non"
-    if trend is None:
-        return "indécidable"
-    rising, falling = trend["val_accuracy"]["low"] > 0, trend["train_loss"]["high"] < 0
-    return ("non (plateau)", "en partie", "oui")[rising + falling]
+def literal(text: str) -> str:
+    """Write a text for Markdown so that it is shown sign by sign, whatever it holds."""
+    shown = SIGNS.sub(lambda sign: f"&#{ord(sign[0])};", text)
+    return text if shown == text else f'<span class="literal">{shown}</span>'
 
 
-def overfitting(train: Facts) -> str:
-    """Judge by the lead of training over validation, and by the rise of the validation loss."""
-    earlier = train["lowest_val_loss_epoch"] < train["epochs"]
-    risen = earlier and train["last_val_loss"] > RISEN * train["lowest_val_loss"]
-    if train["last_train_accuracy"] > train["last_val_high"]:
-        return "oui" if risen else "un début"
-    return "non établi" if risen else "aucun signe"
+def s0(facts: Facts) -> Words:
+    """Who, what, where; a blank of the template where the configuration says nothing."""
+    config, own = facts["config"], facts["config"]["identity"]
+    named = own["author"] not in ("", NAMELESS)
+    words = write(facts["environment"]) | {
+        "cuda": facts["environment"]["cuda"] or "aucun",
+        "etudiant": literal(own["author"]) if named else "_Nom, Prénom_",
+        "projet": literal(own["title"]),
+        "depot": f"<{own['repository']}>" if own["repository"] else "_URL publique_",
+    }
+    return words | commands(config, facts["explore_dataset"]["synthetic"], facts["given"])
 
 
-def plateau(train: Facts) -> str:
-    """Judge how validation ends; empty when the epochs are too few for a trend."""
-    slope = (train["trend"] or {}).get("val_accuracy")
-    if train["best_epoch"] == train["epochs"] or (slope and slope["low"] > 0):
-        return "ne plafonne pas encore"
-    return ("recule à la fin" if slope["high"] < 0 else "plafonne") if slope else ""
+def d1(facts: Facts) -> Words:
+    """Which data set, the format of its images, and what the loaders say of them."""
+    audit = facts["explore_dataset"]
+    return write(audit | facts["verify_pipeline"]) | {"num_classes": len(audit["classes"])}
 
 
-def ending(train: Facts) -> str:
-    """Tell in a clause what was left to learn at the end; empty if nothing was."""
-    if underfitting(train) not in ("oui", "en partie"):
-        return ""
-    if plateau(train) == "ne plafonne pas encore":  # always so, if validation still improves
-        return "le réseau apprenait encore, et des époques manquaient sans doute"
-    return "la perte baissait encore, sans gain net en validation"
+def d2(facts: Facts) -> Words:
+    """Size of each split, how uneven its classes are, and how many images are used."""
+    audit, used = facts["explore_dataset"], facts["verify_pipeline"]["used"]
+    limit = facts["config"]["grid"]["train_limit"]
+    whole = all(used[split] == audit[f"n_{split}"] for split in used)
+    words = {"utilisees": "la totalité" if whole else f"{liste(used.values())}, tirées au hasard"}
+    words["grille"] = nombre(limit) if limit and limit < used["train"] else ""
+    for split, held in audit["counts"].items():
+        words[f"classe_{split}"] = f"{nombre(min(held))} à {nombre(max(held))}"
+    return d1(facts) | words
 
 
-def stability(train: Facts) -> str:
-    """Judge by the largest fall of the validation accuracy between two epochs."""
-    if train["diverged"]:
-        return "divergence"
-    if train["epochs"] < 2:
-        return "indécidable"
-    return "agitée" if train["largest_drop"] > SHAKY else "bonne"
+def d3(facts: Facts) -> Words:
+    """Who made the splits, whether they keep the shares of the classes and the places apart."""
+    audit, overlaps = facts["explore_dataset"], facts["find_overlaps"]
+    balance, made = audit["balance"], "publié" if audit["published_lists"] else "autre"
+    if facts["config"]["data"]["split"] == "spatial":
+        made = "spatial"
+    if audit["synthetic"]:
+        balance, made = None, "synthétique"
+    return write(audit | overlaps) | {
+        "decoupage": made,
+        "repartition": _balance(balance["p_value"]) if balance else "",
+        "voisines": made in ("publié", "autre") and overlaps["across"] > 0,
+    }
 
 
-def direction(effect: Facts, more: str, less: str) -> str:
-    """Tell which way an effect goes: without sign, only if most pairs go there as well."""
-    bounds, lead = (effect["ci_low"], effect["ci_high"]), 2 * effect["wins_high"] - effect["pairs"]
-    if effect["sign"] or effect["mean"] * lead > 0:
-        return more if effect["mean"] > 0 else less
-    near = None not in bounds and max(map(abs, bounds)) <= NEAR
-    return "presque inchangé" if near else "sans direction nette"
+def _balance(p: float) -> str:
+    """Judge the chi-square test of split against class: too even, even or too uneven for luck."""
+    return "stratifiée" if p > 0.95 else "hasard" if p >= 0.05 else "biais"
 
 
-def against_expectation(effect: Facts, expected: int) -> str:
-    """Set an effect beside the expected sign (0: no change), in a clause."""
-    if not effect["pairs"]:
-        return "rien n’a été essayé ici"
-    if effect["sign"]:
-        return "c’est bien le cas" if effect["sign"] == expected else "ce n’est pas le cas"
-    if expected or effect["ci_low"] is None:
-        return "ces runs ne tranchent pas"
-    return "rien ne contredit cette attente"
+def d4(facts: Facts) -> Words:
+    """How far the most frequent class is from the rarest, and what that means."""
+    audit = facts["explore_dataset"]
+    return write(audit) | {"modere": audit["imbalance"] < MODERATE}
 
 
-def interaction(cases: Sequence[Facts]) -> Words:
-    """Tell whether the effect of the learning rate on the score depends on another factor.
+def d5(facts: Facts) -> Words:
+    """What the audit of all images found, one count per finding."""
+    audit = facts["explore_dataset"]
+    counts = dict(zip(audit["classes"], audit["faint_by_class"], strict=True))
+    told = {f"*{name}*": counts[name] for name in audit["faint_classes"]}
+    dont = ", dont " + liste(f"{nombre(n)} de {name}" for name, n in told.items())
+    if sum(told.values()) == audit["faint"]:
+        dont = ", toutes de " + " ou de ".join(f"{name} ({nombre(n)})" for name, n in told.items())
+    return write(audit | facts["find_overlaps"] | facts["verify_pipeline"]) | {
+        "dont": dont if told else "",
+        "a_nettoyer": any(audit[fault] for fault in ("black", "flat", "duplicates_across")),
+    }
 
-    Its pairs at the factor's first and last value differ in that alone: Student's interval of
-    their differences leaves 0 out or holds it, unless there are too few.
-    """
-    first, last = (cases[end]["score"]["differences"] for end in (0, -1))
-    if len(cases) < 2 or not FEWEST <= len(first) == len(last):
-        return {"interaction": "non mesurée"}
-    bounds = mean_interval(np.subtract(last, first), 0.95)
-    verdict = "non tranchée" if difference(*bounds) == "égalité" else "nette"
-    return {"interaction": verdict, "interaction_ecart": in_points(bounds, 1)}
+
+def d6(facts: Facts) -> Words:
+    """The preprocessing, value by value, and what the network receives."""
+    audit, own = facts["explore_dataset"], facts["config"]["preprocess"]
+    side, size = audit["image_shape"][1], facts["config"]["data"]["image_size"]
+    mean, sd, change = own["mean"], own["std"], "les vignettes l’ont déjà, rien ne change"
+    if size != side:
+        change = f"nous passons de {side} à {size} pixels de côté, "
+        fewer = f"pour {nombre(round((side / size) ** 2, 1))} fois moins de calcul"
+        change += f"{fewer}, au prix de détails" if size < side else "sans gagner de détails"
+    whose = "fixées d’avance ; aucune des nôtres n’y entre"
+    if [mean, sd] == IMAGENET:
+        whose = "celles d’ImageNet, usuelles pour des images RGB ; aucune des nôtres n’y entre"
+    if own["statistics"] == "data":
+        whose = "calculées sur le seul split d’entraînement"
+        mean, sd = ([round(v, 3) for v in audit[k]] for k in ("channel_mean", "channel_sd"))
+    return write(facts["verify_pipeline"]) | {
+        "taille": size,
+        "origine": side,
+        "change": change,
+        "mean": str(mean),
+        "std": str(sd),
+        "constantes": whose,
+    }
+
+
+def d8(facts: Facts) -> Words:
+    """The augmentation, value by value, and whether it was found right."""
+    audit, pipeline, config = (facts[s] for s in ("explore_dataset", "verify_pipeline", "config"))
+    augment = config["augment"]
+    turn, drawn = "RandomHorizontalFlip", f"p = {nombre(augment['flip_probability'])}"
+    if augment["symmetries"]:
+        turn, drawn = "Symétries du carré", "8 équiprobables"
+    colour = max(augment[name] for name in ("brightness", "contrast", "saturation"))
+    channels = zip(audit["channel_sd"], audit["channel_mean"], strict=True)
+    spread = min(sd / mean for sd, mean in channels)
+    return write(augment | pipeline) | {
+        "synthetic": audit["synthetic"],
+        "taille": config["data"]["image_size"],
+        "retournement": turn,
+        "tirage": drawn,
+        "couleur": pct(colour, 0),
+        "dispersion": pct(spread, 0),
+        "variation": "reste sous" if colour < spread else "dépasse",
+    }
+
+
+def m1(facts: Facts) -> Words:
+    """The network, its size, and what its two hyperparameters change."""
+    net = facts["test_model"]
+    size, fields = net["input_shape"][1], [one["receptive_field"] for one in net["variants"]]
+    return {
+        **write(net),
+        **{f"canaux_{rank}": width for rank, width in enumerate(net["channels"], start=1)},
+        "cote": size,
+        "cote_1": size // 2,
+        "cote_2": size // 4,
+        "classes": net["output_shape"][0],
+        "champs": f"de {min(fields)} à {max(fields)} pixels",
+        "repetitions": net["blocks_per_stage"] - 1,
+    }
+
+
+def m2(facts: Facts) -> Words:
+    """Whether the initial loss is as expected, and which parameters the gradient passes by."""
+    found = facts["check_initial_loss"]
+    faint, known = found["faint"], all(map(CONVOLUTION_BIAS.fullmatch, found["faint"]))
+    gradient = "partout" if not faint else "biais" if known else "faible"
+    return write(found) | {
+        "gradient": gradient,
+        "faibles": plural(len(faint), "tenseur"),
+        "distance": nombre(abs(found["loss"] - found["mean"]) / (found["sd"] or 1.0), 1),
+    }
+
+
+def m3(facts: Facts) -> Words:
+    """Whether the network learnt the sample by heart, and whether the controls say so too."""
+    run, shuffled, sane = map(facts.get, ("overfit_small", "shuffled_labels", "check_training"))
+    passed = shuffled["informative"] and sane["uses_images"] and sane["repeatable"]
+    return {
+        **write(shuffled | sane | run),
+        "steps": facts["config"]["controls"]["steps"],
+        "pairs": plural(facts["config"]["controls"]["pairs"], "tirage"),
+        "controles": "réussies" if passed else "à revoir",
+        "repetition": "redonne le même" if sane["repeatable"] else "donne un autre",
+    }
 
 
 def lag(finder: Facts) -> Words:
@@ -207,54 +275,32 @@ def lag(finder: Facts) -> Words:
     return {"retard": nombre(round(late)), "decalage": nombre(factor, 1)}
 
 
-def beside_sweep(lr: float, sweep: Facts | None) -> str:
-    """Place a rate beside those that a sweep of the network really trained suggests.
-
-    Nothing to say if the first sweep was of this network; ``juste``: a quarter beyond at most.
-    """
-    if not (sweep and sweep["choice"]):
-        return "sans choix" if sweep else ""
-    beyond = max(sweep["lowest"] / lr, lr / sweep["highest"])
-    if beyond <= 1:
-        return "**dans**"
-    side = "au-dessous" if lr < sweep["lowest"] else "au-dessus"
-    return f"**{'juste' if beyond <= 1.25 else 'nettement'} {side}** de"
-
-
-def refinement(refined: Facts, grid: Facts | None) -> str:
-    """Judge the score of the refined grid beside the grid's, if that is where it comes from.
-
-    ``même point``: its best run is the grid's, at its centre; ``incomparable``: other trials.
-    """
-    if grid is None or refined["origin"] != "grid_search":
-        return "seule"
-    if any(refined[key] != grid[key] for key in ("epochs", "train_images")):
-        return "incomparable"
-    if refined["name"] == grid["name"]:
-        return "même point"
-    return "gain" if refined["score"] > grid["score"] else "aucun gain"
+def m4(facts: Facts) -> Words:
+    """Which learning rate and weight decay to start from, and how sure that is."""
+    finder, config, picked = facts["lr_finder"], facts["config"], facts.get("chosen_lr")
+    if picked:
+        rule = french.RULES.get(picked["rule"], "médiane")
+        lr, how = picked["lr"], f"lu à la main sur la courbe (règle : {rule})"
+    elif finder["reliable"]:
+        count = 3 * finder["n_seeds"]
+        lr, how = finder["choice"], f"médiane de {count} lectures, trois par graine"
+    else:
+        why = liste(sorted({french.FAULTS[fault] for fault in finder["faults"].values()}))
+        how = f"valeur de repli, car le balayage ne permet pas de choisir ({why})"
+        lr = config["train"]["fallback_lr"]
+    return {
+        **write(config["lr_finder"] | config["model"] | finder),
+        **lag(config["lr_finder"]),
+        "lr": power(lr),
+        "comment": how,
+        "weight_decays": liste(power(value, 1) for value in config["grid"]["weight_decay"]),
+    }
 
 
-def leads(finalists: Facts) -> str:
-    """Judge the first finalist: ``seul``, ``se détache``, ``en partie`` or ``à égalité``."""
-    others, beaten = len(finalists["finalists"]) - 1, finalists["n_beaten"]
-    if not others:
-        return "seul"
-    return "se détache" if beaten == others else "en partie" if beaten else "à égalité"
-
-
-def rarity(rare: float, recalls: Sequence[float]) -> str:
-    """Judge the recall of the rarest class beside those of all."""
-    if rare == min(recalls):
-        return "peut être une cause d’erreurs"
-    below = rare < fmean(recalls)
-    return "ne suffit pas à expliquer les erreurs" if below else "n’explique pas les erreurs"
-
-
-def edge(value: float, tried: Collection[float]) -> str:
-    """Tell whether a value is ``le plus petit`` or ``le plus grand`` tried; empty if neither."""
-    ends = {max(tried): "le plus grand", min(tried): "le plus petit"}
-    return ends.get(value, "") if len(ends) == 2 else ""
+# The list at the head of a section holds values of the question under it.
+s1_1, s1_2, s1_3, s1_4 = d1, d2, d6, d8
+d9 = d10 = d8
+s2_2, s3, s4 = m1, m3, m4
 
 
 def words_of(name: str, facts: Facts) -> Words:
@@ -263,17 +309,15 @@ def words_of(name: str, facts: Facts) -> Words:
     Raises:
         UserError: the facts lack something that the answer needs.
     """
-    from eurosat_lib.report import words_data, words_results  # which write by the rules above
+    from eurosat_lib.report import words_results, words_training  # which write by these forms
 
-    function, rooms = name.lower().replace(".", "_"), vars(words_data) | vars(words_results)
+    functions = globals() | vars(words_training) | vars(words_results)
+    key = name.lower().replace(".", "_")
+    stages = [found for found in facts.values() if isinstance(found, dict)]
     try:
-        return rooms.get(function, _of_stages)(facts)
-    except (KeyError, UserError, TypeError, ValueError, ZeroDivisionError) as error:
+        return functions[key](facts) if key in functions else dict(ChainMap(*map(write, stages)))
+    except FAULTS as error:
         raise UserError(f"answer {name}: missing or faulty facts ({one_line(error)})") from error
-
-
-def _of_stages(facts: Facts) -> Words:
-    return dict(ChainMap(*(write(found) for found in facts.values() if isinstance(found, dict))))
 
 
 def render(name: str, facts: Facts) -> str:
@@ -288,19 +332,32 @@ def render(name: str, facts: Facts) -> str:
 def fill(name: str, words: Words) -> str:
     """Put words into the prose of an answer; see ``render``."""
     folder, file = answers_folder(), f"{ANSWERS.as_posix()}/{name}.md"
-    try:
-        text = _environment(folder).get_template(f"{name}.md").render(words).strip()
-    except jinja2.TemplateNotFound:
+    if not (folder / f"{name}.md").is_file():
         hint = did_you_mean(name, (path.stem for path in folder.glob("*.md")))
-        raise UserError(f"{file}: no such answer{hint}") from None
-    except FAULTS as error:
+        raise UserError(f"{file}: no such answer{hint}")
+    try:
+        prose = (folder / f"{name}.md").read_text(encoding="utf-8-sig")
+        text = PROSE.from_string(prose).render(words).strip()
+    except Exception as error:  # whatever an expression of the answer raises
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename).parent == folder]
+        lines = [frame.lineno for frame in frames if frame.filename in ("<template>", "<unknown>")]
         place = f", line {lines[-1]}" if lines else ""
         raise UserError(f"{file}{place}: {error}") from None
     if not text:
         raise UserError(f"{file}: the answer is empty")
     return f"{text}\n"
+
+
+def _present(value: Any) -> Any:
+    """Refuse a value that nobody wrote: a missing one, a float."""
+    if value is None or isinstance(value, bool | float | list | dict):
+        raise UserError(f"{value!r} is not a written value")
+    return value
+
+
+PROSE = jinja2.Environment(
+    trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_present
+)
 
 
 def answers_folder() -> Path:
@@ -310,18 +367,3 @@ def answers_folder() -> Path:
         if (root / ANSWERS).is_dir():
             return root / ANSWERS
     raise UserError(f"{ANSWERS}: no such folder, from {here} upwards")
-
-
-@functools.cache
-def _environment(folder: Path) -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(folder, encoding="utf-8-sig")
-    lines = {"trim_blocks": True, "lstrip_blocks": True}
-    strict = {"undefined": jinja2.StrictUndefined, "finalize": _present}
-    return jinja2.Environment(loader=loader, **lines, **strict)
-
-
-def _present(value: Any) -> Any:
-    """Refuse a value that nobody wrote: a missing one, a float."""
-    if value is None or isinstance(value, bool | float | list | dict):
-        raise UserError(f"{value!r} is not a written value")
-    return value

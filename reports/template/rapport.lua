@@ -102,4 +102,7 @@ OrderedList = BulletList
 
 function Span(el) return named(el, MARKS, pandoc.RawInline) end
 
-function Div(el) return named(el, BLOCKS, pandoc.RawBlock) or el.content end
+function Div(el)
+  if el.classes:includes('table') then el.content:insert(pandoc.RawBlock('typst', label(el))) end
+  return named(el, BLOCKS, pandoc.RawBlock) or el.content
+end

@@ -4,13 +4,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 
 import lxml.html
@@ -71,8 +70,8 @@ VIEWS = {
         )
     },
     "07_eval": {
-        "explore-confusion": lambda lab, cell: _open_another(lab, cell),
-        "explore-own-image": lambda lab, cell: _drop(lab, cell),
+        "explore-confusion": lambda lab, cell: lab.open_another(cell),
+        "explore-own-image": lambda lab, cell: lab.drop(cell, "mine.png"),
         "explore-threshold": lambda lab, cell: lab.drag(cell, 0, 0.01),
     },
 }
@@ -80,38 +79,30 @@ VIEWS = {
 
 @contextmanager
 def jupyterlab(project):
-    """Serve a project; give the server's address."""
+    """Serve a project in a home of its own; give the server's address."""
+    home = project / ".home"
+    for name, values in SETTINGS.items():
+        path = home / f".jupyter/lab/user-settings/@jupyterlab/{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += [f"--port={address.rpartition(':')[2]}", "--ip=127.0.0.1"]
-    command += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
-    server = subprocess.Popen(command, cwd=project, env=_environment(project / ".jupyter"))
-    deadline = time.monotonic() + PATIENCE
-    try:
-        while server.poll() is None and time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{address}/lab", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(PATIENCE)
-
-
-def _environment(private):
-    for name, values in SETTINGS.items():
-        path = private / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
-    folders = {f"JUPYTER_{name.upper()}_DIR": name for name in ("config", "data", "runtime")}
-    folders |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-    folders = {name: str(private / folder) for name, folder in folders.items()}
+    command += [f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token="]
+    command += ["--LabApp.expose_app_in_browser=True"]
     kept = {name: value for name, value in os.environ.items() if name != BUILT}
-    return kept | folders | {"PYTHONPATH": str(ROOT)}
+    environment = kept | {"HOME": str(home), "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(command, cwd=project, env=environment)
+    try:
+        for _ in range(10 * PATIENCE):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/lab"):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
 
 
 class Lab:
@@ -160,6 +151,15 @@ class Lab:
         self.page.mouse.move(box["x"] + share * box["width"], height, steps=3)
         self.page.mouse.up()
 
+    def open_another(self, cell):
+        cells = self.cell(cell).locator("button[title*='→']")
+        cells.filter(has_text=re.compile(r"^\d+$")).first.click()
+
+    def drop(self, cell, name):
+        with self.page.expect_file_chooser() as chosen:
+            self.cell(cell).locator("button:has-text('Votre image')").click()
+        chosen.value.set_files(self.project / name)
+
 
 @pytest.fixture(scope="module")
 def lab(browser, tmp_path_factory):
@@ -177,17 +177,6 @@ def lab(browser, tmp_path_factory):
     Image.linear_gradient("L").save(root / "mine.png")
     with jupyterlab(root) as address:
         yield Lab(browser.new_page(viewport={"width": 1400, "height": 1000}), root, address)
-
-
-def _open_another(lab, cell):
-    closed = lab.cell(cell).locator("button[title*='→']:not([style*='solid'])")
-    closed.filter(has_text=re.compile(r"^\d+$")).first.click()
-
-
-def _drop(lab, cell):
-    with lab.page.expect_file_chooser() as chosen:
-        lab.cell(cell).locator("button:has-text('Votre image')").click()
-    chosen.value.set_files(lab.project / "mine.png")
 
 
 @pytest.mark.parametrize("name", VIEWS)

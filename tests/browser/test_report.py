@@ -76,7 +76,7 @@ def test_the_phone_has_the_contents_in_a_panel_also_without_scripts(visit):
     page.locator("#toc a", has_text="2) Modèle").tap()
     assert not page.locator("#toc").is_visible()
     expect(page.locator(".bar .place")).to_have_text("2) Modèle")  # once it has come to rest
-    top, bar = (page.locator(name).bounding_box() for name in ("#sec-2-modele", ".bar"))
+    top, bar = (page.locator(name).bounding_box() for name in ("#sec-3", ".bar"))
     assert top["y"] > bar["height"]
     page = visit(java_script_enabled=False, **PHONE)
     assert page.locator("#toc a").first.is_visible() and page.locator("#D1").is_visible()
@@ -87,6 +87,7 @@ def test_the_theme_follows_the_system_until_it_is_switched(visit):
     page = visit(color_scheme="dark")
     dark = colour(page)
     page.emulate_media(color_scheme="light")
+    page.locator("[data-action=theme]", has_text="sombre").wait_for(state="attached")
     assert colour(page) != dark
     press(page, "theme")
     page.reload()
@@ -102,7 +103,7 @@ def test_the_theme_follows_the_system_until_it_is_switched(visit):
 def test_tools_code_answers_active_section_and_references(visit):
     clipboard = ["clipboard-read", "clipboard-write"]
     page = visit(viewport={"width": 1400, "height": 300}, permissions=clipboard)
-    for name in ("sec-2-modele", "sec-1-donnees"):
+    for name in ("sec-3", "sec-1"):
         page.evaluate("id => document.getElementById(id).scrollIntoView()", name)
         current = page.locator(f"#toc a[href='#{name}'][aria-current=location]")
         current.wait_for(timeout=3000, state="attached")

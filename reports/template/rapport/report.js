@@ -1,6 +1,5 @@
 // Everything is readable without scripts; they add the tools and mark where one reads.
 (() => {
-  const page = document.documentElement;
   const all = (names, from = document) => [...from.querySelectorAll(names)];
   const make = (tag, values, ...children) => {
     const element = Object.assign(document.createElement(tag), values);
@@ -23,38 +22,25 @@
     button(action).setAttribute("aria-pressed", on);
     button(action).textContent = NAMES[action][Number(on)];
   };
-  // What changes above does not change where one reads.
-  const hold = (change) => {
-    const seen = document.elementsFromPoint(innerWidth / 2, innerHeight / 3)
-      .find((element) => element.closest(".question, .reply, main p, main h2, main h3"));
-    const before = seen?.getBoundingClientRect().top;
-    change();
-    if (seen?.checkVisibility()) scrollBy(0, seen.getBoundingClientRect().top - before);
-  };
   for (const action of Object.keys(NAMES)) {
     button(action).hidden = all(MARKS[action]).length < (action === "answers" ? 2 : 1);
     button(action).addEventListener("click", () => {
-      hold(() => press(action, button(action).getAttribute("aria-pressed") !== "true"));
+      press(action, button(action).getAttribute("aria-pressed") !== "true");
     });
   }
   button("print").addEventListener("click", () => window.print());
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const system = () => (dark.matches ? "dark" : "light");
-  const theme = () => page.dataset.theme || system();
-  const name = () => {
-    button("theme").textContent = theme() === "dark" ? "Thème clair" : "Thème sombre";
+  const paint = (theme) => {
+    page.dataset.theme = theme;
+    button("theme").textContent = theme === "dark" ? "Thème clair" : "Thème sombre";
   };
   button("theme").addEventListener("click", () => {
-    const next = theme() === "dark" ? "light" : "dark";
-    if (next === system()) delete page.dataset.theme;
-    else page.dataset.theme = next;
+    paint(page.dataset.theme === "dark" ? "light" : "dark");
     try {
-      localStorage.setItem("rapport-theme", page.dataset.theme ?? "");
+      localStorage.setItem("rapport-theme", page.dataset.theme);
     } catch { /* no storage: the choice lasts as long as the page */ }
-    name();
   });
-  dark.addEventListener("change", name);
-  name();
+  dark.addEventListener("change", () => paint(dark.matches ? "dark" : "light"));
+  paint(page.dataset.theme);
 
   // The contents: where one reads, and the panel they stand in on a small screen.
   const contents = document.querySelector(".contents"), menu = contents.querySelector(".menu");
@@ -66,6 +52,7 @@
   menu.addEventListener("click", () => open(!contents.classList.contains("open")));
   document.addEventListener("click", ({ target: place }) => {
     if (place.closest(".contents a, [data-action=answers]") || !contents.contains(place)) open(false);
+    if (place.closest("a")?.hash === location.hash) reveal();
   });
   const links = new Map(all("#toc a").map((link) => [target(link), link]));
   let current;
@@ -81,25 +68,18 @@
     link?.setAttribute("aria-current", "location");
     if (link) list.scrollTop = link.offsetTop - list.offsetTop - list.clientHeight / 2;
   };
-  let waiting = 0;
-  addEventListener("scroll", () => {
-    waiting ||= requestAnimationFrame(() => { waiting = 0; mark(); });
-  }, { passive: true });
+  addEventListener("scroll", mark, { passive: true });
   mark();
 
   // A reference opens the fold it leads into, and shows the whole report if it leads out of the answers.
   const reveal = () => {
-    const found = location.hash === "#reponses" ? null : target(location);
-    if (location.hash === "#reponses") press("answers", true);
+    const found = target(location);
     if (!found) return;
-    for (const fold of [found.closest("details")].filter(Boolean)) fold.open = true;
+    found.closest("details")?.setAttribute("open", "");
     if (!found.checkVisibility()) press("answers", false);
     found.scrollIntoView();
   };
   addEventListener("hashchange", reveal);
-  for (const link of all('a[href^="#"]')) {
-    link.addEventListener("click", () => { if (link.hash === location.hash) reveal(); });
-  }
   reveal();
 
   // A figure, large: its own window, which scrolls where the screen is small.
@@ -137,12 +117,11 @@
     const found = target(link), own = link.getBoundingClientRect();
     const box = found.getBoundingClientRect();
     if (found.checkVisibility() && box.top < innerHeight * 0.9 && box.bottom > innerHeight * 0.1) return;
-    const summary = found.closest("details")?.querySelector("summary");
-    card.replaceChildren(...[summary && make("p", {}, ...summary.cloneNode(true).childNodes),
-      found.cloneNode(true)].filter(Boolean));
+    const legend = found.closest("details")?.querySelector("summary").cloneNode(true).childNodes;
+    card.replaceChildren(make("p", {}, ...legend ?? []), found.cloneNode(true));
     for (const button of all("button, details.code", card)) button.remove();
-    for (const element of all("*", card)) {
-      for (const gone of ["id", "tabindex", "href", "aria-labelledby"]) element.removeAttribute(gone);
+    for (const element of all("[id], [tabindex], [href]", card)) {
+      for (const gone of ["id", "tabindex", "href"]) element.removeAttribute(gone);
     }
     card.showPopover();
     const size = card.getBoundingClientRect(), below = own.bottom + 6;

@@ -1,0 +1,385 @@
+"""Words of sections 5 to 8: searches, final training. A verdict is a rule before its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from eurosat_lib import french
+from eurosat_lib.french import ecart, intervalle, liste, magnitude, nombre, plural, power, signe
+from eurosat_lib.report.words import Facts, Words, commands, difference, lag, write
+from eurosat_lib.stats import FEWEST, mean_interval
+
+SIZE = ("plus grand", "plus petit")
+MEASURES = {  # what a factor changes on the curves: its name, when it grows, when it shrinks
+    "score": ("le niveau", "plus haut", "plus bas"),
+    "gap": ("l’écart train − val", *SIZE),
+    "speed": ("le départ", "plus rapide", "plus lent"),
+    "spread": ("l’écart des deux dernières époques", *SIZE),
+    "fit": ("l’exactitude d’entraînement", "plus haute", "plus basse"),
+    "start": ("la perte d’entraînement de la première époque", "plus haute", "plus basse"),
+}
+EXPECTED = {  # of a factor: the measure, and the sign of the change; 0: none
+    **{"lr": ("start", -1), "weight_decay": ("score", 0)},
+    **{"dilation_stage3": ("score", 0), "blocks_per_stage": ("score", 1)},
+}
+GROWN = {"dilation_stage3": "le réseau plus dilaté", "blocks_per_stage": "le réseau plus profond"}
+NEAR = 0.03  # an interval within this of 0 is almost no effect (notebook 05 says so)
+MOST = 0.75  # share of the pairs that names a direction where the interval does not
+LEARNT = 0.99  # training accuracy from which hardly an image is left to learn
+RISEN = 1.1  # a final validation loss of so many times its minimum has risen
+SHAKY = 0.02  # fall of the validation accuracy from one epoch to the next
+TREND = {"plus bas": "baisse", "plus haut": "monte", "égalité": "n’a pas de pente établie"}
+ENDS = {"plus haut": "ne plafonne pas encore", "plus bas": "recule à la fin"}  # of validation
+NO_PLATEAU = "rien ne montre qu’elle plafonne : sa meilleure époque est la dernière"
+SWINGS = {"agitée": "oscille comme prévu", "bonne": "oscille moins que prévu"}  # by stability
+
+
+def going(effect: Facts) -> int:
+    """Count the pairs that go the way of the mean."""
+    return effect["wins_high"] if effect["mean"] > 0 else effect["pairs"] - effect["wins_high"]
+
+
+def direction(effect: Facts, more: str, less: str, expected: int | None, near: float) -> str:
+    """Tell in a clause which way an effect goes and, where it has a sign, if that was expected.
+
+    Without a sign, an interval within ``near`` of 0 is no change; else three pairs in four name a
+    direction.
+    """
+    bounds, way = (effect["ci_low"], effect["ci_high"]), more if effect["mean"] > 0 else less
+    if effect["sign"]:
+        aside = "comme attendu" if effect["sign"] == expected else "contre notre attente"
+        return f"est {way}" if expected is None else f"est, {aside}, {way}"
+    if None not in bounds and max(map(abs, bounds)) <= near:
+        return "est presque inchangé"
+    clear = effect["mean"] and going(effect) >= MOST * effect["pairs"]
+    return f"est {way}" if clear else "ne change pas nettement"
+
+
+def _told(effect: Facts, measure: str, expected: int | None, pairs: bool) -> tuple[str, str]:
+    """Write a change of one measure: which way; how much, in how many pairs, and if it is sure."""
+    (_, *ways), found, loss = MEASURES[measure], effect[measure], measure == "start"
+    if not found["pairs"]:
+        return "ne se compare pas", "une seule valeur"
+    word = direction(found, *ways, expected, 0.0 if loss else NEAR)
+    bounds = None if found["ci_low"] is None else (found["ci_low"], found["ci_high"])
+    told = [ecart(found["mean"], bounds, 3, "") if loss else ecart(found["mean"], bounds)]
+    told += [f"{plural(going(found), 'paire')} sur {found['pairs']}"] if pairs else []
+    if word.endswith(tuple(ways)) and not (loss and found["sign"]):
+        told.append("établi à cette graine" if found["sign"] else "non tranché")
+    return word, ", ".join(told)
+
+
+def seen(effect: Facts, measure: str, expected: int | None = None, pairs: bool = True) -> str:
+    """Write what is observed of a measure, in a clause."""
+    word, numbers = _told(effect, measure, expected, pairs)
+    still = expected == 0 == effect[measure]["sign"] and effect[measure]["ci_low"] is not None
+    told = f"{MEASURES[measure][0]} {word} ({numbers})"
+    return f"{told}, ce qui ne contredit pas notre attente" if still else told
+
+
+def by_depth(cases: Sequence[Facts], measure: str, expected: int | None, pairs: bool) -> str:
+    """Write an effect for each depth; those that go the same way stand together."""
+    said: dict[str, list[str]] = {}
+    for case in cases:
+        word, numbers = _told(case, measure, expected, pairs)
+        said.setdefault(word, []).append(f"avec B = {case['value']} ({numbers})")
+    return ", mais ".join(f"{word} {' comme '.join(each)}" for word, each in said.items())
+
+
+def step(factor: str, effect: Facts) -> str:
+    """Write from where to where a factor goes: ``de D = 2 à 3``."""
+    low, high = (french.factor_value(factor, effect["score"][end]) for end in ("low", "high"))
+    name = french.SHORT[factor]
+    return f"à {name} = {low}" if low == high else f"de {name} = {low} à {high}"
+
+
+def effect_of(factor: str, effect: Facts) -> str:
+    """Write what a factor changes: level and gap, then what is established, then what is not.
+
+    A lower level is told apart by the training images: learnt more slowly, or by heart.
+    """
+    if not effect["score"]["pairs"]:
+        return "une seule valeur, rien à comparer"
+    told = [seen(effect, "score", EXPECTED[factor][1]), seen(effect, "gap")]
+    signs = {key: effect[key]["sign"] for key in MEASURES}
+    fit = _told(effect, "fit", None, pairs=True)[1]
+    if signs["score"] < 0 and signs["fit"] < 0:
+        told.append(f"sur ses images d’entraînement aussi, {GROWN[factor]} est plus bas ({fit}) :")
+        told[-1] += " il apprend plus lentement, il ne surapprend pas"
+    elif signs["score"] < 0 < signs["gap"]:
+        told.append(f"{GROWN[factor]} surapprend donc")
+    told += [seen(effect, key) for key in ("speed", "spread") if signs[key]]
+    unclear = [MEASURES[key][0] for key in ("speed", "spread") if not signs[key]]
+    told += [f"rien n’est établi pour {' ni pour '.join(unclear)}"] if unclear else []
+    return f"{step(factor, effect)}, {' ; '.join(told)}"
+
+
+def interaction(cases: Sequence[Facts]) -> Words:
+    """Tell whether the effect of the learning rate on the score depends on another factor.
+
+    Its pairs at the factor's first and last value differ in that alone: Student's interval of
+    their differences leaves 0 out or holds it, unless there are too few.
+    """
+    first, last = (cases[end]["score"]["differences"] for end in (0, -1))
+    if len(cases) < 2 or not FEWEST <= len(first) == len(last):
+        return {"interaction": "non mesurée"}
+    bounds = mean_interval(np.subtract(last, first), 0.95)
+    verdict = "non tranchée" if difference(*bounds) == "égalité" else "nette"
+    return {"interaction": verdict, "interaction_ecart": intervalle(bounds, 1, "points")}
+
+
+def beside_bar(trials: Sequence[Facts], bar: float) -> Words:
+    """Tell how many scores pass the linear baseline, if not all do, and how many best epochs."""
+    scored = [trial for trial in trials if trial["score"] > 0]
+    passing = sum(trial["score"] >= bar for trial in scored)
+    above = sum(trial["best_val_accuracy"] > bar for trial in scored)
+    words = {"barre": "", "scores": nombre(len(scored)), "depassent": ""}
+    if passing < len(scored):
+        words["barre"] = f"que par {passing}" if passing else "par aucun"
+    if above and not passing:
+        words["depassent"] = f" ; elle l’est par {plural(above, 'run')} à la meilleure époque"
+    return words
+
+
+def m5(facts: Facts) -> Words:
+    """The grid as it ran, its best point, and what the factors change on the curves."""
+    grid, effects = facts["grid_search"], facts["grid_search"]["effects"]
+    depths, bar = grid["lr_effect_by"]["blocks_per_stage"], facts.get("compute_baselines", {})
+    return {
+        **write(bar | grid),
+        **interaction(depths),
+        **beside_bar(facts.get("trials", ()), bar.get("best_linear", 0.0)),
+        "origine": french.ORIGINS[grid["origin"]],
+        "duree": french.duree(grid["seconds"]),
+        "effet_a": effect_of("dilation_stage3", effects["dilation_stage3"]),
+        "effet_b": effect_of("blocks_per_stage", effects["blocks_per_stage"]),
+        "effet_lr": f"{step('lr', effects['lr'])}, {seen(effects['lr'], 'score')}",
+        "lr_selon_b": by_depth(depths, "score", None, pairs=True),
+        "divergences": plural(grid["n_diverged"], "run") if grid["n_diverged"] else "",
+    }
+
+
+def edge(value: float, tried: Collection[float]) -> str:
+    """Tell where a value is among those tried: ``le plus petit``, ``entre deux autres``."""
+    ends = {max(tried): "le plus grand", min(tried): "le plus petit"}
+    return ends.get(value, "entre deux autres") if len(ends) == 2 else "le seul essayé"
+
+
+def s6(facts: Facts) -> Words:
+    """The final configuration, where it comes from, and its network."""
+    train, net = facts["train"], facts["final_architecture"]
+    words = {f"origine_{name}": french.ORIGINS[stage] for name, stage in train["origin"].items()}
+    words["epoques"] = nombre(train["epochs"])
+    return commands(facts["config"]) | write(train | net) | words
+
+
+def s6_lr(facts: Facts) -> Words:
+    """The final learning rate beside what the sweeps say."""
+    train, choice, sweep = facts["train"], facts["lr_finder"]["choice"], facts.get("check_lr", {})
+    lr, model = train["lr"], facts["config"]["model"]
+    searches = [facts[k] for k in ("grid_search", "refined_grid_search") if k in facts]
+    place = edge(lr, {lr}.union(*(search["values"]["lr"] for search in searches)))
+    words = write(sweep | model | {"epochs": train["epochs"], "lr": lr}) | {
+        "finder": power(choice) if choice else "",
+        "cause": "",
+        "refait": bool(sweep),
+        "au_dela": place.removeprefix("le ") if place.startswith("le plus") else "",
+    }
+    if choice and lr < choice:
+        words["cause"] = lag(facts["config"]["lr_finder"])["decalage"]
+    if sweep.get("reliable"):
+        out = "au-dessous de" if lr < sweep["lowest"] else "au-dessus de"
+        words["place"] = "dans" if sweep["lowest"] <= lr <= sweep["highest"] else out
+    return words
+
+
+def underfitting(train: Facts) -> str:
+    """Judge by what is left to learn, then by the trends of the last epochs, if there are any.
+
+    Training loss and validation accuracy improve (``oui``), one (``en partie``) or none does.
+    """
+    trend = train["trend"]
+    if train["last_train_accuracy"] >= LEARNT:
+        return "non"
+    if trend is None:
+        return "indécidable"
+    rising, falling = trend["val_accuracy"]["low"] > 0, trend["train_loss"]["high"] < 0
+    return ("non (plateau)", "en partie", "oui")[rising + falling]
+
+
+def overfitting(train: Facts) -> str:
+    """Judge by the lead of training over validation, and by the rise of the validation loss."""
+    earlier = train["lowest_val_loss_epoch"] < train["epochs"]
+    risen = earlier and train["last_val_loss"] > RISEN * train["lowest_val_loss"]
+    if train["last_train_accuracy"] > train["last_val_high"]:
+        return "oui" if risen else "un début"
+    return "non établi" if risen else "aucun signe"
+
+
+def stability(train: Facts) -> str:
+    """Judge by the largest fall of the validation accuracy between two epochs."""
+    if train["diverged"]:
+        return "divergence"
+    if train["epochs"] < 2:
+        return "indécidable"
+    return "agitée" if train["largest_drop"] > SHAKY else "bonne"
+
+
+def plateau(train: Facts) -> str:
+    """Judge how validation ends, in a clause: by its slope, if there is one, then by its best."""
+    slope = (train["trend"] or {}).get("val_accuracy")
+    way = difference(slope["low"], slope["high"]) if slope else ""
+    if way in ENDS:
+        return ENDS[way]
+    if train["best_epoch"] == train["epochs"]:
+        return NO_PLATEAU
+    return "plafonne, autant qu’on puisse le dire" if slope else ""
+
+
+def ending(train: Facts) -> str:
+    """Tell in a clause what was left to learn at the end; empty if nothing was."""
+    if underfitting(train) not in ("oui", "en partie"):
+        return ""
+    end = plateau(train)
+    if end == ENDS["plus haut"]:  # always so, if validation still improves
+        return "le réseau apprenait encore, et des époques manquaient sans doute"
+    if end == NO_PLATEAU:
+        return "la perte d’entraînement baissait encore : des époques de plus auraient pu aider"
+    return "la perte d’entraînement baissait encore, sans gain net en validation"
+
+
+def m6(facts: Facts) -> Words:
+    """Under-fitting, over-fitting, stability."""
+    train, trend, beside = facts["train"], facts["train"]["trend"], facts.get("beside", {})
+    stable, ahead = stability(train), train["last_train_accuracy"] > train["last_val_high"]
+    lowest = train["lowest_val_loss_epoch"]
+    words = write(train) | {
+        "intervalle": intervalle((train["last_val_low"], train["last_val_high"])),
+        "depasse": "dépasse" if ahead else "ne dépasse pas",
+        "sous": underfitting(train),
+        "sur": overfitting(train),
+        "stabilite": stable,
+        "oscille": SWINGS.get(stable, "") if train["largest_drop"] else "n’oscille pas",
+        "plafond": plateau(train) if stable in SWINGS else "",
+        "minimum": ", son minimum" if lowest == train["epochs"] else "",
+        "mieux": "",
+        "tendance": bool(trend),
+    }
+    if lowest < train["epochs"]:
+        words["minimum"] = f" ; son minimum, {words['lowest_val_loss']}, est à l’époque {lowest}"
+    if beside.get("same_network") and beside["low"] > 0:
+        words["mieux"] = french.pct(facts["train_recipe"]["val_accuracy"]["mean"])
+    for name in ("train_loss", "val_accuracy") if trend else ():
+        slope, *bounds = (trend[name][key] for key in ("slope", "low", "high"))
+        form = (4, "") if name == "train_loss" else (1, "points")
+        words[f"pente_{name}"] = ecart(slope, bounds, *form)
+        words[f"va_{name}"] = TREND[difference(*bounds)]
+    return words
+
+
+def leads(finalists: Facts) -> str:
+    """Judge the first finalist: ``seul``, ``se détache``, ``en partie`` or ``à égalité``."""
+    others, beaten = len(finalists["finalists"]) - 1, finalists["n_beaten"]
+    if not others:
+        return "seul"
+    return "se détache" if beaten == others else "en partie" if beaten else "à égalité"
+
+
+def s6_finalistes(facts: Facts) -> Words:
+    """The finalists over new seeds."""
+    found = facts["compare_finalists"]
+    return write(found) | {"verdict": leads(found)}
+
+
+def m7(facts: Facts) -> Words:
+    """Expectation against observation, factor by factor; where the curves are shown."""
+    found, shown = facts["compare_curves"], facts["photographed"]
+    depths, words = found["lr_effect_by"]["blocks_per_stage"], write(found)
+    for factor, (measure, sign) in EXPECTED.items():
+        told = seen(found[factor], measure, sign, pairs=False)
+        if measure == "start":
+            told = f"{MEASURES[measure][0]} {by_depth(depths, measure, sign, pairs=False)}"
+            told += f", et {seen(found[factor], 'score')}"
+        words[f"vu_{factor}"] = f"{step(factor, found[factor])}, {told}"
+    two = "[figure](#fig-compare-dilation) et [figure](#fig-compare-blocks)"
+    words["photographed"], words["vue"] = shown, "capture" if shown else "fig"
+    words["modele"] = "[figure](#capture-compare-model)" if shown else two
+    words["ecart"] = seen(found["weight_decay"], "gap", pairs=False)
+    return words | interaction(depths)
+
+
+def s8(facts: Facts) -> Words:
+    """The refined grid as it ran: whose last epoch beats or misses the mean of its last two."""
+    refined, trials = facts["refined_grid_search"], facts["trials"]
+    rising = sum(0 < trial["score"] < trial["val_accuracy"] for trial in trials)
+    falling, told = [t["lr"] for t in trials if t["score"] > t["val_accuracy"] > 0], ""
+    if len({*falling}) == 1:
+        told = f" ; elle ne baisse qu’à LR = {power(falling[0])} ({plural(len(falling), 'run')})"
+    up = plural(rising, "run") if rising else "aucun run"
+    return write(refined) | {"montent": up, "baissent": told}
+
+
+def refinement(refined: Facts, grid: Facts | None) -> str:
+    """Judge the score of the refined grid beside the grid's, if that is where it comes from.
+
+    ``même point``: its best run is the grid's, at its centre; ``incomparable``: other trials.
+    """
+    if grid is None or refined["origin"] != "grid_search":
+        return "seule"
+    if any(refined[key] != grid[key] for key in ("epochs", "train_images")):
+        return "incomparable"
+    if refined["name"] == grid["name"]:
+        return "même point"
+    return "gain" if refined["score"] > grid["score"] else "aucun gain"
+
+
+def neighbours(trials: Sequence[Facts], best: float) -> str:
+    """Write what the other rates of a grid lose or change beside the best one, at equal decay."""
+    table = pd.DataFrame(trials).pivot(index="weight_decay", columns="lr", values="score")
+    table, told = table.where(table > 0), []  # what diverged has no score
+    lost = table.rsub(table[best], axis=0).drop(columns=best).dropna(axis=1, how="all")
+    for lr, (least, most) in lost.agg(["min", "max"]).items():
+        change = f"change le score de {nombre(-100 * most, 1)} à {signe(-least)}"
+        if least > 0:
+            change = f"perd {nombre(100 * least, 1)} à {magnitude(most)}"
+        told.append(f"{power(lr)} {change}")
+    return liste(told)
+
+
+def m8(facts: Facts) -> Words:
+    """The refined grid beside the grid: its score, its rate, and what the final replays of it."""
+    refined, grid = facts["refined_grid_search"], facts.get("grid_search")
+    final, lr, tried = facts["compare_finalists"], refined["lr"], refined["values"]["lr"]
+    least = min(one["sd"] or 0.0 for one in final["finalists"])
+    replayed, equal = {one["lr"] for one in final["finalists"]}, leads(final) == "à égalité"
+    place = f"y est {edge(lr, tried)} : l’optimum peut être au-delà"
+    if edge(lr, tried) == "entre deux autres":
+        place = f"n’y est pas au bord : à weight decay égal, {neighbours(facts['trials'], lr)}"
+    return write(refined) | {
+        "verdict": refinement(refined, grid),
+        "ecart": signe(refined["score"] - grid["score"], 2) if grid else "",
+        "bord": edge(grid["lr"], grid["values"]["lr"]) if grid else "inconnu, faute de grille",
+        "place": place,
+        "ecart_type": magnitude(least) if final["n_seeds"] >= FEWEST else "",
+        "lr_final": power(final["lr"]),
+        "reserve": ", mais ces graines ne départagent pas les finalistes" * equal,
+        "absents": liste(power(one) for one in tried if one not in replayed),
+    }
+
+
+def m8_recette(facts: Facts) -> Words:
+    """The recipe beside the protocol, judged on the same validation images."""
+    recipe, beside = facts["train_recipe"], facts["beside"]
+    other = "Un autre réseau (B = {blocks_per_stage}, D = {dilation_stage3})".format_map(beside)
+    return write(facts["train"] | recipe | beside) | {
+        "reseau": "Le même réseau" if beside["same_network"] else other,
+        "etapes": " ; ".join(recipe["steps"]),
+        "ecart": ecart(beside["gain"], (beside["low"], beside["high"]), 2),
+    }
+
+
+# The list at the head of a section holds values of the question under it.
+s5, s7 = m5, m7
