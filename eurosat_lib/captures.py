@@ -26,7 +26,7 @@ VIEWS = {  # picture -> stage, or factors compared; cards of the Time Series tab
     "compare_wd": (["weight_decay"], ["train/accuracy", "val/accuracy"]),
     "compare_model": (["dilation_stage3", "blocks_per_stage"], ["val/accuracy", "val/loss"]),
 }
-WIDTH = 460  # pixels, of two cards; 730 on 16.5 cm of paper: letters of 11 have 7 points
+WIDTH = 690  # pixels, of two or four cards, 16 cm on paper: letters of 11 have 7 points
 SCREEN = {"viewport": {"width": WIDTH, "height": 1500}, "device_scale_factor": 2}
 PATIENCE = 60.0  # seconds for TensorBoard to read the runs, and for a page to be drawn
 SETTINGS = {"scalarSmoothing": 0, "ignoreOutliers": False, "stepSelectorEnabled": True}

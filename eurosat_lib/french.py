@@ -103,9 +103,7 @@ def intervalle(bounds: Sequence[float], digits: int = 1, unite: str = "%") -> st
     return f"[{low}{THIN};{FIXED}{high}]" + (f"{FIXED}points" if unite == "points" else "")
 
 
-def ecart(
-    mean: float, bounds: Sequence[float] | None, digits: int = 1, unite: str = "points"
-) -> str:
+def ecart(mean: float, bounds: Sequence | None, digits: int = 1, unite: str = "points") -> str:
     """Write a difference and its interval: ``+1,2 point [0,3 ; 2,1]``; see ``signe``."""
     told, scale = signe(mean, digits, unite), 100 if unite == "points" else 1
     return f"{told} {intervalle([scale * b for b in bounds], digits, '')}" if bounds else told

@@ -73,7 +73,8 @@ def effects(trials: Iterable[Fit], factor: str) -> dict[str, dict[str, Any]]:
     Two trials that differ in it alone are a pair. They share seed and order of the images: the
     interval speaks of these, not of another training. A peak in between is not seen. Trials that
     diverged are left out. For each measure: ``differences``, high minus low; their ``mean`` (0
-    without any) with Student's interval, ``ci_low`` and ``ci_high``; ``sign`` if it leaves 0 out.
+    without any) and how many are ``going`` its way; Student's interval, ``ci_low`` and
+    ``ci_high``; ``sign`` if it leaves 0 out.
     """
     found = {fit.hyperparameters: fit for fit in trials if not fit.diverged}
     values = {getattr(point, factor) for point in found} or {0.0}
@@ -83,13 +84,14 @@ def effects(trials: Iterable[Fit], factor: str) -> dict[str, dict[str, Any]]:
     for name, measure in MEASURES.items():
         changes = [measure(twin) - measure(fit) for fit, twin in twins if twin]
         below, above = student(changes, LEVEL) or (None, None)
+        mean = statistics.fmean(changes or [0.0])
         facts[name] = {
             "low": low,
             "high": high,
             "differences": changes,
             "pairs": len(changes),
-            "wins_high": sum(change > 0 for change in changes),
-            "mean": statistics.fmean(changes or [0.0]),
+            "going": sum(change * mean > 0 for change in changes),
+            "mean": mean,
             "ci_low": below,
             "ci_high": above,
             "sign": 0 if below is None else int(below > 0) - int(above < 0),

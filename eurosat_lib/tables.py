@@ -138,9 +138,10 @@ def grid(grid: search.GridSearch) -> pd.DataFrame:
         values = [french.factor_value(factor, getattr(point, factor)) for factor in search.FACTORS]
         rows.append((point.name, *values, *cells, said))
     score, loss = "Métrique val (exactitude)", "Perte val (nats)"
-    spread = "Écart des deux dernières époques (points)"
+    spread = "Écart final (points)"
     columns = ("Run", "LR", "WD", "Hyp-A (dilatation)", "Hyp-B (blocs)", score, spread, loss)
-    note = "Une seule graine par point : ce rang peut changer avec une autre ; les finalistes "
+    note = "Écart final : entre les deux dernières époques. Une seule graine par point : ce rang "
+    note += "peut changer avec une autre ; les finalistes "
     note += "(section 6) sont revus avec de nouvelles graines."
     digits = {loss: 3, spread: 1}
     table = frame((*columns, "Notes"), rows, percent=[score], digits=digits, note=note)

@@ -82,21 +82,15 @@ SMOOTHED = {"smoothing": 0.9, "min_lr": 1e-6, "max_lr": 1.0, "iterations": 100}
 TWO, THREE = (-0.020, -0.001, 0.019, 0.023), (-0.061, -0.034, -0.090, -0.081)  # by depth
 
 
-def effect(bounds=UP, mean=0.02, wins=7, pairs=8, differences=()):
+def effect(bounds=UP, mean=0.02, going=7, pairs=8, differences=()):
     low, high = bounds
-    found = {"low": 1.0, "high": 2.0, "pairs": pairs, "wins_high": wins, "mean": mean}
+    found = {"low": 1.0, "high": 2.0, "pairs": pairs, "going": going, "mean": mean}
     found |= {"ci_low": low, "ci_high": high, "differences": list(differences)}
     return found | {"sign": (low > 0) - (high < 0)}
 
 
 WAYS, WIDE = ("plus haut", "plus bas"), (-0.016, 0.044)
-LEARNING = "le réseau apprenait encore, et des époques manquaient sans doute"
-FALLING, MORE = (
-    "la perte d’entraînement baissait encore",
-    " : des époques de plus auraient pu aider",
-)
-PLACES = " dans les 33 essais des grilles et dans l’entraînement final"
-LOST = " (2\u00a0essais des grilles, sur 33, sans score et l’entraînement final)"
+FALLING = "la perte d’entraînement baissait encore"
 TRAIN = {"last_train_accuracy": 0.95, "last_val_low": 0.94, "last_val_high": 0.96, "trend": None}
 TRAIN |= {"epochs": 20, "lowest_val_loss_epoch": 10, "last_val_loss": 0.2, "lowest_val_loss": 0.2}
 TRAIN |= {"largest_drop": 0.01, "diverged": "", "best_epoch": 15}
@@ -115,6 +109,12 @@ def cases(*differences):
     return {"grid_search.lr_effect_by.blocks_per_stage": found}
 
 
+def says(found, expected):
+    """Compare a word; of an expected one that ends in ``…``, the beginning."""
+    more = str(expected).endswith("…")
+    return found.startswith(expected[:-1]) if more else found == expected
+
+
 @pytest.mark.parametrize(
     ("verdict", "given", "word"),
     [
@@ -129,15 +129,11 @@ def cases(*differences):
         (rules.overfitting, [train(last_val_loss=0.3, epochs=10)], "aucun signe"),
         (rules.direction, [effect(), *WAYS, None, 0.03], "est plus haut"),
         (rules.direction, [effect(), *WAYS, 1, 0.03], "est, comme attendu, plus haut"),
-        (
-            rules.direction,
-            [effect(DOWN, -0.02), *WAYS, 0, 0],
-            "est, contre notre attente, plus bas",
-        ),
+        (rules.direction, [effect(DOWN, -1), *WAYS, 0, 0], "est, contre notre attente, plus bas"),
         (rules.direction, [effect(OPEN), *WAYS, 1, 0.03], "est presque inchangé"),
         (rules.direction, [effect(WIDE, 0.014, 9, 12), *WAYS, 0, 0.03], "est plus haut"),
         (rules.direction, [effect(WIDE, 0.014, 7, 12), *WAYS, 0, 0.03], "ne change pas nettement"),
-        (rules.direction, [effect(WIDE, -0.01, 2), *WAYS, 0, 0.03], "est plus bas"),
+        (rules.direction, [effect(WIDE, -0.01, 6), *WAYS, 0, 0.03], "est plus bas"),
         (rules.direction, [effect(WIDE, 0.0), *WAYS, 0, 0.03], "ne change pas nettement"),
         (words.lag, [SMOOTHED], {"retard": "9", "decalage": "3,5"}),
         (results.spatial_drop, [SPLITS], "plus haut"),
@@ -153,16 +149,14 @@ def cases(*differences):
         (rules.plateau, [train(OPEN, DOWN, best_epoch=20)], rules.NO_PLATEAU),
         (rules.plateau, [train(OPEN, DOWN)], "plafonne, autant qu’on puisse le dire"),
         (rules.plateau, [train()], ""),
-        (rules.ending, [train(UP, OPEN)], LEARNING),
-        (rules.ending, [train(OPEN, DOWN, best_epoch=20)], FALLING + MORE),
+        (rules.ending, [train(UP, OPEN)], "le réseau apprenait encore…"),
+        (rules.ending, [train(OPEN, DOWN, best_epoch=20)], FALLING + " : des époques de plus…"),
         (rules.ending, [train(OPEN, DOWN)], FALLING + ", sans gain net en validation"),
         (rules.ending, [train(OPEN, OPEN)], ""),
         (rules.edge, [1e-3, [1e-3, 2e-3, 4e-3]], "le plus petit"),
         (rules.edge, [4e-3, [1e-3, 2e-3, 4e-3]], "le plus grand"),
         (rules.edge, [2e-3, [1e-3, 2e-3, 4e-3]], "entre deux autres"),
         (rules.edge, [2e-3, [2e-3]], "le seul essayé"),
-        (results.divergence, [33, 0, train()], "ni divergence ni NaN" + PLACES),
-        (results.divergence, [33, 2, train(diverged="nan")], "divergence de la perte" + LOST),
         (rules.refinement, [OTHER | {"score": 0.8}, GRID], "gain"),
         (rules.refinement, [OTHER | {"score": 0.6}, GRID], "aucun gain"),
         (rules.refinement, [GRID, GRID], "même point"),
@@ -176,12 +170,14 @@ def cases(*differences):
     ],
 )
 def test_each_outcome_of_a_verdict(verdict, given, word):
-    assert verdict(*given) == word
+    assert says(verdict(*given), word)
 
 
 AUDIT, PIPELINE = "explore_dataset.", "verify_pipeline."
 CLEAN = {AUDIT + name: 0 for name in ("duplicates_across", "black", "flat")}
 SYNTHETIC = {AUDIT + "synthetic": True}
+NAMED = {"config.paths.name": "x", **SYNTHETIC}
+MAKE = ' PROFILE=full DATA=synthetic NAME=x PARAMS="-f artifacts/x/params.yaml"'
 FLAT = {"lr_finder.reliable": False, "lr_finder.choice": None, "lr_finder.faults": {"1": "flat"}}
 HAND = {"chosen_lr": {"lr": 2e-3, "rule": "valley", "smoothing": 0.9}}
 DATA = {"config.preprocess.statistics": "data"}
@@ -196,19 +192,20 @@ CHOSEN = {"train.origin": {"lr": "compare_finalists"}, "compare_finalists.n_beat
 OTHER_SPLITS = {"compare_splits": SPLITS | {"same_training": False}}
 LOSS = "check_initial_loss."
 FLAGS = " --set 'lr_finder.seeds=[0, 1]'"
-OURS, BAR = " ; aucune des nôtres n’y entre", "compute_baselines.best_linear"
-SMALLER = "nous passons de 64 à 32 pixels de côté, pour 4 fois moins de calcul, au prix de détails"
-DRAW = ", mais ces graines ne départagent pas les finalistes"
+BAR = "compute_baselines.best_linear"
+SMALL, TWICE = {"config.data.image_size": 32}, handmade.seeds(7, 8).facts()
+MOVED = "baisse jusqu’à 37,0\u00a0points (*Forest*) et monte jusqu’à 13,0\u00a0points (*River*)"
+RANK = " ; *River* prise pour *Highway* (3\u00a0images), que nous attendions, vient au rang 2, à…"
+BETWEEN = {"refined_grid_search.values.lr": [5e-4, 1e-3, 2e-3]}
 AWAITED, LOSSES = ["River", "Highway", 3], "measure_robustness.worst_view_change"
-THIRD = " ; *River* prise pour *Highway* (3\u00a0images), que nous attendions, vient au rang 2"
-THIRD += ", à égalité"
 RECALLS = [("A", 9, 0.9), ("B", 3, 0.8), ("C", 9, 0.6), ("D", 9, 0.99)]
 RECALLS = [dict(zip(("name", "support", "recall"), one, strict=True)) for one in RECALLS]
-TOO_FEW = " ; deux graines ne suffisent pas à en mesurer la dispersion"
-MOVED = "baisse jusqu’à 37,0\u00a0points (*Forest*) et monte jusqu’à 13,0\u00a0points (*River*)"
 BLOCKS = "grid_search.effects.blocks_per_stage.score"
 OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S0", {}, "depot", "_URL publique_"),
+    ("S0", NAMED, "options", " --profile full --data synthetic --name x"),
+    ("S0", NAMED, "fichier", "artifacts/x/best.ckpt"),
+    ("S0", {**NAMED, "given.lr": 1}, "make", MAKE),
     ("D2", {}, "utilisees", "la totalité"),
     ("D2", {PIPELINE + "used.train": 100}, "utilisees", "100, 60 et 60, tirées au hasard"),
     ("D3", {}, "decoupage", "publié"),
@@ -224,11 +221,11 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("D5", {}, "dont", ", toutes de *River* (6) ou de *Forest* (1)"),
     ("D5", {AUDIT + "faint": 9}, "dont", ", dont 6 de *River* et 1 de *Forest*"),
     ("D6", DATA, "mean", "[0.34, 0.38, 0.41]"),
-    ("D6", DATA, "constantes", "calculées sur le seul split d’entraînement"),
-    ("D6", {}, "constantes", "celles d’ImageNet, usuelles pour des images RGB" + OURS),
-    ("D6", {"config.preprocess.mean": [0.5] * 3}, "constantes", "fixées d’avance" + OURS),
+    ("D6", DATA, "constantes", "calculées sur…"),
+    ("D6", {}, "constantes", "celles d’ImageNet, usuelles…"),
+    ("D6", {"config.preprocess.mean": [0.5] * 3}, "constantes", "fixées d’avance ; aucune…"),
     ("D6", {}, "change", "les vignettes l’ont déjà, rien ne change"),
-    ("D6", {"config.data.image_size": 32}, "change", SMALLER),
+    ("D6", SMALL, "change", "nous passons de 64 à 32 pixels de côté, pour 4 fois moins…"),
     ("D9", {}, "variation", "reste sous"),
     ("D9", {"config.augment.brightness": 0.5}, "variation", "dépasse"),
     ("M2", {}, "gradient", "biais"),
@@ -261,16 +258,18 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S8", {}, "montent", "2\u00a0runs"),
     ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
     ("M8", {"compare_finalists.n_seeds": 2}, "ecart_type", ""),
-    ("M8", {}, "place", "y est le plus petit : l’optimum peut être au-delà"),
-    ("M8", {"compare_finalists.n_beaten": 0}, "reserve", DRAW),
+    ("M8", {}, "place", "y est le plus petit"),
+    ("M8", BETWEEN, "place", "n’y est plus au bord"),
+    ("M8", BETWEEN, "voisins", "au même weight decay, le score est de 40,00\u202f% à 2…"),
+    ("M8", {"compare_finalists.n_beaten": 0}, "reserve", ", mais ces graines ne départagent pas…"),
     ("M8", {"refined_grid_search.values.lr": [1e-3, 5e-3]}, "absents", "5\u202f×\u202f10⁻³"),
     ("M8.recette", {}, "ecart", "+2,00\u00a0points [1,00\u202f;\u00a03,00]"),
     ("S9", {"confusions": [AWAITED]}, "attente", "comme attendu"),
-    ("S9", {"confusions": [["A", "B", 9], AWAITED, ["C", "D", 3]]}, "attendue", THIRD),
+    ("S9", {"confusions": [["A", "B", 9], AWAITED, ["C", "D", 3]]}, "attendue", RANK),
     ("S9", {"confusions": [["A", "B", 9]]}, "attente", "contre notre attente"),
-    ("S9", {}, "rarete", "peut être une cause d’erreurs"),
-    ("S9", {"classes": RECALLS}, "rarete", "ne suffit pas à expliquer les erreurs"),
-    ("S9", {"classes": RECALLS[1:3]}, "rarete", "n’explique pas les erreurs"),
+    ("S9", {}, "rarete", "minimum"),
+    ("S9", {"classes": RECALLS}, "rarete", "sous la moyenne"),
+    ("S9", {"classes": RECALLS[1:3]}, "rarete", ""),
     ("S9", {"synthetic": True}, "confusion", ""),
     ("S9.4", {LIGHT: ["blur"]}, "legers", "l’exactitude baisse déjà (flou)"),
     ("S9.4", {LIGHT: []}, "legers", "aucun ne fait rien perdre de décelable"),
@@ -279,7 +278,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S9.3", {EXCESS: UP}, "verdict", "trop haute"),
     ("S9.3", {EXCESS: DOWN}, "verdict", "trop basse"),
     ("S9.graines", {"evaluate_seeds": handmade.seeds(7).facts()}, "several", False),
-    ("S9.graines", {"evaluate_seeds": handmade.seeds(7, 8).facts()}, "dispersion", TOO_FEW),
+    ("S9.graines", {"evaluate_seeds": TWICE}, "dispersion", " ; deux graines ne…"),
     ("S9.6", {"compare_splits": SPLITS}, "varie", MOVED),
     ("M9", {"evaluate.gap": -0.012}, "raisonnable", "l’est"),
     ("M9", {"evaluate.gap": 0.02}, "raisonnable", "ne l’est pas"),
@@ -288,16 +287,11 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S10", {"compare_splits": SPLITS}, "ecart_spatial", "plus haut"),
     ("S10", OTHER_SPLITS, "ecart_spatial", ""),
     ("S10", {"grid_search": None}, "recherches", "aucune grille n’a été calculée"),
+    ("S10", {}, "pannes", "1\u00a0divergence"),
+    ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN"),
     ("S11", {}, "checkpoint_case", " "),
-    (
-        "S11",
-        {"given": {"lr_seeds": [0, 1], "name": "x"}},
-        "drapeaux",
-        " --set 'lr_finder.seeds=[0, 1]'",
-    ),
+    ("S11", {"given": {"lr_seeds": [0, 1], "name": "x", "lr": 1.0}}, "drapeaux", FLAGS),
     ("S11", {}, "graines_finalistes", "43, 44 et 45"),
-    ("S11", {"given": {"lr": 1.0}}, "drapeaux", ""),
-    ("conclusion", TREND, "fin", FALLING + ", sans gain net en validation"),
     ("conclusion", ENDED, "fin", ""),
     ("resume", {BLOCKS: effect(DOWN, -0.02)}, "sans_gain", True),
     ("resume", CHOSEN, "finalistes", "à égalité"),
@@ -308,14 +302,14 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
 def test_each_outcome_has_its_word_and_renders(name, changes, word, expected):
     tree = {stage: found for stage, found in facts(changes).items() if found is not None}
     found = words.words_of(name, tree)
-    assert found[word] == expected
+    assert says(found[word], expected)
     assert all(str(text).count("[") == str(text).count("]") for text in found.values())
     assert words.render(name, tree) and "null" not in found.get("extrait", "")
 
 
 def test_effects_are_said_with_direction_interval_pairs_and_expectation():
     told = "plus bas (−1,0\u00a0point [−1,6\u202f;\u00a04,4], 6\u00a0paires sur 8, non tranché)"
-    assert rules.seen({"score": effect(WIDE, -0.01, 2)}, "score") == f"le niveau est {told}"
+    assert rules.seen({"score": effect(WIDE, -0.01, 6)}, "score") == f"le niveau est {told}"
     found = {"score": effect(WIDE, 0.014, 7, 12)}
     assert rules.seen(found, "score", 0).endswith("sur 12), ce qui ne contredit pas notre attente")
     found = [{"value": 2, "start": effect((-0.103, -0.077), -0.09)}]
@@ -338,14 +332,6 @@ def test_a_lower_level_is_told_apart_by_the_training_images(fit, gap, said):
     told = rules.effect_of("blocks_per_stage", found)
     assert said in told and ("lentement" in told) + ("surapprend donc" in told) == bool(said)
     assert told.endswith("rien n’est établi pour le départ ni pour " + rules.MEASURES["spread"][0])
-
-
-def test_other_rates_are_set_beside_the_best_at_equal_decay():
-    rows = [(1e-3, 1e-4, 0.7), (2e-3, 1e-4, 0.67), (1e-3, 1e-5, 0.68), (2e-3, 1e-5, 0.66)]
-    rows = [dict(zip(("lr", "weight_decay", "score"), row, strict=True)) for row in rows]
-    assert rules.neighbours(rows, 1e-3) == "2\u202f×\u202f10⁻³ perd 2,0 à 3,0\u00a0points"
-    rows[3]["score"] = 0.69
-    assert "change le score de −3,0 à +1,0\u00a0point" in rules.neighbours(rows, 1e-3)
 
 
 def test_diary_is_shown_as_it_is_and_its_absence_is_said(tmp_path):

@@ -19,7 +19,7 @@ from eurosat_lib import cluster, jobs, protocol, trainings
 from eurosat_lib.config import load_config, override
 from eurosat_lib.errors import UserError
 
-GRID = TINY | {"grid.lr": [1e-3, 2e-3, 3e-3], "grid.dilation_stage3": [2], "grid.epochs": 10}
+GRID = TINY | {"grid.lr": [1e-3, 2e-3, 3e-3], "grid.dilation_stage3": [2], "grid.epochs": 5}
 EXTRA = "Ray is an extra: pip install -e '.[ray]'"
 
 

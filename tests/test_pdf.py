@@ -23,7 +23,7 @@ MAIN = f"""
 <p>« Œuvre » de l’été, {FORMULA}, <a href="#fig-a">figure 1</a>, <a href="#fig-s1">figure S1</a>,
 <a href="notebooks/01.ipynb">carnet</a>, <a href="https://example.org/">site</a> ;
 #read("x") $y$.</p>
-<div class="question" id="D1"><p><strong class="id">D1.</strong> Combien ?</p></div>
+<div class="question" id="D1"><p><span class="id">D1.</span> Combien ?</p></div>
 <div class="answer reply" id="reponse-D1"><p class="label"><a href="#D1">Réponse D1</a></p>
 <pre><code>python -m {"x" * 200} {"--option " * 40}</code></pre></div>
 <figure class="eurosat" id="fig-a"><img src="{PICTURE}" alt="Une courbe" width="624" height="300">
@@ -126,7 +126,7 @@ def test_no_figure_leaves_its_section_or_cuts_a_paragraph(tmp_path):
 
 def test_a_short_answer_stays_on_one_page(tmp_path):
     body = "<p>début</p>" + "<p>mot</p>" * 7 + "<p>terme</p>"
-    _, texts = printed(tmp_path / "page.pdf", f"<div class='answer'>{body}</div>" * 20)
+    _, texts = printed(tmp_path / "page.pdf", f"<div class='answer reply'>{body}</div>" * 20)
     assert sum(text.count("début") for text in texts) == 20
     assert all(text.count("début") == text.count("terme") for text in texts)
 

@@ -120,7 +120,7 @@ def test_scores_and_errors_of_the_test_are_drawn(blobs):
     right = draw(evaluation.robustness).axes[1]
     assert list(right.lines[0].get_ydata()) == pytest.approx([0.9, 0.81, 0.71, 0.61])
     ax = draw(evaluation.worst_errors).axes[0]
-    assert ax.get_title() == "HerbaceousVegetation\n→ River, >\u202f99,9\u202f%"
+    assert ax.get_title() == "Herbaceous\nVegetation\n→ River\n>\u202f99,9\u202f%"
     assert np.array_equal(pixels(ax), blobs.test.images[6])
     drawn = [ax for ax in draw(evaluation.grad_cam).axes if ax.images]
     assert len(drawn) == 4  # two images, two maps

@@ -52,7 +52,7 @@ def test_effect_is_the_paired_mean_with_students_interval():
     trials += [scored(0.5, lr=8e-3, d=2), trial(lr=8e-3, d=3, values=(), diverged="epoch 1")]
     found = effects(trials, "dilation_stage3")["score"]
     assert found["differences"] == pytest.approx([0.01, 0.03, -0.01, 0.01])
-    assert (found["low"], found["high"], found["pairs"], found["wins_high"]) == (2, 3, 4, 3)
+    assert (found["low"], found["high"], found["pairs"], found["going"]) == (2, 3, 4, 3)
     expected = ttest_1samp([0.01, 0.03, -0.01, 0.01], 0).confidence_interval(0.95)
     assert (found["ci_low"], found["ci_high"]) == pytest.approx(tuple(expected))
     assert found["mean"] == pytest.approx(0.01) and found["sign"] == 0
@@ -65,8 +65,8 @@ def test_effects_by_depth_and_around_the_best():
     two, three = CROSSED.facts()["lr_effect_by"]["blocks_per_stage"]
     assert (two["value"], three["value"]) == (2, 3)
     two, three = two["score"], three["score"]
-    assert (two["mean"], two["sign"], two["wins_high"]) == (pytest.approx(0.005), 0, 2)
-    assert (three["mean"], three["sign"], three["wins_high"]) == (pytest.approx(-0.075), -1, 0)
+    assert (two["mean"], two["sign"], two["going"]) == (pytest.approx(0.005), 0, 2)
+    assert (three["mean"], three["sign"], three["going"]) == (pytest.approx(-0.075), -1, 4)
     facts = search.compare(CROSSED).facts()
     rates = [fit.hyperparameters.lr for fit in search.neighbours(CROSSED, "lr")]
     assert rates == [1e-3, 2e-3, 4e-3] and len(facts["lr"]["curves"]) == 3

@@ -43,15 +43,6 @@ def test_facts_are_written_by_their_names():
     }
 
 
-def test_a_run_is_named_on_both_command_lines():
-    config = {"paths": {"name": "x"}, "profile": "quick", "evaluate": {"checkpoint": ""}}
-    told = words.commands(config, synthetic=True)
-    assert told["options"] == " --profile quick --data synthetic --name x"
-    assert told["fichier"] == "artifacts/x/best.ckpt"
-    told = words.commands(config, given={"lr": 1e-3})
-    assert told["make"] == ' PROFILE=quick NAME=x PARAMS="-f artifacts/x/params.yaml"'
-
-
 def test_an_answer_takes_the_words_of_the_function_with_its_name(write):
     write("Écart {{ gap }}.\n{% if v == 'gain' %}\nMieux.\n{% else %}\nPas mieux.\n{% endif %}")
     assert words.render("D4", {"gap": "+1", "v": "gain"}) == "Écart +1.\nMieux.\n"

@@ -19,7 +19,7 @@ from eurosat_lib.plots.style import BLUE, DASHES, ORANGE, SMALL, finish, styled
 from eurosat_lib.stats import wilson
 from eurosat_lib.trainings import SplitComparison
 
-COLUMNS = 4  # worst errors in a row
+COLUMNS = {"errors": 6, "maps": 8}  # of galleries
 HEAT = 0.6  # opacity of a map over its grey image
 
 
@@ -57,9 +57,9 @@ def worst_errors(config: Config, errors: Errors) -> Figure:
     test, images, titles = load_dataset(config).test, [], []
     for case in errors.worst:
         images.append(test.images[test.names.index(case["name"])])
-        said = f"{case['prediction']}, {_sure(case['confidence'])}"
-        titles.append(f"{case['truth']}\n→ {said}")
-    fig = style.gallery(images or [None], titles or ["aucune erreur"], COLUMNS)
+        names = map(style.break_name, (case["truth"], case["prediction"]))
+        titles.append("\n→ ".join(names) + f"\n{_sure(case['confidence'])}")
+    fig = style.gallery(images or [None], titles or ["aucune erreur"], COLUMNS["errors"])
     alt = "Images de test mal classées avec le plus de confiance (vrai → prédit, probabilité) : "
     return finish(fig, f"{alt}{' ; '.join(titles) or 'aucune'}.")
 
@@ -79,7 +79,7 @@ def grad_cam(config: Config, explanations: Explanations) -> Figure:
         glow = colormaps["inferno"](heat)[..., :3].transpose(2, 0, 1)
         shown += [image, (1 - HEAT) * image.mean(0) / 255 + HEAT * glow]
         titles += ["\n→ ".join(map(style.break_name, labels)), _sure(case["confidence"])]
-    fig = style.gallery(shown, titles, 2 * COLUMNS)
+    fig = style.gallery(shown, titles, COLUMNS["maps"])
     alt = f"{plural(len(explanations.cases), 'image')}, chacune puis la carte de la classe prédite"
     return finish(fig, f"{alt}, claire là où l’indice est fort.")
 

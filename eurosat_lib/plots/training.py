@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import numpy as np
 import pandas as pd
@@ -38,24 +38,32 @@ def history(fit: Fit) -> pd.DataFrame:
 @styled
 def architecture(arch: Architecture) -> Figure:
     """Draw the stages: the sides of their maps, to scale, above the operations they apply."""
-    own, usual = arch.found, "BatchNorm\nReLU"
-    ends = {a.name[:8]: a.output_shape for a in arch.layers if a.name.startswith("stages.")}
-    shapes, classes = [own["input_shape"], *ends.values()], own["output_shape"][0]
+    own, rows = arch.found, pd.DataFrame(arch.layers)
+    parts = rows.groupby(rows["name"].str.extract(r"^(stages\.\d+)", expand=False).fillna("~"))
+    *shapes, (classes,) = (own["input_shape"], *parts["output_shape"].last())
     sizes = [*(" × ".join(map(str, shape)) for shape in shapes), f"{classes} logits"]
+    counts = ["", *(plural(int(count), "paramètre") for count in parts["parameters"].sum())]
     blocks, dilation = plural(own["blocks_per_stage"], "bloc"), own["dilation_stage3"]
-    pooled = f"{blocks} de\nConv 3 × 3\n{usual}\nMaxPool 2 × 2"
+    pooled = f"{blocks} de\nConv 3 × 3\nBatchNorm, ReLU\nMaxPool 2 × 2"
     texts = (
-        "image normalisée\n3 canaux RGB",
+        "image normalisée\n3 canaux RGB\n\n",
         *(pooled, pooled),
-        f"{blocks} de\nConv 3 × 3, D = {dilation}\n{usual}\nsans pooling",
-        f"moyenne globale\nlinéaire {shapes[-1][0]} → {classes}",
+        f"{blocks} de\nConv 3 × 3, D = {dilation}\nBatchNorm, ReLU\nsans pooling",
+        f"moyenne globale\nlinéaire {shapes[-1][0]} → {classes}\n\n",
     )
-    labels = ["\n".join(part) for part in zip(PARTS, sizes, texts, strict=True)]
+    labels = ["\n".join(part) for part in zip(PARTS, sizes, texts, counts, strict=True)]
     sides = [0.8 * shape[1] / shapes[0][1] for shape in (*shapes, (1, 1))]
-    fig, ax = subplots(2.6)
-    ax.bar(range(len(PARTS)), sides, sides, color=(SOFT, BLUE, BLUE, ORANGE, GREEN))
+    fig, ax = subplots(3.1)
+    bottoms = [-side / 2 for side in sides]
+    ax.bar(range(len(PARTS)), sides, sides, bottoms, color=(SOFT, BLUE, BLUE, ORANGE, GREEN))
+    for place, (left, right) in enumerate(pairwise(sides)):
+        ends = (place + 1 - right / 2, 0), (place + left / 2, 0)
+        ax.annotate("", *ends, arrowprops={"arrowstyle": "->", "color": SOFT})
     style.categories(ax, labels, "x")
-    ax.set(yticks=[], aspect="equal")
+    for label in ax.get_xticklabels():
+        label.set_bbox({"fc": "none", "ec": style.RULE, "pad": 4})
+    ax.tick_params(axis="x", pad=8)
+    ax.set(yticks=[], xlabel=" ", aspect="equal", xlim=(-0.5, len(PARTS) - 0.5))
     ax.spines[:].set_visible(False)
     alt = f"{' → '.join(sizes)} ; étage 3 sans pooling, de dilatation {dilation} ; "
     return finish(fig, f"{alt}{plural(own['parameters'], 'paramètre')} en tout.")

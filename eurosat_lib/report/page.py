@@ -82,7 +82,7 @@ def _set_blocks(page: HtmlElement, main: HtmlElement) -> None:
         strong = quote.find("p/strong")
         if found := QUESTION.fullmatch(words(strong)):
             quote.tag, quote.attrib["class"], quote.attrib["id"] = "div", "question", found[1]
-            strong.set("class", "id")
+            strong.tag, strong.attrib["class"] = "span", "id"  # pandoc keeps classes of spans
     page.get_element_by_id("resume").extend(main.find_class("abstract"))
 
 

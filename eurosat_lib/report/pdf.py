@@ -23,7 +23,7 @@ from eurosat_lib.report.page import TEMPLATE, embedded, words
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # as in the figures
 FULL, TALLEST = 624, 830  # CSS pixels: a picture as wide as the text, 16.5 cm; most of a page
-CAPTURE = 730  # CSS pixels of a screenshot of TensorBoard as wide as the text
+CAPTURE = 710  # CSS pixels of a screenshot of TensorBoard as wide as the text
 GONE = ("details", "nav", "footer", "button", "script", "style")
 KEPT = ("id", "class", "href", "src", "alt", "width", "height", "colspan", "rowspan", "style")
 KEPT += ("display", "mathvariant", "accent", "form", "stretchy")  # of formulas

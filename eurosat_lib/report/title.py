@@ -14,7 +14,7 @@ import pandas as pd
 
 from eurosat_lib.config import Config, load_config, stored_parameters
 from eurosat_lib.files import git, is_frozen, read_json, revision
-from eurosat_lib.french import FIXED, duree, plural
+from eurosat_lib.french import FIXED, duree, nombre, plural
 
 MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre"
 NAMELESS = "Prénom Nom"  # an author that nobody has filled in
@@ -178,7 +178,8 @@ def _computed(config: Config) -> dict[str, str]:
 
 def _shown(key: str, values: Mapping[str, object]) -> str:
     if values[key] not in (None, []):
-        return json.dumps(values[key])
+        whole = type(values[key]) is int
+        return nombre(values[key]) if whole else json.dumps(values[key])
     if key.endswith("seeds"):
         return "aucune"
     return "toutes" if key.endswith(("limit", "images")) else "non fixé"

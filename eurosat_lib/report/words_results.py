@@ -26,21 +26,13 @@ REASONABLE = 0.02  # gap of test and validation
 NAMING = ("name", "profile", "data", "config_path")  # parameters that have options of their own
 
 
-def rarity(rare: Facts, lowest: Facts, mean: float) -> tuple[str, str]:
-    """Write the recall of the rarest class, and judge whether rarity explains its errors."""
-    own, told = pct(rare["recall"]), f"(moyenne des classes {pct(mean)}"
-    if rare["recall"] == lowest["recall"]:
-        return f"aussi le plus bas rappel, {own} {told})", "peut être une cause d’erreurs"
-    told = f"un rappel de {own} {told}, minimum {pct(lowest['recall'])})"
-    below = rare["recall"] < mean
-    return told, "ne suffit pas à expliquer les erreurs" if below else "n’explique pas les erreurs"
+def rarity(rare: float, recalls: Sequence[float]) -> str:
+    """Place the recall of the rarest class: ``minimum``, ``sous la moyenne``, or empty."""
+    return "minimum" if rare == min(recalls) else "sous la moyenne" * (rare < fmean(recalls))
 
 
 def confusions(pairs: Sequence[tuple[str, str, int]]) -> Words:
-    """Write the most frequent confusion, and the first that D10 expects, with its rank.
-
-    The rank is one more than the confusions of more images; others may have as many.
-    """
+    """Write the most frequent confusion, and the first that D10 expects, with its rank or tie."""
     told = [f"*{true}* prise pour *{said}* ({plural(n, 'image')})" for true, said, n in pairs]
     place = next((k for k, pair in enumerate(pairs) if {*pair[:2]} in CONFUSED), None)
     words = {"confusion": told[0] if told else "", "attente": "comme attendu", "attendue": ""}
@@ -58,15 +50,14 @@ def s9(facts: Facts) -> Words:
     """The tested checkpoint, its scores, its rarest class and its most frequent confusions."""
     found, seen = facts["evaluate"], [one for one in facts["classes"] if one["support"]]
     rare, low = (min(seen, key=lambda one: one[key]) for key in ("support", "recall"))
-    told, why = rarity(rare, low, fmean(one["recall"] for one in seen))
-    words = commands(facts["config"]) | write(found | found["hyperparameters"])
+    recalls = [one["recall"] for one in seen]
+    recall = {"rare": rare, "basse": low, "recall": fmean(recalls)}
+    words = commands(facts["config"]) | write(found | found["hyperparameters"] | recall)
     words |= confusions([] if facts["synthetic"] else facts["confusions"])
     return words | {
         "empreinte": found["checkpoint_sha256"][:12],
         "f1_intervalle": intervalle(found["macro_f1_interval"], 2),
-        "rare_name": rare["name"],
-        "rappel": told,
-        "rarete": why,
+        "rarete": rarity(rare["recall"], recalls),
     }
 
 
@@ -153,23 +144,16 @@ def s10(facts: Facts) -> Words:
         if grid["train_images"] < train.get("train_images", 0):
             searched += f", sur {plural(grid['train_images'], 'image')}"
     grids = [facts[key] for key in ("grid_search", "refined_grid_search") if facts.get(key)]
-    ran, lost = (sum(one[key] for one in grids) for key in ("n_trials", "n_diverged"))
+    ran = sum(one["n_trials"] for one in grids) + bool(train)
+    lost = sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
     reports, count = answers_folder().parent, seeds.get("count", 1)
     return conclusion(facts) | {
         "graines": plural(count, "graine") if count > 1 else "une seule graine",
         "recherches": searched,
-        "pannes": divergence(ran, lost, train),
+        "pannes": plural(lost, "divergence") if lost else "ni divergence ni NaN",
+        "entrainements": plural(ran, "entraînement"),
         "journal": indent(journal(reports, facts["config"]["paths"]["name"]), "  "),
     }
-
-
-def divergence(ran: int, lost: int, train: Facts) -> str:
-    """Write what diverged: trials of the grids, without score then, and the final training."""
-    told = [f"{plural(lost, 'essai')} des grilles, sur {ran}, sans score"] if lost else []
-    told += ["l’entraînement final"] if train.get("diverged") else []
-    places = [f"dans les {ran} essais des grilles"] * bool(ran)
-    places = liste([*places, *["dans l’entraînement final"] * bool(train)])
-    return f"divergence de la perte ({liste(told)})" if told else f"ni divergence ni NaN {places}"
 
 
 def s11(facts: Facts) -> Words:
@@ -180,7 +164,8 @@ def s11(facts: Facts) -> Words:
         extract[part] = {k: value for k, value in config[part].items() if value is not None}
     del extract["data"]["synthetic_images"]
     own = facts["evaluate"]["hyperparameters"] | {"max_epochs": config["train"]["max_epochs"]}
-    text = yaml.safe_dump(extract | {"train": own}, sort_keys=False, default_flow_style=None)
+    extract, form = extract | {"train": own}, {"sort_keys": False, "default_flow_style": True}
+    parts = (yaml.safe_dump({key: part}, width=88, **form) for key, part in extract.items())
     others = {PARAMETERS[k]: v for k, v in given.items() if k not in (*NAMING, *own)}
     again = range(config["seed"] + 1, config["seed"] + 1 + config["finalists"]["seeds"])
     return {
@@ -188,7 +173,7 @@ def s11(facts: Facts) -> Words:
         "graine": facts["evaluate"]["seed"],
         "graines_lr": liste(config["lr_finder"]["seeds"]),
         "graines_finalistes": liste(again),
-        "extrait": text.strip(),
+        "extrait": "\n".join(text.strip()[1:-1] for text in parts),  # a section a line
         "valeurs": "".join(f" --{name} {value}" for name, value in own.items()),
         "drapeaux": "".join(f" --set {shlex.quote(f'{k}={v}')}" for k, v in others.items()),
         "images": facts["location"],

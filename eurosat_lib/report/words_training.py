@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import pandas as pd
 
 from eurosat_lib import french
 from eurosat_lib.french import ecart, intervalle, liste, magnitude, nombre, plural, power, signe
@@ -37,11 +36,6 @@ NO_PLATEAU = "rien ne montre qu’elle plafonne : sa meilleure époque est la de
 SWINGS = {"agitée": "oscille comme prévu", "bonne": "oscille moins que prévu"}  # by stability
 
 
-def going(effect: Facts) -> int:
-    """Count the pairs that go the way of the mean."""
-    return effect["wins_high"] if effect["mean"] > 0 else effect["pairs"] - effect["wins_high"]
-
-
 def direction(effect: Facts, more: str, less: str, expected: int | None, near: float) -> str:
     """Tell in a clause which way an effect goes and, where it has a sign, if that was expected.
 
@@ -54,7 +48,7 @@ def direction(effect: Facts, more: str, less: str, expected: int | None, near: f
         return f"est {way}" if expected is None else f"est, {aside}, {way}"
     if None not in bounds and max(map(abs, bounds)) <= near:
         return "est presque inchangé"
-    clear = effect["mean"] and going(effect) >= MOST * effect["pairs"]
+    clear = effect["mean"] and effect["going"] >= MOST * effect["pairs"]
     return f"est {way}" if clear else "ne change pas nettement"
 
 
@@ -66,7 +60,7 @@ def _told(effect: Facts, measure: str, expected: int | None, pairs: bool) -> tup
     word = direction(found, *ways, expected, 0.0 if loss else NEAR)
     bounds = None if found["ci_low"] is None else (found["ci_low"], found["ci_high"])
     told = [ecart(found["mean"], bounds, 3, "") if loss else ecart(found["mean"], bounds)]
-    told += [f"{plural(going(found), 'paire')} sur {found['pairs']}"] if pairs else []
+    told += [f"{plural(found['going'], 'paire')} sur {found['pairs']}"] if pairs else []
     if word.endswith(tuple(ways)) and not (loss and found["sign"]):
         told.append("établi à cette graine" if found["sign"] else "non tranché")
     return word, ", ".join(told)
@@ -336,33 +330,26 @@ def refinement(refined: Facts, grid: Facts | None) -> str:
     return "gain" if refined["score"] > grid["score"] else "aucun gain"
 
 
-def neighbours(trials: Sequence[Facts], best: float) -> str:
-    """Write what the other rates of a grid lose or change beside the best one, at equal decay."""
-    table = pd.DataFrame(trials).pivot(index="weight_decay", columns="lr", values="score")
-    table, told = table.where(table > 0), []  # what diverged has no score
-    lost = table.rsub(table[best], axis=0).drop(columns=best).dropna(axis=1, how="all")
-    for lr, (least, most) in lost.agg(["min", "max"]).items():
-        change = f"change le score de {nombre(-100 * most, 1)} à {signe(-least)}"
-        if least > 0:
-            change = f"perd {nombre(100 * least, 1)} à {magnitude(most)}"
-        told.append(f"{power(lr)} {change}")
-    return liste(told)
-
-
 def m8(facts: Facts) -> Words:
     """The refined grid beside the grid: its score, its rate, and what the final replays of it."""
     refined, grid = facts["refined_grid_search"], facts.get("grid_search")
     final, lr, tried = facts["compare_finalists"], refined["lr"], refined["values"]["lr"]
     least = min(one["sd"] or 0.0 for one in final["finalists"])
     replayed, equal = {one["lr"] for one in final["finalists"]}, leads(final) == "à égalité"
-    place = f"y est {edge(lr, tried)} : l’optimum peut être au-delà"
-    if edge(lr, tried) == "entre deux autres":
-        place = f"n’y est pas au bord : à weight decay égal, {neighbours(facts['trials'], lr)}"
+    before = edge(grid["lr"], grid["values"]["lr"]) if grid else "inconnu, faute de grille"
+    place, beside = f"y est {edge(lr, tried)}", "l’optimum peut être au-delà"
+    if place == "y est entre deux autres":
+        place = "n’y est plus au bord" if before.startswith("le plus") else "n’y est pas au bord"
+        twins = [t for t in facts["trials"] if t["weight_decay"] == refined["weight_decay"]]
+        told = {t["lr"]: french.pct(t["score"], 2) for t in twins if t["lr"] != lr}
+        told = liste(f"{score} à {power(rate)}" for rate, score in told.items())
+        beside = f"au même weight decay, le score est de {told}"
     return write(refined) | {
         "verdict": refinement(refined, grid),
         "ecart": signe(refined["score"] - grid["score"], 2) if grid else "",
-        "bord": edge(grid["lr"], grid["values"]["lr"]) if grid else "inconnu, faute de grille",
+        "bord": before,
         "place": place,
+        "voisins": beside,
         "ecart_type": magnitude(least) if final["n_seeds"] >= FEWEST else "",
         "lr_final": power(final["lr"]),
         "reserve": ", mais ces graines ne départagent pas les finalistes" * equal,

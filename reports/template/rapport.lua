@@ -1,8 +1,8 @@
 -- Pandoc's tree of the page as calls of rapport.typ; what is not named here is left to pandoc.
 
-local BLOCKS = { 'abstract', 'question', 'answer', 'banner', 'label', 'front', 'course',
+local BLOCKS = { 'abstract', 'question', 'reply', 'banner', 'label', 'front', 'course',
   'title', 'byline', 'card', 'colophon' }
-local MARKS = { 'number', 'marker', 'author' }
+local MARKS = { 'number', 'marker', 'author', 'id' }
 
 local function quoted(text) return '"' .. text:gsub('\\', '\\\\'):gsub('"', '\\"') .. '"' end
 
@@ -63,8 +63,8 @@ function Table(el)
   for _, part in ipairs(el.bodies) do body:extend(part.body) end
   local text = texts(el.head.rows .. body .. el.foot.rows)
   local head = cells(el.head.rows, 'head', text, longest)
-  if head ~= '' then head = 'table.header(' .. head .. '), table.hline(stroke: 0.5pt), ' end
-  local rows = cells(body, nil, text, longest)
+  if head ~= '' then head = 'table.hline(stroke: 0.9pt), table.header(' .. head .. '), table.hline(stroke: 0.5pt), ' end
+  local rows = cells(body, nil, text, longest) .. ', table.hline(stroke: 0.9pt)'
   local foot = cells(el.foot.rows, 'foot', text, longest)
   if foot ~= '' then foot = ', table.footer(repeat: false, ' .. foot .. ')' end
   for column = 1, #el.colspecs do longest[column] = quoted(longest[column] or '') end

@@ -92,7 +92,7 @@
   for (const image of all("main figure img")) {
     const figure = image.closest("figure");
     const caption = figure.querySelector("figcaption") ?? figure.parentElement.querySelector("summary");
-    const number = caption?.querySelector(".number")?.textContent.slice(0, -1).toLowerCase();
+    const number = caption?.querySelector(".number")?.textContent.slice(0, -1).replace("F", "f");
     const zoom = make("button", { type: "button", className: "zoom", textContent: "⤢" });
     zoom.setAttribute("aria-label", `Agrandir la ${number ?? "figure"}`);
     const show = () => {
