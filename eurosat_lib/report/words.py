@@ -189,10 +189,14 @@ def d6(facts: Facts) -> Words:
     if size != side:
         change = f"nous passons de {side} à {size} pixels de côté, "
         fewer = f"pour {nombre(round((side / size) ** 2, 1))} fois moins de calcul"
-        change += f"{fewer}, au prix de détails" if size < side else "sans gagner de détails"
-    whose = "fixées d’avance ; aucune des nôtres n’y entre"
+        change += (
+            f"{fewer}, au prix de quelques détails" if size < side else "sans gagner de détails"
+        )
+    whose = "fixées d’avance ; aucune de nos images n’y a servi"
     if [mean, sd] == IMAGENET:
-        whose = "celles d’ImageNet, usuelles pour des images RGB ; aucune des nôtres n’y entre"
+        whose = (
+            "celles d’ImageNet, usuelles pour des images RGB ; aucune de nos images n’y a servi"
+        )
     if own["statistics"] == "data":
         whose = "calculées sur le seul split d’entraînement"
         mean, sd = ([round(v, 3) for v in audit[k]] for k in ("channel_mean", "channel_sd"))

@@ -14,7 +14,7 @@ import yaml
 from eurosat_lib import french
 from eurosat_lib.config import PARAMETERS, Config, read_yaml
 from eurosat_lib.evaluation import Evaluation
-from eurosat_lib.french import ecart, intervalle, liste, magnitude, pct, plural
+from eurosat_lib.french import ecart, intervalle, liste, magnitude, nombre, pct, plural
 from eurosat_lib.report.title import git
 from eurosat_lib.report.words import Facts, Words, answers_folder, commands, difference, write
 from eurosat_lib.report.words_training import ending, leads
@@ -144,14 +144,16 @@ def s10(facts: Facts) -> Words:
         if grid["train_images"] < train.get("train_images", 0):
             searched += f", sur {plural(grid['train_images'], 'image')}"
     grids = [facts[key] for key in ("grid_search", "refined_grid_search") if facts.get(key)]
-    ran = sum(one["n_trials"] for one in grids) + bool(train)
+    tried = liste(nombre(one["n_trials"]) for one in grids)
+    searches = ("", f"les {tried} essais de la grille", f"les {tried} essais des deux grilles")
+    ran = [searches[len(grids)], "l’entraînement final" * bool(train)]
     lost = sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
     reports, count = answers_folder().parent, seeds.get("count", 1)
     return conclusion(facts) | {
         "graines": plural(count, "graine") if count > 1 else "une seule graine",
         "recherches": searched,
         "pannes": plural(lost, "divergence") if lost else "ni divergence ni NaN",
-        "entrainements": plural(ran, "entraînement"),
+        "entrainements": " et ".join(filter(None, ran)),
         "journal": indent(journal(reports, facts["config"]["paths"]["name"]), "  "),
     }
 
@@ -176,7 +178,6 @@ def s11(facts: Facts) -> Words:
         "extrait": "\n".join(text.strip()[1:-1] for text in parts),  # a section a line
         "valeurs": "".join(f" --{name} {value}" for name, value in own.items()),
         "drapeaux": "".join(f" --set {shlex.quote(f'{k}={v}')}" for k, v in others.items()),
-        "images": facts["location"],
         "runs": config["paths"]["name"] and f"{config['paths']['name']}/",
         **{f"{key}_case": "x" if held else " " for key, held in there.items()},
         "absents": not all(there.values()),

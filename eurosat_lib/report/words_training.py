@@ -14,7 +14,7 @@ from eurosat_lib.stats import FEWEST, mean_interval
 SIZE = ("plus grand", "plus petit")
 MEASURES = {  # what a factor changes on the curves: its name, when it grows, when it shrinks
     "score": ("le niveau", "plus haut", "plus bas"),
-    "gap": ("l’écart train − val", *SIZE),
+    "gap": ("l’écart train − val", *SIZE),
     "speed": ("le départ", "plus rapide", "plus lent"),
     "spread": ("l’écart des deux dernières époques", *SIZE),
     "fit": ("l’exactitude d’entraînement", "plus haute", "plus basse"),
@@ -80,7 +80,10 @@ def by_depth(cases: Sequence[Facts], measure: str, expected: int | None, pairs: 
     for case in cases:
         word, numbers = _told(case, measure, expected, pairs)
         said.setdefault(word, []).append(f"avec B = {case['value']} ({numbers})")
-    return ", mais ".join(f"{word} {' comme '.join(each)}" for word, each in said.items())
+    first, *others = (f"{word} {' comme '.join(each)}" for word, each in said.items())
+    if first.startswith("est "):  # the verb is not said again
+        others = [other.removeprefix("est").lstrip(" ,") for other in others]
+    return ", mais ".join([first, *others])
 
 
 def step(factor: str, effect: Facts) -> str:
@@ -101,7 +104,9 @@ def effect_of(factor: str, effect: Facts) -> str:
     signs = {key: effect[key]["sign"] for key in MEASURES}
     fit = _told(effect, "fit", None, pairs=True)[1]
     if signs["score"] < 0 and signs["fit"] < 0:
-        told.append(f"sur ses images d’entraînement aussi, {GROWN[factor]} est plus bas ({fit}) :")
+        told.append(
+            f"sur ses images d’entraînement aussi, {GROWN[factor]} est moins exact ({fit}) :"
+        )
         told[-1] += " il apprend plus lentement, il ne surapprend pas"
     elif signs["score"] < 0 < signs["gap"]:
         told.append(f"{GROWN[factor]} surapprend donc")
@@ -134,7 +139,8 @@ def beside_bar(trials: Sequence[Facts], bar: float) -> Words:
     if passing < len(scored):
         words["barre"] = f"que par {passing}" if passing else "par aucun"
     if above and not passing:
-        words["depassent"] = f" ; elle l’est par {plural(above, 'run')} à la meilleure époque"
+        whose = "leur" if above > 1 else "sa"
+        words["depassent"] = f" ; elle l’est par {plural(above, 'run')} à {whose} meilleure époque"
     return words
 
 
@@ -337,20 +343,25 @@ def m8(facts: Facts) -> Words:
     least = min(one["sd"] or 0.0 for one in final["finalists"])
     replayed, equal = {one["lr"] for one in final["finalists"]}, leads(final) == "à égalité"
     before = edge(grid["lr"], grid["values"]["lr"]) if grid else "inconnu, faute de grille"
-    place, beside = f"y est {edge(lr, tried)}", "l’optimum peut être au-delà"
-    if place == "y est entre deux autres":
-        place = "n’y est plus au bord" if before.startswith("le plus") else "n’y est pas au bord"
+    known = final["n_seeds"] >= FEWEST  # then the seeds give a yardstick
+    place, beside = f"est {edge(lr, tried)}", "l’optimum peut être au-delà"
+    if place == "est entre deux autres":
+        place = "n’est plus au bord" if before.startswith("le plus") else "n’est pas au bord"
         twins = [t for t in facts["trials"] if t["weight_decay"] == refined["weight_decay"]]
-        told = {t["lr"]: french.pct(t["score"], 2) for t in twins if t["lr"] != lr}
-        told = liste(f"{score} à {power(rate)}" for rate, score in told.items())
-        beside = f"au même weight decay, le score est de {told}"
+        others = {t["lr"]: t["score"] for t in twins if t["lr"] != lr}
+        told = liste(f"de {french.pct(s, 2)} à {power(rate)}" for rate, s in others.items())
+        beside = f"au même weight decay, le score est {told}"
+        near = [power(t) for t, s in others.items() if known and refined["score"] - s < least]
+        if near:
+            place += ", mais de peu"
+            beside += f" ; avec {liste(near)}, la différence est plus petite que cet écart-type"
     return write(refined) | {
         "verdict": refinement(refined, grid),
         "ecart": signe(refined["score"] - grid["score"], 2) if grid else "",
         "bord": before,
         "place": place,
         "voisins": beside,
-        "ecart_type": magnitude(least) if final["n_seeds"] >= FEWEST else "",
+        "ecart_type": magnitude(least) if known else "",
         "lr_final": power(final["lr"]),
         "reserve": ", mais ces graines ne départagent pas les finalistes" * equal,
         "absents": liste(power(one) for one in tried if one not in replayed),
