@@ -167,7 +167,11 @@ def cuda_is_available() -> bool:
 def stored_parameters(config: Config) -> dict[str, Any]:
     """Return the notebook parameters that the run was given (``artifacts/[NAME/]params.yaml``)."""
     path = config.paths.artifacts / "params.yaml"
-    return read_yaml(path) if path.is_file() else {}
+    values = read_yaml(path) if path.is_file() else {}
+    for name in values:
+        if name not in PARAMETERS:
+            raise UserError(f"{path}: unknown parameter {name}{did_you_mean(name, PARAMETERS)}")
+    return values
 
 
 def save_config_snapshot(config: Config, directory: str | Path) -> Path:

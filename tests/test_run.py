@@ -155,6 +155,19 @@ def test_stored_parameters_can_be_given_back(project, executed):
     assert stored("trial") == {"lr": 0.5, "lr_seeds": [0, 1], "seed": 7}
     make(params="-p lr 0.25", name="trial", only="01_a")
     assert stored("trial") == {"lr": 0.25, "lr_seeds": [0, 1]}  # 01_a takes no lr_seeds
+    (project / "artifacts/trial/params.yaml").write_text("max_epoch: 3\n")
+    with pytest.raises(
+        UserError, match=r"params.yaml: unknown parameter max_epoch \(did you mean"
+    ):
+        make(name="trial")
+
+
+def test_a_notebook_may_have_a_parameter_of_its_own(project, executed):
+    write_notebook(project / "notebooks/01_a.ipynb", given=f"{PARAMETERS}rate: int = None\n")
+    for rate, rerun in ((3, ["01_a", "02_b"]), (4, ["01_a"]), (4, [])):
+        executed.clear()
+        make(params=f"-p rate {rate}")
+        assert executed == rerun
 
 
 # --- what is out of date ------------------------------------------------------------------------

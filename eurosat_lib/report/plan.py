@@ -90,13 +90,14 @@ def prepare(asked: Mapping[str, Any], only: str = "") -> tuple[Config, dict[str,
     config, steps = configure(given), []
     # A notebook run alone speaks for the parameters that it takes; the others stay as they were.
     stored = {n: v for n, v in configuration.stored_parameters(config).items() if n not in known}
-    stored |= {name: value for name, value in given.items() if name not in COMMON}
+    stored |= {name: value for name, value in given.items() if name in {*PARAMETERS} - {*COMMON}}
     for path, (cells, saved) in read.items():
         values = {name: value for name, value in given.items() if name in saved}
         _check_saved(path, saved, values, config)
         values |= {name: _value_of(config, name) for name in FIXED}
         own, target = configure(values), config.paths.reports / "notebooks" / path.name
-        steps.append(Step(path, target, values, own, _key(cells, own, stored)))
+        theirs = {n: v for n, v in values.items() if n not in (*PARAMETERS, *COMMON)}
+        steps.append(Step(path, target, values, own, _key(cells, theirs, own, stored)))
     return config, stored, steps
 
 
@@ -159,9 +160,9 @@ def _check_saved(path: Path, saved: Mapping, given: Mapping, config: Config) -> 
 # --- what is out of date ------------------------------------------------------------------------
 
 
-def _key(cells: list, config: Config, stored: Mapping[str, Any]) -> str:
+def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     """Hash what a notebook depends on, the results of stages aside."""
-    parts = [cells, _settings(config), is_frozen()]
+    parts = [cells, theirs, _settings(config), is_frozen()]
     for one in (config, on_spatial(config)):
         with suppress(UserError):  # said when the images are loaded
             parts.append(describe_source(one).signature)
