@@ -285,12 +285,17 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("M9", {"evaluate.gap": 0.02}, "raisonnable", "ne l’est pas"),
     ("M9", {}, "par_coeur", "inconnu"),
     ("M9", {"evaluate.hyperparameters.dilation_stage3": 3}, "par_coeur", "non"),
-    ("S10", {}, "entrainements", "les 4 et 3 essais des deux grilles et l’entraînement final"),
+    (
+        "S10",
+        {},
+        "entrainements",
+        "dans les essais des deux grilles (4 et 3) et dans l’entraînement final",
+    ),
     (
         "S10",
         {"train": None, "refined_grid_search": None},
         "entrainements",
-        "les 4 essais de la grille",
+        "dans les essais de la grille (4)",
     ),
     ("S10", {"compare_splits": SPLITS}, "ecart_spatial", "plus haut"),
     ("S10", OTHER_SPLITS, "ecart_spatial", ""),
@@ -322,9 +327,11 @@ def test_effects_are_said_with_direction_interval_pairs_and_expectation():
     assert rules.seen(found, "score", 0).endswith("sur 12), ce qui ne contredit pas notre attente")
     found = [{"value": 2, "start": effect((-0.103, -0.077), -0.09)}]
     found += [{"value": 3, "start": effect((0.007, 0.093), 0.05)}]
-    low = "est, comme attendu, plus basse avec B = 2 (−0,090 [−0,103\u202f;\u00a0−0,077])"
-    high = "est, contre notre attente, plus haute avec B = 3 (+0,050 [0,007\u202f;\u00a00,093])"
-    assert rules.by_depth(found, "start", -1, pairs=False) == f"{low}, mais {high}"
+    low = "est, comme attendu, plus basse avec B = 2 (−0,090\u00a0nat [−0,103\u202f;\u00a0−0,077])"
+    high = (
+        ", contre notre attente, plus haute avec B = 3 (+0,050\u00a0nat [0,007\u202f;\u00a00,093])"
+    )
+    assert rules.by_depth(found, "start", -1, pairs=False) == f"{low}, mais{high}"
     found[1]["start"] = found[0]["start"]
     assert ") comme avec B = 3 (" in rules.by_depth(found, "start", -1, pairs=False)
     assert rules.seen({"score": effect(pairs=0)}, "score").endswith("pas (une seule valeur)")

@@ -145,8 +145,9 @@ def s10(facts: Facts) -> Words:
             searched += f", sur {plural(grid['train_images'], 'image')}"
     grids = [facts[key] for key in ("grid_search", "refined_grid_search") if facts.get(key)]
     tried = liste(nombre(one["n_trials"]) for one in grids)
-    searches = ("", f"les {tried} essais de la grille", f"les {tried} essais des deux grilles")
-    ran = [searches[len(grids)], "l’entraînement final" * bool(train)]
+    grid_or_grids = ("", "de la grille", "des deux grilles")[len(grids)]
+    ran = [f"dans les essais {grid_or_grids} ({tried})" * bool(grids)]
+    ran.append("dans l’entraînement final" * bool(train))
     lost = sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
     reports, count = answers_folder().parent, seeds.get("count", 1)
     return conclusion(facts) | {

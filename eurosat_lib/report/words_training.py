@@ -59,7 +59,7 @@ def _told(effect: Facts, measure: str, expected: int | None, pairs: bool) -> tup
         return "ne se compare pas", "une seule valeur"
     word = direction(found, *ways, expected, 0.0 if loss else NEAR)
     bounds = None if found["ci_low"] is None else (found["ci_low"], found["ci_high"])
-    told = [ecart(found["mean"], bounds, 3, "") if loss else ecart(found["mean"], bounds)]
+    told = [ecart(found["mean"], bounds, 3, "nat") if loss else ecart(found["mean"], bounds)]
     told += [f"{plural(found['going'], 'paire')} sur {found['pairs']}"] if pairs else []
     if word.endswith(tuple(ways)) and not (loss and found["sign"]):
         told.append("établi à cette graine" if found["sign"] else "non tranché")
@@ -81,9 +81,10 @@ def by_depth(cases: Sequence[Facts], measure: str, expected: int | None, pairs: 
         word, numbers = _told(case, measure, expected, pairs)
         said.setdefault(word, []).append(f"avec B = {case['value']} ({numbers})")
     first, *others = (f"{word} {' comme '.join(each)}" for word, each in said.items())
-    if first.startswith("est "):  # the verb is not said again
-        others = [other.removeprefix("est").lstrip(" ,") for other in others]
-    return ", mais ".join([first, *others])
+    others = [f" {other}" for other in others]
+    if first.startswith("est"):  # the verb is not said again
+        others = [other.removeprefix(" est") for other in others]
+    return ", mais".join([first, *others])
 
 
 def step(factor: str, effect: Facts) -> str:
