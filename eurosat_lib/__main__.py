@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 try:
-    import os
-    import signal
     import sys
 
-    from eurosat_lib.errors import STOPPED, UserError, did_you_mean, exit_code
+    from eurosat_lib.errors import UserError, did_you_mean, exit_code, stop_at_once
+
+    if __name__ == "__main__":  # imports follow
+        stop_at_once()
 except KeyboardInterrupt:  # within the first 0.1 s
     raise SystemExit(130) from None
-
-
-def _stop_at_once(*_: object) -> None:
-    os.write(2, f"{STOPPED}\n".encode())
-    os._exit(130)
-
-
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # imports follow
-    signal.signal(signal.SIGINT, _stop_at_once)
 
 import argparse
 import json

@@ -92,6 +92,18 @@ def exit_code(command: Callable[[], bool | None]) -> int:
     return code
 
 
+def stop_at_once() -> None:
+    """Let Ctrl-C end the process in a line, until a command hears it, unless it is ignored."""
+
+    def stop(*_: object) -> None:
+        """Say the line and end, whatever is being imported."""
+        os.write(2, f"{STOPPED}\n".encode())
+        os._exit(130)
+
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, stop)
+
+
 def _hear_signals() -> None:
     """Make SIGTERM and SIGHUP stop a command as Ctrl-C does, unless they are ignored."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

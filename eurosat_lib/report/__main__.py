@@ -9,7 +9,10 @@ from __future__ import annotations
 try:
     import sys
 
-    from eurosat_lib.errors import exit_code
+    from eurosat_lib.errors import exit_code, stop_at_once
+
+    if __name__ == "__main__":
+        stop_at_once()
 except KeyboardInterrupt:  # within the first 0.1 s
     raise SystemExit(130) from None
 
