@@ -100,9 +100,11 @@ class _Ledger:
         self.images: dict[str, int] = {}
 
     def note(self, name: str, images: int) -> None:
+        """Keep how many images a training has seen."""
         self.images[name] = images
 
     def read(self) -> dict[str, int]:
+        """Return the images seen, by training."""
         return self.images
 
 

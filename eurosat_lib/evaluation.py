@@ -282,6 +282,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Find the temperature of least log loss (Guo et al. 2017) for logits of unseen images."""
 
     def loss(log_temperature: float) -> float:
+        """Mean negative log-likelihood, in nats."""
         return nll(logits, labels, np.exp(log_temperature))
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))

@@ -219,14 +219,17 @@ class Paths(Section):  # below the project's root
 
     @property
     def artifacts(self) -> Path:
+        """Folder of results and checkpoints."""
         return Path(self.root, "artifacts", self.name)
 
     @property
     def runs(self) -> Path:
+        """Folder of TensorBoard's events."""
         return Path(self.root, "runs", self.name)
 
     @property
     def reports(self) -> Path:
+        """Folder of the built report."""
         return Path(self.root, "reports", self.name)
 
     @property

@@ -86,6 +86,7 @@ def perform(
     """
 
     def compute(folder: Path) -> Fit:
+        """Train in the stage's folder."""
         return fit(config, load_dataset(config), folder, run_folder, on_batch, on_epoch)
 
     return keep(config, Fit, "training", TRAINING, {}, compute, wait)

@@ -146,16 +146,20 @@ class _Renderer(IPythonRenderer):
         }
 
     def inline_math(self, body: str) -> str:
+        """Write a formula of a line as MathML."""
         return formula_html(body)
 
     def block_math(self, body: str) -> str:
+        """Write a displayed formula."""
         return formula_html(body, "tex display")
 
     def latex_environment(self, name: str, body: str) -> str:
+        """Write a LaTeX environment as a displayed formula."""
         plain = name.rstrip("*") in ("equation", "displaymath")
         return self.block_math(body if plain else rf"\begin{{{name}}}{body}\end{{{name}}}")
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
+        """Write a picture, with the data of an attachment."""
         source = self.attached.get(_plain(url), url)
         return f'<img src="{html.escape(source)}" alt="{html.escape(text)}">'
 
