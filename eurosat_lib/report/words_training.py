@@ -105,10 +105,8 @@ def effect_of(factor: str, effect: Facts) -> str:
     signs = {key: effect[key]["sign"] for key in MEASURES}
     fit = _told(effect, "fit", None, pairs=True)[1]
     if signs["score"] < 0 and signs["fit"] < 0:
-        told.append(
-            f"sur ses images d’entraînement aussi, {GROWN[factor]} est moins exact ({fit}) :"
-        )
-        told[-1] += " il apprend plus lentement, il ne surapprend pas"
+        why = f"{GROWN[factor]} est moins exact ({fit}) : il apprend plus lentement"
+        told[-1] += f". Sur ses images d’entraînement aussi, {why}, il ne surapprend pas"
     elif signs["score"] < 0 < signs["gap"]:
         told.append(f"{GROWN[factor]} surapprend donc")
     told += [seen(effect, key) for key in ("speed", "spread") if signs[key]]
