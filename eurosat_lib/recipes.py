@@ -64,7 +64,6 @@ class RecipeRun(Record):
     """A training and its scores on the test images."""
 
     fit: Fit
-    plain: Evaluation  # one look at each image
     scored: Evaluation  # as the recipe is written: it may average looks at the 8 symmetries
 
 
@@ -179,11 +178,8 @@ def train_recipe(config: Config) -> Kept[Recipes]:
     for own, part in zip(jobs.values(), kept, strict=True):
         if part.result.diverged:
             raise UserError(f"recipe {recipe.name}: training diverged ({part.result.diverged})")
-        plain, scored = (
-            trainings.score_checkpoint(one, part.folder / WEIGHTS, "recipe", recipe.name).result
-            for one in (override(own, {"evaluate.views": 1}), own)
-        )
-        runs.append(RecipeRun(fit=part.result, plain=plain, scored=scored))
+        scored = trainings.score_checkpoint(own, part.folder / WEIGHTS, "recipe", recipe.name)
+        runs.append(RecipeRun(fit=part.result, scored=scored.result))
     steps, level = list(recipe.steps), config.evaluate.confidence
     found = Recipes(name=recipe.name, title=recipe.title, steps=steps, level=level, runs=runs)
     return together(found, kept)

@@ -10,7 +10,7 @@ from eurosat_lib.recipes import Ablation, RecipeRun, Recipes
 from eurosat_lib.stats import newcombe
 from eurosat_lib.trainings import SplitComparison
 
-RUN = RecipeRun(fit=made.trial(), plain=made.EVALUATION, scored=made.EVALUATION)
+RUN = RecipeRun(fit=made.trial(), scored=made.EVALUATION)
 RECIPES = Recipes(name="best", title="une recette", level=0.95, steps=(), runs=(RUN, RUN))
 FITS = [[made.trial(values=(score,))] for score in (0.5, 0.6)]
 SHORT = {"name": "best", "level": 0.95, "epochs": 3, "train_images": 48}
