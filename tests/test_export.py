@@ -15,7 +15,7 @@ from traitlets.config import Config
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
 from eurosat_lib.report import cells, export
-from eurosat_lib.report.export import Rapport, bind_page, refuse
+from eurosat_lib.report.export import Rapport, RapportPDF, bind_page, refuse
 from eurosat_lib.report.page import french
 
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
@@ -165,7 +165,8 @@ def test_french_is_set_as_printers_do():
 
 
 def test_a_notebook_alone_is_exported_and_its_faults_are_logged(tmp_path, caplog):
-    assert DECLARED["nbconvert.exporters"] == {"rapport": "eurosat_lib.report.export:Rapport"}
+    kinds = [entry.partition(":")[2] for entry in DECLARED["nbconvert.exporters"].values()]
+    assert kinds == ["Rapport", "RapportPDF"]
     path = write(
         tmp_path / "06_train.ipynb",
         markdown("# 06 · Entraînement", "hide"),
@@ -186,3 +187,15 @@ def test_a_notebook_alone_is_exported_and_its_faults_are_logged(tmp_path, caplog
     assert page.findtext(".//h1") == page.findtext(".//title") == "06 · Entraînement"
     assert spoken(page.find(".//main/div/p")) == "Voir la figure 1, puis là."
     assert not page.xpath("//*[@id='questions']")
+    paper, resources = RapportPDF().from_filename(str(path))
+    assert paper.startswith(b"%PDF-") and resources["output_extension"] == ".pdf"
+
+
+@pytest.mark.parametrize(
+    "image",
+    ['<img src="https://example.org/a.png">', '<img src="data:image/png;base64,AAAA" alt="a">'],
+)
+def test_a_picture_that_cannot_be_shown_is_left_out_of_a_notebook_alone(tmp_path, image, caplog):
+    path = write(tmp_path / "x.ipynb", code("a()", html_output(f"{image}<p>b</p>")))
+    paper, _ = RapportPDF().from_filename(str(path))
+    assert paper.startswith(b"%PDF-") and "x.ipynb, cell 1: " in caplog.text

@@ -1,7 +1,7 @@
 """Executed notebooks to one French page: nbconvert's exporter, and one pass over what it wrote.
 
-``jupyter nbconvert --to rapport X.ipynb`` and JupyterLab's menu export one notebook by the same
-template; a notebook alone may be unfinished, so there the faults are only logged.
+``jupyter nbconvert --to rapport X.ipynb``, or ``rapport-pdf``, and JupyterLab's menu export one
+notebook by the same template; it may be unfinished, so its faults are only logged.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from eurosat_lib.config import configure, read_yaml
 from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.report.cells import capture_html, data_address, formula_html
 from eurosat_lib.report.page import QUESTIONS, SHOWN, TEMPLATE, shape, words
+from eurosat_lib.report.pdf import make_pdf
 from eurosat_lib.report.title import Title
 from eurosat_lib.report.words import render
 
@@ -233,3 +234,15 @@ class Rapport(HTMLExporter):
         if problems:
             self.log.warning("\n".join(problems))
         return page, resources
+
+
+class RapportPDF(Rapport):
+    """The same page on paper."""
+
+    export_from_notebook = "Rapport (PDF)"
+
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **_: Any) -> tuple:
+        """Print one notebook; what cannot be shown is logged and left out."""
+        page, resources = super().from_notebook_node(nb, resources)
+        self.output_mimetype = "application/pdf"  # the template's is HTML
+        return make_pdf(page)[0], resources | {"output_extension": ".pdf"}

@@ -214,8 +214,9 @@ def _content_problems(page: HtmlElement) -> Iterator[str]:
     others = [element for element in page.body.iter("*") if element not in own]
     for element in others:
         yield from (f"{where(element)}: {fault}" for fault in _faults(element))
-    for element in filter(_is_live, others):
-        element.drop_tree()
+    for element in others:
+        if _is_live(element) or (element.tag == "img" and not element.get("src")):
+            element.drop_tree()
 
 
 def _faults(element: HtmlElement) -> Iterator[str]:
@@ -231,6 +232,7 @@ def _faults(element: HtmlElement) -> Iterator[str]:
     if element.tag == "img" and not (element.get("alt") or "").strip():
         yield "the image has no alternative text (alt)"
     if fault := _picture_fault(element.get("src") or ""):
+        del element.attrib["src"]
         yield f"the image {fault}"
     if element.tag == "td" and words(element) in ("nan", "NaN", "NaT", "None"):
         yield f"{words(element)} in a table"

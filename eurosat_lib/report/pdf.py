@@ -33,8 +33,8 @@ SIZES = ("10.5", "10.4", "10.3", "10.6")  # points, of the text; Typst 0.15 fail
 PANDOC = ("--sandbox", "--wrap=none", "--shift-heading-level-by=-1")
 
 
-def write_pdf(page: str, target: Path) -> int:
-    """Print a self-contained HTML page, pictures embedded, as a tagged A4 PDF; count its pages.
+def make_pdf(page: str) -> tuple[bytes, int]:
+    """Print a self-contained HTML page, pictures embedded: a tagged A4 PDF, its number of pages.
 
     Raises:
         UserError: a picture is not embedded, or the PDF would not be accessible to every reader.
@@ -51,9 +51,7 @@ def write_pdf(page: str, target: Path) -> int:
         text = pypandoc.convert_text(text, "typst-smart", format="html", extra_args=options)
         text = (TEMPLATE / "rapport.typ").read_text(encoding="utf-8") + text
         (folder / "rapport.typ").write_text(text, encoding="utf-8")
-        document, pages = _compile(folder, about)
-    target.write_bytes(document)
-    return pages
+        return _compile(folder, about)
 
 
 def _prepare(root: HtmlElement) -> None:

@@ -192,7 +192,7 @@ def bind(config: Config, executed: Sequence[Path], folder: Path) -> list[Path]:
 def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: Path) -> int:
     """Write both files; return the pages of the PDF."""
     from eurosat_lib.report.export import bind_page, refuse
-    from eurosat_lib.report.pdf import write_pdf
+    from eurosat_lib.report.pdf import make_pdf
     from eurosat_lib.report.title import title_of, to_complete
 
     if empty := to_complete(config):
@@ -201,4 +201,6 @@ def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: P
     page, problems = bind_page(executed, title, root, config.paths.reports)
     refuse(problems)
     html.write_text(page, encoding="utf-8", newline="\n")
-    return write_pdf(page, paper)
+    document, pages = make_pdf(page)
+    paper.write_bytes(document)
+    return pages
