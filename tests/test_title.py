@@ -24,7 +24,7 @@ def run(profile, root=CONFIG.parents[1], **changes):
 def test_what_a_profile_cuts_is_named_key_by_key():
     changed = departures(run("quick", train__max_epochs=3))
     assert changed["train.max_epochs"].replace("\xa0", " ") == "3 (protocole : 20)"
-    assert changed["grid.train_limit"].replace("\xa0", " ") == "3\u202f000 (protocole : toutes)"
+    assert changed["grid.train_limit"].replace("\xa0", " ") == "2\u202f500 (protocole : toutes)"
     assert changed["recipe.seeds"].startswith("aucune (protocole")
     assert departures(run("quick", train__lr=0.1))["train.lr"].endswith(": non fixé)")
     assert {key for key in changed if not key.startswith("recipe.")} == {*page.NAMES}
