@@ -27,15 +27,13 @@ from eurosat_lib.trainings import Rows, csv_rows, fit_run
 FACTORS = ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage")
 LEVEL = 0.95  # of the interval of an effect, each taken alone
 # What a trial is measured by, as fractions in [0, 1]: validation accuracy after the first epoch,
-# and its mean over the last two; training minus validation accuracy, mean of the last two (that
-# of training on augmented images, as the weights move: a lower bound); range of the last two;
+# and its mean over the tail; training minus validation accuracy, mean of the tail (that of
+# training on augmented images, as the weights move: a lower bound); range of the last two epochs;
 # training accuracy of the last. ``start``: training loss of the first epoch, nats.
 MEASURES: dict[str, Callable[[Fit], float]] = {
     "speed": lambda fit: fit.epochs[0].val_accuracy,
     "score": lambda fit: fit.score,
-    "gap": lambda fit: statistics.fmean(
-        e.train_accuracy - e.val_accuracy for e in fit.epochs[-2:]
-    ),
+    "gap": lambda fit: statistics.fmean(e.train_accuracy - e.val_accuracy for e in fit.tail),
     "spread": lambda fit: float(np.ptp([e.val_accuracy for e in fit.epochs[-2:]])),
     "fit": lambda fit: fit.last.train_accuracy,
     "start": lambda fit: fit.epochs[0].train_loss,
@@ -118,7 +116,7 @@ class GridSearch(Record):
 
     @property
     def best(self) -> Fit:
-        """Return the trial of best score: mean validation accuracy of the last two epochs."""
+        """Return the trial of best score: mean validation accuracy of its tail."""
         return self.ranking[0]
 
     @property

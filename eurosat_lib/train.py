@@ -99,12 +99,17 @@ class Fit(Record):
         return sum(record.seconds for record in self.epochs)
 
     @property
+    def tail(self) -> tuple[EpochRecord, ...]:
+        """Return the last two epochs of three or more, else the last one."""
+        return self.epochs[-2 if len(self.epochs) > 2 else -1 :]
+
+    @property
     def score(self) -> float:
-        """Mean validation accuracy of the last two epochs: less noisy than the best of all.
+        """Mean validation accuracy of the tail: less noisy than the best of all.
 
         0 for a diverged run.
         """
-        tail = () if self.diverged else self.epochs[-2:]
+        tail = () if self.diverged else self.tail
         return sum(record.val_accuracy for record in tail) / len(tail) if tail else 0.0
 
     @property

@@ -257,8 +257,7 @@ def trials(config: Config, grid: search.GridSearch) -> Any:
         """Lay the curves of a trial over those of the best."""
         ran = {fit.hyperparameters.name: history(fit) for fit in (grid.best, essai) if fit.epochs}
         ended = f"divergé ({html.escape(essai.diverged)})" if essai.diverged else pct(essai.score)
-        text = f"Score : {ended}, exactitude en validation, moyenne des deux dernières époques."
-        return line(text) + picture(run_curves(ran))
+        return line(f"Score en validation : {ended}.") + picture(run_curves(ran))
 
     fits = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
     return interact(show, essai=w.Select(options=fits, rows=8))

@@ -256,6 +256,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("M6", {}, "mieux", "98,8\u202f%"),
     ("M6", {"beside.low": -0.01}, "mieux", ""),
     ("S8", {}, "montent", "2\u00a0runs"),
+    ("S8", {"refined_grid_search.epochs": 2}, "montent", ""),
     ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
     ("M8", {"compare_finalists.n_seeds": 2}, "ecart_type", ""),
     ("M8", {}, "place", "est le plus petit"),

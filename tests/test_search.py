@@ -39,6 +39,7 @@ def test_best_by_score_is_not_best_by_single_epoch():
     found = {name: measure(trial(values=(0.5, 0.6, 0.7))) for name, measure in MEASURES.items()}
     wanted = {"speed": 0.5, "score": 0.65, "gap": -0.05, "spread": 0.1, "fit": 0.65, "start": 1.0}
     assert found == pytest.approx(wanted)
+    assert [trial(values=(0.3, 0.7)[:n]).score for n in (1, 2)] == [0.3, 0.7]  # too few to average
     for epochs in ((), (0.3,)):
         lost = trial(lr=1, values=epochs, diverged="late")
         with pytest.raises(UserError, match="every trial diverged"):

@@ -311,14 +311,17 @@ def m7(facts: Facts) -> Words:
 
 
 def s8(facts: Facts) -> Words:
-    """The refined grid as it ran: whose last epoch beats or misses the mean of its last two."""
+    """The refined grid as it ran: whose last epoch beats or misses the mean of its last two.
+
+    The score is that mean from three epochs on; below nothing is said.
+    """
     refined, trials = facts["refined_grid_search"], facts["trials"]
     rising = sum(0 < trial["score"] < trial["val_accuracy"] for trial in trials)
     falling, told = [t["lr"] for t in trials if t["score"] > t["val_accuracy"] > 0], ""
     if len({*falling}) == 1:
         told = f" ; elle ne baisse qu’à LR = {power(falling[0])} ({plural(len(falling), 'run')})"
     up = plural(rising, "run") if rising else "aucun run"
-    return write(refined) | {"montent": up, "baissent": told}
+    return write(refined) | {"montent": up if refined["epochs"] > 2 else "", "baissent": told}
 
 
 def refinement(refined: Facts, grid: Facts | None) -> str:
