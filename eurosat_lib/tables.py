@@ -132,7 +132,8 @@ def grid(grid: search.GridSearch) -> pd.DataFrame:
         if fit.diverged:
             said = f"diverge à l’époque {len(fit.epochs) + 1}"
         else:
-            cells = (fit.score, 100 * search.MEASURES["spread"](fit), fit.last.val_loss)
+            spread = 100 * search.MEASURES["spread"](fit) if len(fit.epochs) > 1 else None
+            cells = (fit.score, spread, fit.last.val_loss)
             if fit == grid.best_by_epoch:
                 said = f"meilleure époque ({pct(fit.best.val_accuracy)})"
         values = [french.factor_value(factor, getattr(point, factor)) for factor in search.FACTORS]

@@ -348,6 +348,8 @@ def test_a_lower_level_is_told_apart_by_the_training_images(fit, gap, said):
     told = rules.effect_of("blocks_per_stage", found)
     assert said in told and ("lentement" in told) + ("surapprend donc" in told) == bool(said)
     assert told.endswith("rien n’est établi pour le départ ni pour " + rules.MEASURES["spread"][0])
+    found["spread"] = effect((0, 0), 0)  # one epoch has neither
+    assert "établi pour" not in rules.effect_of("blocks_per_stage", found)
 
 
 def test_diary_is_shown_as_it_is_and_its_absence_is_said(tmp_path):

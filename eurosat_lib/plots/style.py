@@ -92,7 +92,7 @@ def french_ticks(label: str) -> ticker.Formatter:
 def epochs(ax: Axes, last: int) -> None:
     """Make the x axis one of epochs 1 … last, whole numbers only."""
     ax.set(xlabel="époque", xlim=(0.5, last + 0.5))
-    ax.xaxis.set_major_locator(ticker.MaxNLocator(12, integer=True))
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(12, integer=True, min_n_ticks=1))
 
 
 def series(rank: int) -> dict[str, str]:

@@ -109,8 +109,9 @@ def effect_of(factor: str, effect: Facts) -> str:
         told[-1] += f". Sur ses images d’entraînement aussi, {why}, il ne surapprend pas"
     elif signs["score"] < 0 < signs["gap"]:
         told.append(f"{GROWN[factor]} surapprend donc")
-    told += [seen(effect, key) for key in ("speed", "spread") if signs[key]]
-    unclear = [MEASURES[key][0] for key in ("speed", "spread") if not signs[key]]
+    curve = ("speed", "spread") if effect["spread"]["mean"] else ()  # one epoch has none
+    told += [seen(effect, key) for key in curve if signs[key]]
+    unclear = [MEASURES[key][0] for key in curve if not signs[key]]
     told += [f"rien n’est établi pour {' ni pour '.join(unclear)}"] if unclear else []
     return f"{step(factor, effect)}, {' ; '.join(told)}"
 
