@@ -119,12 +119,21 @@ def final_config(config: Config) -> tuple[Config, dict[str, str]]:
     return trainings.training_config(config, point.model_copy(update=given), keep="best"), origin
 
 
-def spatial_config(config: Config) -> Config:
-    """Return the run's final training on the spatial split; refuse where there is none."""
+def trained_config(config: Config) -> Config:
+    """Return the run's final training as it was made; as it would be, while there is none.
+
+    What follows it, in another notebook, need not have been given the same parameters.
+    """
+    own, made = final_config(config)[0], latest(config, Training)
+    return override(own, {"seed": made.fit.seed, "train": made.section}) if made else own
+
+
+def spatial_config(config: Config, own: Config) -> Config:
+    """Return the final training on the spatial split; refuse where there is none."""
     if absent := spatial_absence(config):
         raise UserError(f"no spatial split beside the standard one: {absent}")
-    own = final_config(config)[0].train.model_dump(mode="json")
-    return trainings.counted(override(on_spatial(config), {"train": own}))
+    same = own.model_dump(mode="json", include={"seed", "train"})
+    return trainings.counted(override(on_spatial(config), same))
 
 
 def _location(config: Config) -> dict[str, str]:
@@ -213,7 +222,8 @@ def train(config: Config) -> Kept[Training]:
     later = {} if config.compute.engine == "serial" else _trained_later(config, own)
     kept = _final_training(named(Training.stage, [own]) | later)
     chosen = override(config, {"train": kept.result.hyperparameters.model_dump()})
-    result = Training(fit=kept.result, origin=origin, batch_size=own.data.batch_size)
+    how = {"section": own.train.model_dump(mode="json"), "batch_size": own.data.batch_size}
+    result = Training(fit=kept.result, origin=origin, **how)
     more = {
         WEIGHTS: partial(_copy_weights, kept.folder / WEIGHTS),
         "config.yaml": lambda path: save_config_snapshot(chosen, path.parent),
@@ -224,7 +234,7 @@ def train(config: Config) -> Kept[Training]:
 def _trained_later(config: Config, own: Config) -> dict[str, Config]:
     found = named(trainings.Seeds.stage, trainings.seeded(own, _further_seeds(config, own.seed)))
     if not spatial_absence(config):
-        found |= named(SpatialEvaluation.stage, [spatial_config(config)])
+        found |= named(SpatialEvaluation.stage, [spatial_config(config, own)])
     return found | (recipe_jobs(config) if config.recipe.name else {})
 
 
@@ -322,7 +332,7 @@ def evaluate_seeds(config: Config) -> Kept[trainings.Seeds]:
     """Train and test the final configuration anew from the seeds, unless a checkpoint is named."""
     own = trainings.score_checkpoint(config)
     further = _further_seeds(config, own.result.seed)
-    configs = trainings.seeded(final_config(config)[0], further)
+    configs = trainings.seeded(trained_config(config), further)
     kept = train_all("Autres graines", named(trainings.Seeds.stage, configs))
     runs, diverged = [own.result], {}
     for one, part in zip(configs, kept, strict=True):
@@ -337,7 +347,8 @@ def evaluate_seeds(config: Config) -> Kept[trainings.Seeds]:
 @stage(SpatialEvaluation)
 def evaluate_spatial(config: Config) -> Kept[SpatialEvaluation]:
     """Train the final configuration on the spatial split, and open its test split for it once."""
-    trained = _final_training(named(SpatialEvaluation.stage, [spatial_config(config)]))
+    own = spatial_config(config, trained_config(config))
+    trained = _final_training(named(SpatialEvaluation.stage, [own]))
     path = trained.folder / WEIGHTS
     kept = trainings.score_checkpoint(on_spatial(config), path, "spatial")
     scores = kept.result.model_dump() | {"checkpoint": SPATIAL_CHECKPOINT}

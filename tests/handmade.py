@@ -124,7 +124,8 @@ GRID = grid_of(
 )
 ORIGIN = {"lr": "config", "weight_decay": "grid_search", "dilation_stage3": "fallback"}
 ORIGIN |= {"blocks_per_stage": "refined_grid_search"}
-TRAINING = Training(fit=trial(d=3, values=(0.5, 0.8, 0.7)), origin=ORIGIN, batch_size=16)
+MADE = {"section": {}, "origin": ORIGIN, "batch_size": 16}
+TRAINING = Training(fit=trial(d=3, values=(0.5, 0.8, 0.7)), **MADE)
 
 
 # Ten test images: the probabilities of Forest, HerbaceousVegetation, River, and the true class.

@@ -207,6 +207,16 @@ def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fit
     assert protocol.final_config(on_blobs)[1]["lr"] == "grid_search"  # they are of another grid
 
 
+def test_what_follows_the_final_training_is_trained_as_it_was(on_blobs, fits):
+    protocol.train(override(on_blobs, {"train.lr": 7e-3, "train.max_epochs": 1, "seed": 5}))
+    later = override(on_blobs, {"train.seeds": [7]})  # as in a notebook without these parameters
+    protocol.evaluate_seeds(later)
+    protocol.evaluate_spatial(later)
+    assert {(own.train.lr, own.train.max_epochs) for own in fits} == {(7e-3, 1)}
+    splits = [(own.seed, own.data.split) for own in fits]
+    assert splits == [(5, "standard"), (7, "standard"), (5, "spatial")]
+
+
 def test_a_recipe_is_tested_kept_and_set_beside_the_protocol(short, fits):
     result = STAGES["train_recipe"](short)
     log = rows(short, "test_openings.csv")
