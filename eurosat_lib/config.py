@@ -113,7 +113,8 @@ def load_config(
         if profile == "auto":
             profile = "full" if cuda_is_available() else "quick"
         layer = _one_of(profiles, "profile", profile)
-        tree, where = merge(tree, read_yaml(layer)), f"{where} + profiles/{layer.name}"
+        tree = merge(tree, read_yaml(layer) | {"profile": layer.stem})
+        where = f"{where} + profiles/{layer.name}"
     engine = {"compute.engine": os.environ["ENGINE"]} if os.environ.get("ENGINE") else {}
     return validate(merge(tree, nest(engine | dict(overrides or {}))), where)
 

@@ -93,7 +93,16 @@ def exit_code(command: Callable[[], bool | None]) -> int:
 
 
 def stop_at_once() -> None:
-    """Let Ctrl-C end the process in a line, until a command hears it, unless it is ignored."""
+    """Let Ctrl-C, unless it is ignored, or too little memory end the imports in a line."""
+
+    def fail(kind: type[BaseException], error: BaseException, trace: object) -> None:
+        """Say that memory ran out; anything else as Python says it."""
+        if not issubclass(kind, MemoryError) and "failed to map" not in str(error):
+            return sys.__excepthook__(kind, error, trace)
+        os.write(2, f"error: {of_system(MemoryError())}\n".encode())
+        os._exit(2)
+
+    sys.excepthook = fail
 
     def stop(*_: object) -> None:
         """Say the line and end, whatever is being imported."""

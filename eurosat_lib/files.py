@@ -22,6 +22,7 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.progress import announce
 
 HOST = platform.node()  # in the names of partial files, beside the process
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # of the repository of a hook, say
 PICTURES = ("JPEG", "PNG", "TIFF", "WEBP")  # all that Pillow may open: others run programs
 
 
@@ -116,7 +117,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 
 def is_frozen() -> bool:
     """Tell whether published results are taken as they are (``FROZEN=1`` in the environment)."""
-    return os.environ.get("FROZEN", "") not in ("", "0")
+    return os.environ.get("FROZEN", "").lower() not in ("", "0", "no", "non", "false", "off")
 
 
 def check_open(artifacts: Path) -> None:
@@ -140,7 +141,8 @@ def revision(root: Path) -> str:
 def git(root: str | Path, *arguments: str) -> str:
     """Return what git answers in a project; nothing where there is none."""
     command = ["git", "-C", str(root), *arguments]
+    own = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+        return subprocess.run(command, env=own, capture_output=True, text=True, timeout=10).stdout
     except (OSError, subprocess.SubprocessError):
         return ""

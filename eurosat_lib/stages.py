@@ -31,6 +31,7 @@ from eurosat_lib.errors import Interrupted, UserError, of_system
 from eurosat_lib.files import is_frozen, locked, read_json, write_json
 from eurosat_lib.progress import BUILT, announce
 from eurosat_lib.runtime import Runtime, describe_environment
+from eurosat_lib.sources import digest
 from eurosat_lib.tracking import Run, write_runs
 
 # Read now: a file edited later is not the code that this process runs.
@@ -144,7 +145,7 @@ def _run(
         return withdraw(config, kind)
     if is_frozen():
         path = result_path(config, kind.stage)
-        state = "cannot be read" if path.is_file() else "is missing"
+        state = "was changed, or cannot be read" if path.is_file() else "is missing"
         what = f"the published result {path.relative_to(config.paths.root)} {state}"
         raise UserError(f"FROZEN=1: {what}; without FROZEN it is computed")
     files.check_open(config.paths.artifacts)
@@ -274,11 +275,9 @@ def publish(config: Config, kept: Kept) -> None:
         "provenance": dict(kept.provenance),
         "config": config.model_dump(mode="json", exclude={"paths": {"root"}}),
         "result": result.model_dump(mode="json"),
-        "files": list(contents),
     }
     with locked(artifacts / ".facts.lock"):
-        old = read_json(path) or {"seal": path.is_file()}
-        if old.pop("seal", False) not in (False, _seal(path, old)):
+        if path.is_file() and not _is_as_written(path, read_json(path) or {"seal": ""}):
             announce(f"{path.stem} : résultat modifié après sa publication, publié de nouveau")
         for name, content in contents.items():
             if callable(content):
@@ -291,22 +290,23 @@ def publish(config: Config, kept: Kept) -> None:
             write_runs(config.paths.runs / result.stage, runs)
         facts = read_json(artifacts / "facts.json") or {}
         write_json(artifacts / "facts.json", facts | {result.stage: result.facts()})
-        write_json(path, tree | {"seal": _seal(path, tree)})
+        written = {name: artifacts / name for name in contents if (artifacts / name).is_file()}
+        tree["files"] = {name: digest(file) for name, file in written.items()}
+        write_json(path, tree | {"seal": digest(json.dumps(tree, sort_keys=True))})
 
 
-def _files_of(path: Path, tree: Mapping[str, Any]) -> list[Path]:
-    """List the files that a published result names, beside its folder."""
+def _files_of(path: Path, tree: Mapping[str, Any]) -> dict[Path, str]:
+    """Return the files that a published result names, beside its folder, with their SHA-256."""
     names = tree.get("files")
-    names = [Path(str(name)).name for name in names] if isinstance(names, list) else []
-    return [path.parents[1] / name for name in names if name]
+    found = names if isinstance(names, dict) else {}
+    return {path.parents[1] / Path(name).name: sha256 for name, sha256 in found.items() if name}
 
 
-def _seal(path: Path, tree: Mapping[str, Any]) -> str:
-    """Hash a published result and its files, to see whether somebody changed them."""
-    total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
-    for file in _files_of(path, tree):
-        total.update(file.read_bytes() if file.is_file() else b"")
-    return total.hexdigest()
+def _is_as_written(path: Path, tree: Mapping[str, Any]) -> bool:
+    """Tell whether nobody changed a published result or its files; older ones have no seal."""
+    own = {name: value for name, value in tree.items() if name != "seal"}
+    files = [sha256 == digest(f) for f, sha256 in _files_of(path, tree).items() if f.is_file()]
+    return tree.get("seal") in (None, digest(json.dumps(own, sort_keys=True))) and all(files)
 
 
 def withdraw(config: Config, kind: type[Record]) -> None:
@@ -344,8 +344,11 @@ def result_path(config: Config, name: str) -> Path:
 def latest(config: Config, kind: type[R]) -> R | None:
     """Return the last published result of a stage in this run, if it is of the same experiment.
 
-    With ``FROZEN=1`` any published result will do.
+    With ``FROZEN=1`` any published result will do that nobody has changed.
     """
     note_use(kind)
-    tree = read_json(result_path(config, kind.stage)) or {}
+    path = result_path(config, kind.stage)
+    tree = read_json(path) or {}
+    if is_frozen() and not _is_as_written(path, tree):
+        return None
     return _validated(kind, tree) if is_frozen() or tree.get("scope") == scope(config) else None

@@ -35,6 +35,9 @@ def test_overrides_come_after_the_profile_and_a_subfolder_finds_all(root, monkey
     config = load_config(profile="quick")
     assert (config.paths.root, config.data.image_size) == (str(root), 32)
     assert load_config(profile="quick", overrides={"data.image_size": 48}).data.image_size == 48
+    copied = (root / "configs/profiles/full.yaml").read_text()
+    (root / "configs/profiles/mine.yaml").write_text(copied)  # its line says full
+    assert load_config(profile="mine").profile == "mine"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from eurosat_lib.checkpoint import load_checkpoint, save_checkpoint
 from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
+from eurosat_lib.files import is_frozen
 
 
 def _save(path, factor=1.0, drop=(), **more):
@@ -105,6 +106,18 @@ def test_ctrl_c_during_the_imports_is_one_line():
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=30)
     assert (child.returncode, said.count(b"\n")) == (130, 1) and b"interrupted" in said
+
+
+def test_too_little_memory_for_the_imports_is_one_line():
+    command = f"ulimit -v 2500000; exec {sys.executable} -m eurosat_lib test_model"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: memory ran out")
+
+
+@pytest.mark.parametrize(("value", "frozen"), [("1", True), ("0", False), ("False", False)])
+def test_frozen_may_be_a_word(monkeypatch, value, frozen):
+    monkeypatch.setenv("FROZEN", value)
+    assert is_frozen() is frozen
 
 
 def test_a_full_console_is_no_trace(root, monkeypatch, capsys):

@@ -16,6 +16,8 @@ import yaml
 from nbformat import v4
 from settings import ROOT
 
+from eurosat_lib.config import load_config
+from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import write_json
 from eurosat_lib.report import plan, run
@@ -160,6 +162,33 @@ def test_stored_parameters_can_be_given_back(project, executed):
         UserError, match=r"params.yaml: unknown parameter max_epoch \(did you mean"
     ):
         make(name="trial")
+
+
+def test_a_frozen_run_has_the_parameters_and_images_that_it_was_given(
+    project, executed, monkeypatch
+):
+    make(params="-p lr 0.5", name="done", profile="full")
+    images = load_dataset(load_config(profile="full", overrides={"data.source": "synthetic"}))
+    kept = {"scope": {"profile": "full", "data": images.fingerprint}, "config": {"seed": 42}}
+    place = project / "artifacts/done/results"
+    write_json(place / "train.json", {"provenance": {"seconds": 1}} | kept)
+    monkeypatch.setenv("FROZEN", "1")
+    config, stored, _ = prepare({"name": "done", "data": "synthetic", "profile": "auto"})
+    assert (config.profile, config.train.lr, stored) == ("full", 0.5, {"lr": 0.5})
+    make(name="done")
+    for asked in ({"profile": "quick"}, {"lr": 0.25}, {"seed": 7}):
+        with pytest.raises(UserError, match=f"has {next(iter(asked))} = .*leave it out"):
+            prepare({"name": "done"} | asked)
+    write_json(place / "evaluate.json", kept | {"scope": {"profile": "full", "data": "others"}})
+    with pytest.raises(UserError, match="done holds results of several experiments"):
+        make(name="done")
+    write_json(
+        place / "train.json", {"provenance": {"seconds": 1}} | kept | {"scope": {"data": "others"}}
+    )
+    write_json(place / "evaluate.json", {})
+    (project / "reports/done/notebooks/01_a.ipynb").unlink()
+    with pytest.raises(UserError, match="the images of synthetic are not those of the run"):
+        make(name="done")
 
 
 def test_a_notebook_may_have_a_parameter_of_its_own(project, executed):

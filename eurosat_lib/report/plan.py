@@ -87,6 +87,8 @@ def prepare(asked: Mapping[str, Any], only: str = "") -> tuple[Config, dict[str,
             raise UserError(f"{who}: unknown parameter {name}{hint}; there are {', '.join(known)}")
     typed = {name: configuration.parse_value(name, value) for name, value in asked.items()}
     given = {name: value for name, value in typed.items() if value is not None}
+    if is_frozen():
+        given = _as_published(configure(given), given)
     config, steps = configure(given), []
     # A notebook run alone speaks for the parameters that it takes; the others stay as they were.
     stored = {n: v for n, v in configuration.stored_parameters(config).items() if n not in known}
@@ -99,6 +101,22 @@ def prepare(asked: Mapping[str, Any], only: str = "") -> tuple[Config, dict[str,
         theirs = {n: v for n, v in values.items() if n not in (*PARAMETERS, *COMMON)}
         steps.append(Step(path, target, values, own, _key(cells, theirs, own, stored)))
     return config, stored, steps
+
+
+def _as_published(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a run that is taken as it is; other ones are a UserError."""
+    trees = map(read_json, config.paths.artifacts.glob("results/*.json"))
+    scopes = [tree["scope"] for tree in trees if tree and isinstance(tree.get("scope"), dict)]
+    where = f"FROZEN=1: the run {config.paths.name or 'without a name'}"
+    if len({digest(scope) for scope in scopes}) > 1:
+        raise UserError(f"{where} holds results of several experiments; compute it without FROZEN")
+    own = {"profile": scopes[0].get("profile", config.profile)} if scopes else {}
+    own |= configuration.stored_parameters(config)
+    for name in given.keys() & {*PARAMETERS, "profile"} - {"data", "name"}:
+        if given[name] not in ("auto", own.get(name)):
+            told = f"has {name} = {own.get(name)!r}, not {given[name]!r}"
+            raise UserError(f"{where} {told}: leave it out, or compute it without FROZEN")
+    return given | own
 
 
 def _notebooks(only: str) -> list[Path]:
@@ -184,7 +202,7 @@ def results_state(config: Config, stages: Iterable[str]) -> dict[str, str]:
     artifacts, state = config.paths.artifacts, {}
     for stage in sorted(stages):
         tree = read_json(artifacts / "results" / f"{stage}.json") or {}
-        names = tree.get("files") if isinstance(tree.get("files"), list) else ()
+        names = tree.get("files") if isinstance(tree.get("files"), dict | list) else ()
         files = files_digest(artifacts / str(name) for name in names)
         state[stage] = digest([tree | {"config": None}, files]) if tree else ""
     return state

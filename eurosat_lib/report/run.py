@@ -17,7 +17,7 @@ import yaml
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import NotebookFailed, UserError
-from eurosat_lib.files import check_open, locked, read_json, write_json, write_text
+from eurosat_lib.files import check_open, is_frozen, locked, read_json, write_json, write_text
 from eurosat_lib.progress import BUILT
 from eurosat_lib.report import plan
 from eurosat_lib.report.plan import LIBRARY, Step, prepare
@@ -42,6 +42,7 @@ def build(asked: Mapping[str, Any], only: str = "") -> list[Path]:
         if not all(step.current() for step in steps):
             check_open(config.paths.artifacts)
             load_dataset(config)  # what is wrong with the images is said before any kernel
+            _check_published(config)
         text = yaml.safe_dump(given, sort_keys=True, allow_unicode=True)
         write_text(config.paths.artifacts / "params.yaml", text)
         for number, step in enumerate(steps, 1):
@@ -60,6 +61,21 @@ def build(asked: Mapping[str, Any], only: str = "") -> list[Path]:
                     "changed while the report was made; the same command makes it of one piece"
                 )
         return bind(config, executed, folder)
+
+
+def _check_published(config: Config) -> None:
+    """Refuse to take results as they are that are of other images, or of two trainings."""
+    from eurosat_lib.report.runs import Run
+
+    if not is_frozen():
+        return
+    run, images = Run(config.paths), load_dataset(config)
+    if any(tree["scope"]["data"] != images.fingerprint for tree in run.results.values()):
+        place = f"{images.source.place} are not those of the run: DATA or EUROSAT_DATA names them"
+        raise UserError(f"FROZEN=1: the images of {place}")
+    if run.tested_other:
+        again = "evaluate it without FROZEN"
+        raise UserError(f"FROZEN=1: best.ckpt is not the checkpoint that was tested: {again}")
 
 
 @contextmanager
