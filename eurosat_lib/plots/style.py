@@ -52,7 +52,6 @@ def finish(fig: Figure, alt: str) -> Figure:
     for text in fig.findobj(Text):
         text.set_text(_powers(typeset(text.get_text())))
     fig.set_label(typeset(alt.replace("\n", " ")))
-    fig.draw_without_rendering()  # makes the ticks while the style holds
     return fig
 
 
