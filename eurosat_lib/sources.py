@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from functools import cache
-from glob import escape, glob
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -167,8 +167,17 @@ def _find_lists(folder: Path, needed: bool = True) -> tuple[str, ...]:
 
 
 def _files_below(folder: str | Path, pattern: str = "*.*") -> list[str]:
-    """Return the paths of the files below a folder, hidden ones left out, in order."""
-    return sorted(glob(f"{escape(str(folder))}/**/{pattern}", recursive=True))
+    """Return the paths of the files below a folder, each folder once, no hidden ones, in order."""
+    found, walked = [], set()
+    for top, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(top)) in walked:  # by a link
+            folders.clear()
+            continue
+        walked.add(real)
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        found += (f"{top}/{n}" for n in names if n[0] != "." and fnmatch(n, pattern))
+    # No pipes; a broken link is a fault, which opening it says.
+    return sorted(path for path in found if os.path.isfile(path) or not os.path.exists(path))
 
 
 def read_rows(source: Source) -> list[Row]:
@@ -308,7 +317,10 @@ def _hub_is_there(ways: tuple) -> bool:  # … unless the ways to the Hub have b
 def digest(*parts: str | Path) -> str:
     """Return the SHA-256 of texts and of the content of files."""
     contents = (part.encode() if isinstance(part, str) else part.read_bytes() for part in parts)
-    return hashlib.sha256(b"\0".join(contents)).hexdigest()
+    try:
+        return hashlib.sha256(b"\0".join(contents)).hexdigest()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{error.object!r}: a name that is not UTF-8; rename it") from None
 
 
 def draw_rows(split: str, count: int) -> list[Row]:

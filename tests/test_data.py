@@ -243,6 +243,28 @@ def test_lists_as_windows_writes_them(tmp_path):
         assert load(folder).fingerprint == want
 
 
+def test_links_that_lead_back_and_pipes_do_not_count(tmp_path):
+    folder, want = tmp_path / "images", load(fake.write_images(tmp_path / "elsewhere")).fingerprint
+    folder.mkdir()
+    for path in (tmp_path / "elsewhere").iterdir():
+        (folder / path.name).symlink_to(path)
+    for name in ("AnnualCrop/a", "AnnualCrop/b"):
+        (folder / name).symlink_to(folder)
+    os.mkfifo(folder / "Forest/Forest_99.jpg")
+    assert len(data.describe_source(fake.config_for(folder)).files) == 60
+    assert load(folder).fingerprint == want
+    (folder / "Forest/Forest_98.jpg").symlink_to(tmp_path / "gone")
+    refused(folder, "Forest_98.jpg")
+
+
+@pytest.mark.parametrize("name", [b"Forest_\xe9.jpg", b"\xe9/Forest_7.jpg"])
+def test_a_name_that_is_not_utf8_is_shown(tmp_path, name):
+    path = os.fsencode(fake.write_images(tmp_path / "images")) + b"/Forest/" + name
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb"):
+        refused(tmp_path / "images", repr(os.fsdecode(path)), "rename it")
+
+
 def test_folders_are_taken_or_named(tmp_path, published, monkeypatch):
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "no EuroSAT images here")
