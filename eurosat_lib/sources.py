@@ -187,7 +187,7 @@ def read_rows(source: Source) -> list[Row]:
         return [row for split, count in counts for row in draw_rows(split, count)]
     files = source.files or _files_below(_hub_folder(HUB, REVISION, "*.parquet"), "*.parquet")
     images = [file for file in files if file.lower().endswith(IMAGES)]
-    rows = _image_rows(images) if images else _table_rows(files, source.place)
+    rows = _image_rows(images, source.place) if images else _table_rows(files, source.place)
     # Mirrors have "Annual Crop", "Industrial Buildings".
     rows = [row._replace(label=re.sub("[ _]|Buildings$", "", row.label)) for row in rows]
     lists = source.lists or (() if all(row.split for row in rows) else STANDARD)
@@ -195,10 +195,10 @@ def read_rows(source: Source) -> list[Row]:
     return sorted(rows, key=lambda row: SPLITS.index(row.split))
 
 
-def _image_rows(paths: list[str]) -> list[Row]:
-    """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``."""
+def _image_rows(paths: list[str], folder: str) -> list[Row]:
+    """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``, below a folder."""
     short = {"val": "validation", "valid": "validation"} | {split: split for split in SPLITS}
-    parts = [(*path.rsplit("/", 3)[-3:], path) for path in paths]
+    parts = [(*f"/{path[len(folder) :]}".rsplit("/", 3)[-3:], path) for path in paths]
     return [Row(short.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
 
 

@@ -130,12 +130,13 @@ def test_the_layout_does_not_count_and_the_content_does(tmp_path, monkeypatch, p
     fake.write_images(tmp_path / "zip/2750")
     layouts = [saved, spelled, worded, fake.write_parquet, fake.write_images]
     folders = [make(tmp_path / make.__name__) for make in layouts]
-    folders += [tmp_path / "zip", fake.write_images(tmp_path / "as downloaded", lists=False)]
+    bare = [fake.write_images(tmp_path / name, lists=False) for name in ("as downloaded", "test")]
+    folders += [tmp_path / "zip", *bare]
     with fake_hub.serve(published, LISTS_HUB, LISTS_REVISION) as (url, fetched):
-        go_to(monkeypatch, url)  # for the lists of the last one
+        go_to(monkeypatch, url)  # for the lists of the last two
         assert len({load(folder).fingerprint for folder in folders}) == 1
         assert set(fetched) <= set(sources.PUBLISHED)
-    assert len({signature(folder) for folder in folders}) == 7
+    assert len({signature(folder) for folder in folders}) == 8
     split = load(fake.write_images(tmp_path / "split", False, lambda split: split[:5]))
     assert sorted(split.validation.names) == sorted(fake.names("validation"))
     for change in (
