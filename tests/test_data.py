@@ -150,15 +150,16 @@ def test_the_layout_does_not_count_and_the_content_does(tmp_path, monkeypatch, p
 
 def test_a_class_is_that_of_the_folder_even_where_files_share_their_name(tmp_path):
     folder = fake.write_images(tmp_path / "images", lists=False)
-    for path in folder.rglob("*.jpg"):
-        path.rename(path.with_name(path.name.rpartition("_")[2]))
-    parts = [f"{name}/1.jpg" for name in CLASSES], ["SeaLake/2.jpg"]
-    fake.write_lists(folder, "", *parts, ["a/Highway/3.jpg"])
+    for path in [*folder.rglob("*.jpg")]:
+        label, number = path.stem.split("_")
+        path.rename(path.with_name(f"{CLASSES.index(label) + int(number)}.jpg"))
+    parts = [f"{name}/{i}.jpg" for i, name in enumerate(CLASSES, 1)], ["SeaLake/11.jpg"]
+    fake.write_lists(folder, "", *parts, ["a/Highway/6.jpg"])
     dataset = load(folder)
     labels = [[CLASSES[i] for i in getattr(dataset, split).labels] for split in SPLITS]
     assert labels == [list(CLASSES), ["SeaLake"], ["Highway"]]
-    fake.write_lists(folder, "", *parts, ["3.jpg"])
-    refused(folder, "test.txt: 3.jpg names 10 of the images")
+    fake.write_lists(folder, "", *parts, ["6.jpg"])
+    refused(folder, "test.txt: 6.jpg names 6 of the images")
 
 
 def picture(content):
@@ -171,9 +172,11 @@ def picture(content):
     [
         (picture(fake.jpeg(1, size=32)), "tiny: validation, row 3, Highway_4.jpg: ValueError: ("),
         (picture(fake.jpeg(1, mode="L")), "pixels, L"),
+        (picture(fake.DEEP), "Highway_4.jpg: ValueError: of mode RGB, more than 8 bits"),
         (picture(fake.jpeg(1)[:400]), "Truncated"),
         (picture(b"text"), "cannot identify"),
         (picture(None), "cannot identify"),
+        (lambda p, r: fake.write_table(p, [*r, r[3]]), "validation: Highway_4.jpg stands twice"),
         (lambda p, r: p.unlink(), "validation: one whole set of shards is wanted, not []"),
         (lambda p, r: p.rename(f"{p}"[:-9] + "2.parquet"), "validation-00000-of-00002"),
         (lambda p, r: p.write_bytes(p.read_bytes()[:2000]), "00001.parquet: validation: Arrow"),
