@@ -11,12 +11,11 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from eurosat_lib.checkpoint import load_checkpoint
+from eurosat_lib.data import open_picture
 from eurosat_lib.errors import UserError
-from eurosat_lib.files import PICTURES
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime, get_device
 from eurosat_lib.train import Hyperparameters, predict
@@ -84,11 +83,7 @@ def read_picture(path: str | Path | BinaryIO) -> np.ndarray:
     Greys and transparency become RGB; UserError if it cannot be read.
     """
     try:
-        with Image.open(path, formats=PICTURES) as picture:
-            # Pillow cuts 16 bits per channel down to 8 without a word: only the coding names them.
-            deep = any(";16" in str(tile) for tile in picture.tile)
-            if deep or picture.mode.startswith(("I", "F")):
-                raise UserError(f"of mode {picture.mode}, more than 8 bits per channel")
+        with open_picture(path) as picture:
             return np.asarray(picture.convert("RGB"))
     except Exception as error:  # Pillow raises whatever it meets
         raise UserError(f"{path}: cannot be read as a picture: {error}") from None

@@ -146,13 +146,15 @@ def parse_override(text: str) -> tuple[str, Any]:
 def parse_value(name: str, value: Any) -> Any:
     """Read the value given for a parameter or key: a text is a Python literal where it can be.
 
-    So are ``null``, ``none``, ``true``, ``false`` in any case; what has to be a text stays one.
+    So are ``null``, ``none``, ``true``, ``false`` in any case; what has to be a text stays one,
+    and a tuple without brackets, ``1,5e-3``, may be a French number.
     """
     if not isinstance(value, str) or (name in TEXTS and value != "None"):
         return value
     words = {"null": None, "none": None, "true": True, "false": False}
     with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-        return words[value.lower()] if value.lower() in words else ast.literal_eval(value)
+        found = words[value.lower()] if value.lower() in words else ast.literal_eval(value)
+        return value if isinstance(found, tuple) and value.lstrip()[0] != "(" else found
     return value
 
 
@@ -217,7 +219,7 @@ def parse_yaml(content: bytes, where: str, kind: type = dict) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
         raise UserError(f"{where}: not readable as YAML in UTF-8: {said}") from None
-    if not isinstance(tree, kind):
+    if not isinstance(tree, kind) or (kind is dict and {*map(type, tree)} - {str}):
         raise UserError(f"{where}: expected {'a list' if kind is list else 'name: value'}")
     return tree
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -113,6 +113,8 @@ def _make(file: Path, signature: str, source: Source) -> None:
     total = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode())
     for split in SPLITS:
         names[split] = own = [row.name for row in rows if row.split == split]
+        if twice := [name for name, count in Counter(own).most_common(1) if count > 1]:
+            raise UserError(f"{source.place}: {split}: {twice[0]} stands twice; rename one")
         start, end = end, end + len(own)
         total.update("\n".join([f"\n{split} {len(own)}", *own, ""]).encode())
         total.update(labels[start:end])
@@ -139,13 +141,24 @@ def _decode(row: Row, where: str) -> tuple[np.ndarray, int]:
             raise ValueError(f"its name says {said}, its label {label}")
         if not isinstance(content, np.ndarray):
             file = content if isinstance(content, str) else BytesIO(content)
-            with Image.open(file, formats=PICTURES) as image:
+            with open_picture(file) as image:
                 if image.size != (SIDE, SIDE) or image.mode != "RGB":
                     raise ValueError(f"{image.size} pixels, {image.mode}; not 64 x 64 and RGB")
                 content = np.asarray(image).transpose(2, 0, 1)
         return content, CLASSES.index(label)
     except Exception as error:  # Pillow raises whatever it meets
         raise UserError(f"{where}, {row.name}: {one_line(error)}") from None
+
+
+@contextmanager
+def open_picture(file: str | Path | BinaryIO) -> Iterator[Image.Image]:
+    """Open a picture of 8 bits per channel, a path or an open file; ValueError if it has more."""
+    with Image.open(file, formats=PICTURES) as picture:
+        # Pillow cuts 16 bits per channel down to 8 without a word: only the coding names them.
+        deep = any(";16" in str(tile) for tile in picture.tile)
+        if deep or picture.mode.startswith(("I", "F")):
+            raise ValueError(f"of mode {picture.mode}, more than 8 bits per channel")
+        yield picture
 
 
 def _state(file: Path, signature: str, kept: Mapping[str, Any]) -> list:

@@ -50,7 +50,8 @@ def of_system(error: OSError | MemoryError) -> UserError:
     """Say in one line what the system refuses, of which file, and what to do."""
     if isinstance(error, MemoryError):
         return UserError("memory ran out: close other programs, or take a smaller batch_size")
-    place, todo = error.filename, "mend this place, and give the same command again"
+    place = error.filename2 or error.filename  # where a move was to
+    todo = "mend this place, and give the same command again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         todo = "make room there; the same command goes on from here"
         folders = filter(os.path.exists, ("reports", "artifacts", "runs", gettempdir()))

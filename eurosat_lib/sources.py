@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from functools import cache
-from glob import escape, glob
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -167,8 +167,17 @@ def _find_lists(folder: Path, needed: bool = True) -> tuple[str, ...]:
 
 
 def _files_below(folder: str | Path, pattern: str = "*.*") -> list[str]:
-    """Return the paths of the files below a folder, hidden ones left out, in order."""
-    return sorted(glob(f"{escape(str(folder))}/**/{pattern}", recursive=True))
+    """Return the paths of the files below a folder, each folder once, no hidden ones, in order."""
+    found, walked = [], set()
+    for top, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(top)) in walked:  # by a link
+            folders.clear()
+            continue
+        walked.add(real)
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        found += (f"{top}/{n}" for n in names if n[0] != "." and fnmatch(n, pattern))
+    # No pipes; a broken link is a fault, which opening it says.
+    return sorted(path for path in found if os.path.isfile(path) or not os.path.exists(path))
 
 
 def read_rows(source: Source) -> list[Row]:
@@ -178,7 +187,7 @@ def read_rows(source: Source) -> list[Row]:
         return [row for split, count in counts for row in draw_rows(split, count)]
     files = source.files or _files_below(_hub_folder(HUB, REVISION, "*.parquet"), "*.parquet")
     images = [file for file in files if file.lower().endswith(IMAGES)]
-    rows = _image_rows(images) if images else _table_rows(files, source.place)
+    rows = _image_rows(images, source.place) if images else _table_rows(files, source.place)
     # Mirrors have "Annual Crop", "Industrial Buildings".
     rows = [row._replace(label=re.sub("[ _]|Buildings$", "", row.label)) for row in rows]
     lists = source.lists or (() if all(row.split for row in rows) else STANDARD)
@@ -186,10 +195,10 @@ def read_rows(source: Source) -> list[Row]:
     return sorted(rows, key=lambda row: SPLITS.index(row.split))
 
 
-def _image_rows(paths: list[str]) -> list[Row]:
-    """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``."""
+def _image_rows(paths: list[str], folder: str) -> list[Row]:
+    """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``, below a folder."""
     short = {"val": "validation", "valid": "validation"} | {split: split for split in SPLITS}
-    parts = [(*path.rsplit("/", 3)[-3:], path) for path in paths]
+    parts = [(*f"/{path[len(folder) :]}".rsplit("/", 3)[-3:], path) for path in paths]
     return [Row(short.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
 
 
@@ -308,7 +317,10 @@ def _hub_is_there(ways: tuple) -> bool:  # … unless the ways to the Hub have b
 def digest(*parts: str | Path) -> str:
     """Return the SHA-256 of texts and of the content of files."""
     contents = (part.encode() if isinstance(part, str) else part.read_bytes() for part in parts)
-    return hashlib.sha256(b"\0".join(contents)).hexdigest()
+    try:
+        return hashlib.sha256(b"\0".join(contents)).hexdigest()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{error.object!r}: a name that is not UTF-8; rename it") from None
 
 
 def draw_rows(split: str, count: int) -> list[Row]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,10 @@ from settings import ROOT
 from eurosat_lib.config import load_config
 from eurosat_lib.data import CLASSES
 
+# A PNG file of one pixel with 16 bits per channel, which Pillow cuts without a word.
+DEEP = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII="
+)
 NUMBERS = {"train": (1, 2, 3), "validation": (4,), "test": (5, 6)}  # Forest_1.jpg ...
 
 

@@ -1,8 +1,8 @@
 """A checkpoint by itself classifies images; changed images, and the maps of the evidence."""
 
-from base64 import b64decode
 from dataclasses import replace
 
+import fake_eurosat as fake
 import numpy as np
 import pytest
 import torch
@@ -17,10 +17,6 @@ from eurosat_lib.runtime import Runtime
 from eurosat_lib.transforms import Preprocessing, get_preprocess_transforms
 
 CPU = Runtime(torch.device("cpu"), "fp32")
-# A PNG file of one pixel with 16 bits per channel, which Pillow cuts without a word.
-DEEP = b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII="
-)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +60,7 @@ def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
     [
         (b"no picture", "tile.png: cannot be read as a picture"),
         (None, "tile.png: cannot be read as a picture"),
-        (DEEP, "tile.png: .* of mode RGB, more than 8 bits"),
+        (fake.DEEP, "tile.png: .* of mode RGB, more than 8 bits"),
         (np.zeros((64, 64), np.uint8), "shape"),
         (np.zeros((64, 64, 4), np.uint8), "shape"),
         (np.full((64, 64, 3), 0.5), "float64"),

@@ -83,6 +83,7 @@ def test_what_is_wrong_in_a_file_names_it(root):
         (b"a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
         (b"a:\n\t- 1", "not readable as YAML"),
         (b"- 1", "expected name: value"),
+        (b"seed: 1\n1: 2", "expected name: value"),
         (None, "IsADirectoryError"),
     ],
 )

@@ -130,12 +130,13 @@ def test_the_layout_does_not_count_and_the_content_does(tmp_path, monkeypatch, p
     fake.write_images(tmp_path / "zip/2750")
     layouts = [saved, spelled, worded, fake.write_parquet, fake.write_images]
     folders = [make(tmp_path / make.__name__) for make in layouts]
-    folders += [tmp_path / "zip", fake.write_images(tmp_path / "as downloaded", lists=False)]
+    bare = [fake.write_images(tmp_path / name, lists=False) for name in ("as downloaded", "test")]
+    folders += [tmp_path / "zip", *bare]
     with fake_hub.serve(published, LISTS_HUB, LISTS_REVISION) as (url, fetched):
-        go_to(monkeypatch, url)  # for the lists of the last one
+        go_to(monkeypatch, url)  # for the lists of the last two
         assert len({load(folder).fingerprint for folder in folders}) == 1
         assert set(fetched) <= set(sources.PUBLISHED)
-    assert len({signature(folder) for folder in folders}) == 7
+    assert len({signature(folder) for folder in folders}) == 8
     split = load(fake.write_images(tmp_path / "split", False, lambda split: split[:5]))
     assert sorted(split.validation.names) == sorted(fake.names("validation"))
     for change in (
@@ -149,15 +150,16 @@ def test_the_layout_does_not_count_and_the_content_does(tmp_path, monkeypatch, p
 
 def test_a_class_is_that_of_the_folder_even_where_files_share_their_name(tmp_path):
     folder = fake.write_images(tmp_path / "images", lists=False)
-    for path in folder.rglob("*.jpg"):
-        path.rename(path.with_name(path.name.rpartition("_")[2]))
-    parts = [f"{name}/1.jpg" for name in CLASSES], ["SeaLake/2.jpg"]
-    fake.write_lists(folder, "", *parts, ["a/Highway/3.jpg"])
+    for path in [*folder.rglob("*.jpg")]:
+        label, number = path.stem.split("_")
+        path.rename(path.with_name(f"{CLASSES.index(label) + int(number)}.jpg"))
+    parts = [f"{name}/{i}.jpg" for i, name in enumerate(CLASSES, 1)], ["SeaLake/11.jpg"]
+    fake.write_lists(folder, "", *parts, ["a/Highway/6.jpg"])
     dataset = load(folder)
     labels = [[CLASSES[i] for i in getattr(dataset, split).labels] for split in SPLITS]
     assert labels == [list(CLASSES), ["SeaLake"], ["Highway"]]
-    fake.write_lists(folder, "", *parts, ["3.jpg"])
-    refused(folder, "test.txt: 3.jpg names 10 of the images")
+    fake.write_lists(folder, "", *parts, ["6.jpg"])
+    refused(folder, "test.txt: 6.jpg names 6 of the images")
 
 
 def picture(content):
@@ -170,9 +172,11 @@ def picture(content):
     [
         (picture(fake.jpeg(1, size=32)), "tiny: validation, row 3, Highway_4.jpg: ValueError: ("),
         (picture(fake.jpeg(1, mode="L")), "pixels, L"),
+        (picture(fake.DEEP), "Highway_4.jpg: ValueError: of mode RGB, more than 8 bits"),
         (picture(fake.jpeg(1)[:400]), "Truncated"),
         (picture(b"text"), "cannot identify"),
         (picture(None), "cannot identify"),
+        (lambda p, r: fake.write_table(p, [*r, r[3]]), "validation: Highway_4.jpg stands twice"),
         (lambda p, r: p.unlink(), "validation: one whole set of shards is wanted, not []"),
         (lambda p, r: p.rename(f"{p}"[:-9] + "2.parquet"), "validation-00000-of-00002"),
         (lambda p, r: p.write_bytes(p.read_bytes()[:2000]), "00001.parquet: validation: Arrow"),
@@ -241,6 +245,28 @@ def test_lists_as_windows_writes_them(tmp_path):
         for path in folder.glob("*.txt"):
             path.write_bytes(change(path.read_text()))
         assert load(folder).fingerprint == want
+
+
+def test_links_that_lead_back_and_pipes_do_not_count(tmp_path):
+    folder, want = tmp_path / "images", load(fake.write_images(tmp_path / "elsewhere")).fingerprint
+    folder.mkdir()
+    for path in (tmp_path / "elsewhere").iterdir():
+        (folder / path.name).symlink_to(path)
+    for name in ("AnnualCrop/a", "AnnualCrop/b"):
+        (folder / name).symlink_to(folder)
+    os.mkfifo(folder / "Forest/Forest_99.jpg")
+    assert len(data.describe_source(fake.config_for(folder)).files) == 60
+    assert load(folder).fingerprint == want
+    (folder / "Forest/Forest_98.jpg").symlink_to(tmp_path / "gone")
+    refused(folder, "Forest_98.jpg")
+
+
+@pytest.mark.parametrize("name", [b"Forest_\xe9.jpg", b"\xe9/Forest_7.jpg"])
+def test_a_name_that_is_not_utf8_is_shown(tmp_path, name):
+    path = os.fsencode(fake.write_images(tmp_path / "images")) + b"/Forest/" + name
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb"):
+        refused(tmp_path / "images", repr(os.fsdecode(path)), "rename it")
 
 
 def test_folders_are_taken_or_named(tmp_path, published, monkeypatch):

@@ -82,9 +82,12 @@ def test_files_of_results_are_whole_and_leftovers_go(tmp_path):
         files.write_csv(tmp_path / "a.csv", [{"a": 1}])
 
 
+@pytest.mark.parametrize("moved", [(), ("/.new/place", None)])
 @pytest.mark.parametrize("number", ["ENOSPC", "EACCES", "EISDIR", "EIO"])
-def test_what_the_system_refuses_is_one_line_with_its_place(number, capsys, monkeypatch, root):
-    error = OSError(getattr(errno, number), "no", "/some/place")
+def test_what_the_system_refuses_is_one_line_with_its_place(
+    number, moved, capsys, monkeypatch, root
+):
+    error = OSError(getattr(errno, number), "no", *moved, "/some/place")
     monkeypatch.setitem(stages.STAGES, "train", lambda config: (_ for _ in ()).throw(error))
     assert main(["train", "--config", str(root / "configs/config.yaml")]) == 2
     assert capsys.readouterr().err.startswith("error: /some/place: no; ")
