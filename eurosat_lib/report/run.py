@@ -126,7 +126,8 @@ def execute(source: Path, output: Path, values: Mapping[str, Any], root: Path) -
     # What a kernel computed is kept already, so that it may be stopped at once.
     options |= {"cwd": str(root), "progress_bar": False, "shutdown_kernel": "immediate"}
     try:
-        papermill.execute_notebook(str(source), str(output), dict(values), **options)
+        places = [str(path).replace("{", "{{").replace("}", "}}") for path in (source, output)]
+        papermill.execute_notebook(*places, dict(values), **options)  # places are templates
     except PapermillExecutionError as error:
         place = f"{source.stem}, cell {error.cell_index}"  # papermill's own stands before it
         text = " ".join(error.evalue.split())
