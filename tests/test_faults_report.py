@@ -176,6 +176,27 @@ def test_an_edited_copy_is_kept_aside_and_never_bound(runner, executed):
     assert "mes mots" in next(target.parent.glob("edited-*-01_a.ipynb")).read_text()
 
 
+def test_a_report_of_ones_own_is_kept_aside(runner, executed):
+    def kept():
+        return {path.name[-12:]: path.read_text() for path in reports.glob("edited-*")}
+
+    reports, answer = runner / "reports", runner / "reports/answers/M1.md"
+    (reports / "rapport.pdf").write_text("à moi")
+    make()
+    mine = {"-rapport.pdf": "à moi"}
+    assert kept() == mine and (reports / "rapport.pdf").read_text() == "new"
+    answer.write_text("Autre réponse")
+    make()
+    assert kept() == mine  # ours gave way to ours
+    for file in ("rapport.html", "rapport.pdf"):
+        (reports / file).write_text("tenu")
+    for command in ("init -q", "add -f reports/rapport.html reports/rapport.pdf"):
+        subprocess.run(["git", *command.split()], check=True)
+    (reports / "rapport.html").write_text("retouché")
+    make()
+    assert kept() == mine | {"rapport.html": "retouché"}  # git still holds the PDF
+
+
 def test_what_changes_while_a_report_is_made_is_not_bound(runner, executed, monkeypatch):
     inner = run.execute
 
