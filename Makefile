@@ -32,7 +32,7 @@ export PROFILE DATA NAME PARAMS STAGES SWEEP RECIPE A B PYTHON FROZEN ENGINE ARG
 
 REPORT := "$$PY" -m eurosat_lib.report
 REQUEST := --profile "$$PROFILE" --data "$$DATA" --name "$$NAME" --params="$$PARAMS"
-NOTEBOOKS := $(sort $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
+NOTEBOOKS := $(sort $(basename $(notdir $(filter notebooks/%.ipynb,$(wildcard notebooks/[0-9][0-9]_*.ipynb)))))
 .PHONY: help setup ready tools report sweep compare index reproduce results train test lint lab tensorboard captures clean $(NOTEBOOKS)
 
 help: # this help
@@ -76,7 +76,8 @@ captures: tools # photograph TensorBoard for the report (needs a Chromium browse
 clean: # remove the built report and tool caches; results in artifacts/ and runs/ stay
 	@case "$$NAME" in answers|template|comparaisons|*/*|.*) echo "error: NAME=$$NAME is no run" >&2; exit 2;; esac
 	@[ ! -f "artifacts/$$NAME/MODEL_CARD.md" ] || { echo "error: git holds the report of $$NAME" >&2; exit 2; }
-	@rm -f "reports/$$NAME"/{rapport.html,rapport.pdf,.build.json} "reports/$$NAME"/notebooks/[0-9][0-9]_*.ipynb
+	@rm -f "reports/$$NAME"/{rapport.html,rapport.pdf,.build.json}
+	@for path in notebooks/[0-9][0-9]_*.ipynb; do rm -f "reports/$$NAME/$${path%.ipynb}"{,.failed}.ipynb; done
 	@[ -n "$$NAME" ] || rm -f reports/index.html reports/comparaisons/*+*.html
 	@rm -rf .pytest_cache .ruff_cache .import_linter_cache; find eurosat_lib tests -name __pycache__ -prune -exec rm -rf {} +
 	@echo "cleaned; kept: artifacts/ and runs/ (results), $$VENV"

@@ -13,6 +13,7 @@ import pytest
 from settings import ROOT
 
 from eurosat_lib.config import load_config
+from eurosat_lib.errors import UserError
 from eurosat_lib.files import write_text
 from eurosat_lib.report import words
 from eurosat_lib.report import words_results as results
@@ -358,6 +359,9 @@ def test_diary_is_shown_as_it_is_and_its_absence_is_said(tmp_path):
     assert results.journal(tmp_path, "x") == "- **1er mai.** NaN"
     write_text(tmp_path / "x" / "journal.md", "- autre\n")
     assert results.journal(tmp_path, "x") == "- autre"
+    (tmp_path / "x/journal.md").write_bytes("été".encode("latin-1"))
+    with pytest.raises(UserError, match=r"/x/journal\.md: not text in UTF-8: save it as UTF-8"):
+        results.journal(tmp_path, "x")
     own = words.words_of("S10", facts())
     assert "- autre" in words.fill("S10", own | {"journal": "  - autre"})
     assert "Aucun journal" in words.fill("S10", own | {"journal": ""})

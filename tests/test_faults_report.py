@@ -83,31 +83,36 @@ def test_identity_is_printed_sign_by_sign(tmp_path):
 
 def test_pictures_are_found_beside_the_source_and_the_answer_and_nowhere_else(tmp_path):
     accent, root = "écran d’été 2.png", tmp_path / "p"
+    write_bytes(root / "notebooks/s.tif", picture("TIFF"))
     for place in ("p/notebooks/s.png", "p/reports/answers/r.png", "p/figures/f.png", "secret.png"):
         write_bytes(tmp_path / place, picture())
+    write_bytes(root / "notebooks/mon schéma (1).png", picture())
     write_bytes(root / "notebooks/secret.txt", b"secret")
     (root / "notebooks/link.png").symlink_to(tmp_path / "secret.png")
     text = f"![a](s.png) ![b](../figures/f.png) ![c](figures/f.png) ![d](attachment:{accent})"
+    text += "\n![d [2]](mon schéma (1).png)"
     cell = markdown(f"{text} ![e](attachment:%C3%A9t%C3%A9.png) <img src='s.png' alt='e'>")
     data = {"image/png": base64.b64encode(picture()).decode()}
     cell["attachments"] = {unicodedata.normalize("NFD", accent): data, "été.png": data}
     outside = ["rien.png", "../../secret.png", "../../../secret.png", "secret.txt", "link.png"]
-    outside += [f"{tmp_path}/secret.png", "a%00.png", "attachment:e.png", f"{URL}.png"]
+    outside += ["s.tif", f"{tmp_path}/secret.png", "a%00.png", "attachment:e.png", f"{URL}.png"]
     links = " ".join(f"![x]({address})" for address in outside)
     reply = code("answer('S9')", answer_output("S9", f"![f](r.png) {links}"))
     page, problems = bound(root, cell, reply)
     embedded = page.xpath("//main//img[starts-with(@src, 'data:image/png')]/@alt")
-    assert embedded == ["a", "b", "c", "d", "e", "e", "f"]
+    assert embedded == ["a", "b", "c", "d", "d [2]", "e", "e", "f"]
     for address in outside:
         missing = f"image {address} is not embedded (looked for beside the notebook, in"
-        assert any(missing in line for line in problems), address
+        (line,) = {line for line in problems if missing in line}
+        assert "kinds that can be shown: JPEG, PNG, WEBP, GIF" in line
 
 
 def test_formulas_and_rare_pictures_of_outputs_are_shown_others_are_named(tmp_path):
     def output(**data):
         return new_output("display_data", {"text/plain": "<IPython.core.display.X object>"} | data)
 
-    gif = {"image/gif": base64.b64encode(picture("GIF")).decode()}
+    kinds = {f"image/{k}": base64.b64encode(picture(k)).decode() for k in ("gif", "tiff")}
+    gif, tiff = ({kind: data} for kind, data in kinds.items())
     bars = [new_output("stream", name="stderr", text=f"\r{n}%|█▋") for n in range(7)]
     page, problems = bound(
         tmp_path,
@@ -116,15 +121,17 @@ def test_formulas_and_rare_pictures_of_outputs_are_shown_others_are_named(tmp_pa
         code("Image()", output(**gif), output(**{"image/svg+xml": "<svg/>"})),
         code("Javascript()", output(), *bars),
         code("Javascript()", output(), *bars, tags=["hide"]),
+        code("Image()", output(**tiff)),
         markdown("### Un [lien](https://x.org) ici\n\nPuis $\\text{de 1,5 à 2,5 points}$."),
     )
     formulas = page.xpath("//main//math/@alttext")
     assert formulas[-3:] == ["\\displaystyle x^2", "a=b", "\\text{de 1,5 à 2,5 points}"]
     assert page.xpath("//main//mtext")[-1].text.replace("\xa0", " ") == "de 1,5 à 2,5 points"
-    kinds = [image.get("src")[:15] for image in page.xpath("//img[@alt='Figure sans légende']")]
-    assert kinds == ["data:image/gif;", "data:image/svg+"]
+    shown = [image.get("src")[:15] for image in page.xpath("//img[@alt='Figure sans légende']")]
+    assert shown == ["data:image/gif;", "data:image/svg+"]
     assert not page.xpath("//div[@id='toc']//a//a")
-    shown, told = [line.partition(": ")[2] for line in problems]
+    shown, told, lost = [line.partition(": ")[2] for line in problems]
+    assert lost.startswith("the image is damaged (kinds that can be shown: JPEG, PNG, WEBP, GIF")
     assert shown.endswith("X object>: a report cannot show this; tag the cell hide")
     assert re.match(r"text on stderr: 0%\|█▋ .*\(tqdm\.auto for a bar", told)
 
@@ -174,6 +181,27 @@ def test_an_edited_copy_is_kept_aside_and_never_bound(runner, executed):
     make()
     assert executed == ["01_a"] and "mes mots" not in target.read_text()
     assert "mes mots" in next(target.parent.glob("edited-*-01_a.ipynb")).read_text()
+
+
+def test_a_report_of_ones_own_is_kept_aside(runner, executed):
+    def kept():
+        return {path.name[-12:]: path.read_text() for path in reports.glob("edited-*")}
+
+    reports, answer = runner / "reports", runner / "reports/answers/M1.md"
+    (reports / "rapport.pdf").write_text("à moi")
+    make()
+    mine = {"-rapport.pdf": "à moi"}
+    assert kept() == mine and (reports / "rapport.pdf").read_text() == "new"
+    answer.write_text("Autre réponse")
+    make()
+    assert kept() == mine  # ours gave way to ours
+    for file in ("rapport.html", "rapport.pdf"):
+        (reports / file).write_text("tenu")
+    for command in ("init -q", "add -f reports/rapport.html reports/rapport.pdf"):
+        subprocess.run(["git", *command.split()], check=True)
+    (reports / "rapport.html").write_text("retouché")
+    make()
+    assert kept() == mine | {"rapport.html": "retouché"}  # git still holds the PDF
 
 
 def test_what_changes_while_a_report_is_made_is_not_bound(runner, executed, monkeypatch):

@@ -117,6 +117,23 @@ def test_make_installs_once_and_keeps_what_is_quoted(make):
     assert ".[dev]" in calls[2] and calls[-1][:2] == ["-m", "pytest"]
 
 
+def test_make_takes_and_cleans_nothing_but_notebooks_of_the_project(make, tmp_path):
+    copies = tmp_path / "reports/notebooks"
+    copies.mkdir(parents=True)
+    for folder in ("notebooks", "eurosat_lib", "tests"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for name in ("01_data", "08_mon report", "09_l'essai"):
+        (tmp_path / f"notebooks/{name}.ipynb").touch()
+        (copies / f"{name}.ipynb").touch()
+    for name in ("01_data.failed", "08_mes_notes"):
+        (copies / f"{name}.ipynb").touch()
+    told, _ = make("-C", str(tmp_path), "-n", "report")
+    assert "build --profile" in told and "--only" not in told
+    make("-C", str(tmp_path), "clean")
+    assert [path.name for path in copies.iterdir()] == ["08_mes_notes.ipynb"]
+
+
 def test_make_alone_is_help_and_takes_an_activated_conda_environment_but_not_base(make):
     text, calls = make()
     listed = re.findall(r"^  (\w+) ", text, re.MULTILINE)

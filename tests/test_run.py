@@ -129,6 +129,13 @@ def test_a_wrong_request_is_refused_before_any_kernel(project, executed, capsys,
     assert error.count("\n") == 1 and message in error and executed == []
 
 
+def test_a_copy_that_jupyterlab_made_is_refused(project, executed, capsys):
+    shutil.copy(project / "notebooks/01_a.ipynb", project / "notebooks/01_a-Copy1.ipynb")
+    assert main(["build"]) == 2 and executed == []
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "01_a-Copy1.ipynb: JupyterLab's copy of 01_a: give" in error
+
+
 @pytest.mark.parametrize(
     ("line", "params", "refused"),
     [
@@ -316,6 +323,14 @@ def test_a_notebook_runs_here_and_alike_whatever_the_users_own_settings(project,
     assert tree["metadata"]["eurosat"]["results"] == {"grid_search": ""}
     assert list(target.parent.iterdir()) == [target]
     assert target.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_braces_in_a_path_are_its_own(tmp_path):
+    source = tmp_path / "TP {groupe 3} {}" / "01_a.ipynb"
+    source.parent.mkdir()
+    write_notebook(source, "print(seed)")
+    run.execute(source, source.with_name("out.ipynb"), {"seed": 7}, source.parent)
+    assert '"7\\n"' in source.with_name("out.ipynb").read_text()
 
 
 def test_a_failed_cell_is_one_line_and_the_good_copy_is_kept(project, capsys):

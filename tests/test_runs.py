@@ -104,6 +104,43 @@ def test_damaged_files_of_a_run_stop_no_list(place, text):
     assert "make report" in write_index(place).read_text()
 
 
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("facts", lambda tree: tree["evaluate"].pop("checkpoint_sha256")),  # an older version
+        ("facts", lambda tree: tree["evaluate"].update(accuracy=None)),
+        ("facts", lambda tree: tree["evaluate"].update(accuracy="0,93")),
+        ("facts", lambda tree: tree["evaluate"].update(low=float("nan"))),
+        ("results/train", lambda tree: tree["provenance"].update(seconds="12")),
+        ("results/train", lambda tree: tree.update(provenance="x")),
+        ("results/train", lambda tree: tree.update(config=[1])),
+        ("results/train", lambda tree: tree.update(config="x")),
+    ],
+)
+def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, file, change):
+    edit(slow / f"{file}.json", change)
+    page = lxml.html.fromstring(write_index(place).read_text(encoding="utf-8"))
+    unnamed, named = (row.text_content() for row in page.xpath("//table/tbody/tr"))
+    assert "slow" in named and runs.UNREADABLE in named and "NaN" not in named
+    assert runs.UNREADABLE not in unnamed and "[" in unnamed  # its intervals
+    assert main(["compare", "", "slow"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "artifacts/slow: results that are damaged" in error
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"cells": []}', '{"cells": [{"source": []}]}'])
+def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, place, text):
+    shutil.copytree(ROOT / "notebooks", place / "notebooks")
+    assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
+    edit(place / "artifacts/results/train.json", lambda tree: tree["provenance"].pop("started"))
+    assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
+    edit(place / "artifacts/results/train.json", lambda tree: tree.update(provenance="x"))
+    assert "<td>1 résultat sur" not in runs.show_steps(two).data.replace("\xa0", " ")
+    (place / "notebooks/03_model_checks.ipynb").write_text(text)
+    with pytest.raises(UserError, match=r"03_model_checks\.ipynb: not a readable notebook"):
+        runs.show_steps(two)
+
+
 # --- two of them --------------------------------------------------------------------------------
 
 

@@ -39,7 +39,10 @@ LEFT_OUT = {"hide", "exploration", "parameters", "injected-parameters"}  # tags 
 KINDS = ["text/html", "text/markdown", "text/plain"]  # of outputs, as `_renew_output` leaves them
 FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
 WIDGET = "application/vnd.jupyter.widget-view+json"  # nothing to see on paper
-SPACED = re.compile(r"(?<=\]\()attachment:[^()\n\"]+(?=\))")  # as editors write them
+# The address of a picture as editors and people write it, spaces and all.
+SPACED = re.compile(
+    r"(!\[(?:(?!\]\(|\n\n).)*\]\( *)((?:[^()<>\n\"]|\([^()\n]*\))+\.\w+)(?= *\))", re.DOTALL
+)
 TASK = re.compile(r"^(\s*[-*+] )\[([ xX])\] ", re.MULTILINE)
 # "(capture : figure)" or "; capture : figure", of a screenshot still to be taken.
 ASIDE = re.compile(r'\s*(?:(\()|;)[^()<>;]*<a href="#(capture-[\w-]+)">[^<]*</a>(?(1)\))')
@@ -199,7 +202,7 @@ class Rapport(HTMLExporter):
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Turn Markdown into HTML; formulas and pictures as `_Renderer` writes them."""
-        source = SPACED.sub(lambda found: found[0].replace(" ", "%20"), source)
+        source = SPACED.sub(lambda found: found[1] + found[2].replace(" ", "%20"), source)
         source = TASK.sub(lambda found: f"{found[1]}{'☐' if found[2] == ' ' else '☑'} ", source)
         return MarkdownWithMath(renderer=_Renderer(context["cell"])).render(source)
 

@@ -19,7 +19,6 @@ from lxml.html import fragment_fromstring as fragment
 from PIL import Image
 
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.files import PICTURES
 from eurosat_lib.report.title import Title
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "reports" / "template"
@@ -45,8 +44,9 @@ FRENCH = (  # what French printers do to plain text
     (re.compile(r"\b([Ss]ection|époque|graine) (?=\d)"), "\\1\u00a0"),
 )
 TEX = re.compile(r"\\[a-zA-Z]{2,}|\$\$|(?<!\w)\$[^$\s][^$]*\$(?!\w)")
-SHOWN = (*PICTURES, "GIF")  # kinds of pictures, SVG aside
+SHOWN = ("JPEG", "PNG", "WEBP", "GIF")  # kinds of pictures that browsers show, SVG aside
 PLACES = "looked for beside the notebook, in notebooks, reports/answers and the project's folder"
+KINDS = f"kinds that can be shown: {', '.join(SHOWN)}"
 # What would run, or be fetched when the page is opened; links to follow stay.
 LIVE = {"script", "iframe", "frame", "object", "embed", "applet", "link", "meta", "base", "portal"}
 LIVE |= {"svg", "video", "audio"}
@@ -226,7 +226,7 @@ def _faults(element: HtmlElement) -> Iterator[str]:
         fetches = name in FETCHING and not inside and (element.tag, name) != ("a", "href")
         if fetches or name.startswith("on") or (name == "style" and STYLE.search(value)):
             del element.attrib[name]
-            lost = f"image {value} is not embedded ({PLACES})"
+            lost = f"image {value} is not embedded ({PLACES}; {KINDS})"
             told = f"<{element.tag} {name}> runs or fetches {words(value)[:120]}"
             yield lost if element.tag == "img" else told
     if element.tag == "img" and not (element.get("alt") or "").strip():
@@ -257,7 +257,7 @@ def _picture_fault(source: str) -> str:
         with Image.open(BytesIO(data), formats=SHOWN) as picture:
             picture.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return "is damaged"
+        return f"is damaged ({KINDS})"
     return ""
 
 

@@ -9,6 +9,7 @@ import argparse
 import ast
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -125,6 +126,10 @@ def _notebooks(only: str) -> list[Path]:
     paths = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
     if not paths:
         raise UserError(f"{folder}: no notebook there")
+    for name in paths:
+        if (own := re.sub(r"-Copy\d*$", "", name)) != name:
+            said = f"JupyterLab's copy of {own}: give it another number and name, or move it away"
+            raise UserError(f"{folder / name}.ipynb: {said}")
     if only and only not in paths:
         hint = did_you_mean(only, paths)
         raise UserError(f"{only}: no such notebook{hint}; there are {', '.join(paths)}")

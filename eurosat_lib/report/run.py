@@ -17,7 +17,15 @@ import yaml
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import NotebookFailed, UserError
-from eurosat_lib.files import check_open, is_frozen, locked, read_json, write_json, write_text
+from eurosat_lib.files import (
+    check_open,
+    git,
+    is_frozen,
+    locked,
+    read_json,
+    write_json,
+    write_text,
+)
 from eurosat_lib.progress import BUILT
 from eurosat_lib.report import plan
 from eurosat_lib.report.plan import LIBRARY, Step, prepare
@@ -70,7 +78,8 @@ def _check_published(config: Config) -> None:
     if not is_frozen():
         return
     run, images = Run(config.paths), load_dataset(config)
-    if any(tree["scope"]["data"] != images.fingerprint for tree in run.results.values()):
+    scopes = [tree.get("scope") or {} for tree in run.results.values()]
+    if any(scope.get("data", images.fingerprint) != images.fingerprint for scope in scopes):
         place = f"{images.source.place} are not those of the run: DATA or EUROSAT_DATA names them"
         raise UserError(f"FROZEN=1: the images of {place}")
     if run.tested_other:
@@ -116,14 +125,21 @@ def _run(step: Step, folder: Path) -> None:
     for name, path in (("input_path", step.source), ("output_path", target)):
         tree["metadata"]["papermill"][name] = os.path.relpath(path, root)
     write_json(fresh, tree)
-    if target.is_file() and not plan.made_from(target):  # somebody's words
-        changed = datetime.fromtimestamp(target.stat().st_mtime)
-        kept = target.with_name(f"edited-{changed:%Y%m%d-%H%M%S}-{target.name}")
-        os.replace(target, kept)
-        print(f"      it had been edited: kept as {os.path.relpath(kept)}")
+    if not plan.made_from(target):
+        _set_aside(target)
     os.replace(fresh, target)
     failed.unlink(missing_ok=True)
     print(_since(started))
+
+
+def _set_aside(path: Path) -> None:
+    """Keep a file with somebody's own words, if it is there, under another name, and say so."""
+    if not path.is_file():
+        return
+    changed = datetime.fromtimestamp(path.stat().st_mtime)
+    kept = path.with_name(f"edited-{changed:%Y%m%d-%H%M%S}-{path.name}")
+    os.replace(path, kept)
+    print(f"      {path.name} is not as it was built: kept as {os.path.relpath(kept)}")
 
 
 def execute(source: Path, output: Path, values: Mapping[str, Any], root: Path) -> set[str]:
@@ -142,7 +158,8 @@ def execute(source: Path, output: Path, values: Mapping[str, Any], root: Path) -
     # What a kernel computed is kept already, so that it may be stopped at once.
     options |= {"cwd": str(root), "progress_bar": False, "shutdown_kernel": "immediate"}
     try:
-        papermill.execute_notebook(str(source), str(output), dict(values), **options)
+        places = [str(path).replace("{", "{{").replace("}", "}}") for path in (source, output)]
+        papermill.execute_notebook(*places, dict(values), **options)  # places are templates
     except PapermillExecutionError as error:
         place = f"{source.stem}, cell {error.cell_index}"  # papermill's own stands before it
         text = " ".join(error.evalue.split())
@@ -184,11 +201,13 @@ def _kernel_manager(asked: Path) -> type:
 def bind(config: Config, executed: Sequence[Path], folder: Path) -> list[Path]:
     """Write ``rapport.html`` and ``rapport.pdf`` if they are out of date: both, or none.
 
-    They are made in ``folder``, and take their places when they are whole.
+    They are made in ``folder``, and take their places when they are whole. What stands there and
+    neither was made by us nor is held by git is kept aside.
     """
     reports, key = config.paths.reports, plan.report_key(config, executed)
     files, built = [reports / "rapport.html", reports / "rapport.pdf"], reports / ".build.json"
-    if read_json(built) == {"key": key, "files": plan.files_digest(files)}:
+    made, found = read_json(built) or {}, _digests(files)
+    if made == {"key": key} | found:
         print("report · up to date")
         return files
     from eurosat_lib.report.runs import write_index
@@ -198,11 +217,18 @@ def bind(config: Config, executed: Sequence[Path], folder: Path) -> list[Path]:
     pages = _write_report(config, executed, *fresh)
     built.unlink(missing_ok=True)
     for new, target in zip(fresh, files, strict=True):
+        listed = git(config.paths.root, "ls-files", "-cm", "--", str(target))  # twice if changed
+        if made.get(target.name) != found[target.name] and listed.count("\n") != 1:
+            _set_aside(target)
         os.replace(new, target)
-    write_json(built, {"key": key, "files": plan.files_digest(files)})
+    write_json(built, {"key": key} | _digests(files))
     print(f"{_since(started)}, {pages} pages")
     write_index(Path(config.paths.root))
     return files
+
+
+def _digests(files: Sequence[Path]) -> dict[str, str]:
+    return {path.name: plan.files_digest([path]) for path in files}
 
 
 def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: Path) -> int:

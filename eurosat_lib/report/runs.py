@@ -22,7 +22,7 @@ from IPython.display import HTML
 
 from eurosat_lib import files
 from eurosat_lib.config import CONFIG, PARAMETERS, configure, override, read_yaml
-from eurosat_lib.errors import NotebookFailed, UserError, did_you_mean
+from eurosat_lib.errors import NotebookFailed, UserError, did_you_mean, one_line
 from eurosat_lib.files import read_json
 from eurosat_lib.french import duree, intervalle, nombre, pct, plural, signe
 from eurosat_lib.report.plan import LIBRARY, prepare
@@ -37,6 +37,7 @@ CONDITIONS = ("commit", "device", "precision", "processor", "python", "torch")
 CARD = "MODEL_CARD.md"  # of a finished run: git holds its results
 SAME = "the same to the bit"
 VERDICT = "reproduction.json"  # in the artifacts of a reproduction, once it is complete
+UNREADABLE = "résultats illisibles ou d’une autre version"
 NONE = "<p>Aucun run n’a encore de résultats : <code>make report</code> fait le premier.</p>"
 
 
@@ -61,7 +62,16 @@ class Run:
         facts = self.facts.get(stage, {})
         return facts if {"accuracy", "low", "high", "n"} <= set(facts) else {}
 
-    @property
+    @cached_property
+    def fault(self) -> str:
+        """Why its row cannot be made: damaged, of another version; empty if it can."""
+        try:
+            _row(self, [*self.settings], self.paths.artifacts)
+        except Exception as error:  # whatever files of others lead to
+            return one_line(error)
+        return ""
+
+    @cached_property
     def tested_other(self) -> bool:
         """Whether the test scores are those of another checkpoint than the run's ``best.ckpt``."""
         best, tested = self.paths.artifacts / "best.ckpt", self.score("evaluate")
@@ -108,7 +118,10 @@ def find_run(root: Path, name: str) -> Run:
         known = ", ".join(name or "the unnamed one" for name in runs) or "none yet"
         what = f"{name}: no such run" if name else "the unnamed run has no results"
         raise UserError(f"{what}{did_you_mean(name, runs)}; runs: {known}")
-    return runs[name]
+    if (run := runs[name]).fault:
+        said = f"results that are damaged or of another version ({run.fault})"
+        raise UserError(f"{run.paths.artifacts}: {said}: move them away, or compute them anew")
+    return run
 
 
 # --- the list -----------------------------------------------------------------------------------
@@ -126,12 +139,16 @@ def differing(runs: Sequence[Run]) -> list[str]:
 
 def list_runs(root: Path, folder: Path) -> str:
     """Lay all runs out as an HTML table: what differs, scores, links that start in ``folder``."""
-    runs = list(find_runs(root).values())
-    keys = differing(runs)
-    return _table([_row(run, keys, folder) for run in runs]) if runs else NONE
+    runs, rows = list(find_runs(root).values()), []
+    keys = differing([run for run in runs if not run.fault])
+    for run in runs:
+        lost = {"Run": html.escape(run.label), "Ce qui diffère": UNREADABLE}
+        rows.append(lost if run.fault else _row(run, keys, folder))
+    return _table(rows) if runs else NONE
 
 
 def _row(run: Run, keys: Sequence[str], folder: Path) -> dict[str, str]:
+    """Write the row of a run; of files that are foreign or damaged it raises anything."""
     own = [f"{LABELS.get(k, k)} = {run.settings[k]}" for k in keys if k in run.settings]
     origins, reports = [tree["provenance"] for tree in run.results.values()], run.paths.reports
     places = {"rapport": reports / "rapport.html", "PDF": reports / "rapport.pdf"}
@@ -154,7 +171,7 @@ def _score(run: Run, stage: str) -> str:
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    return pd.DataFrame(rows).to_html(escape=False, index=False, border=0)
+    return pd.DataFrame(rows).to_html(escape=False, index=False, border=0, na_rep="—")
 
 
 def _link(target: Path, folder: Path, text: str) -> str:
@@ -192,12 +209,17 @@ def show_steps(config: Config) -> HTML:
     from eurosat_lib.protocol import NOTEBOOK_STAGES
     from eurosat_lib.stages import scope
 
-    known, rows = scope(config), []
-    kept = {k: tree for k, tree in Run(config.paths).results.items() if tree.get("scope") == known}
+    known, run, rows = scope(config), Run(config.paths), []
+    results = {} if run.fault else run.results
+    kept = {key: tree for key, tree in results.items() if tree.get("scope") == known}
     for name, stages in NOTEBOOK_STAGES.items():
         path = Path(config.paths.root, "notebooks", f"{name}.ipynb")
-        title = "".join(read_json(path)["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-        dates = [kept[stage]["provenance"]["started"][:10] for stage in stages if stage in kept]
+        try:
+            title = "".join(read_json(path)["cells"][0]["source"]).splitlines()[0].lstrip("# ")
+        except (LookupError, TypeError):
+            raise UserError(f"{path}: not a readable notebook") from None
+        origins = [kept[stage]["provenance"] for stage in stages if stage in kept]
+        dates = [str(origin.get("started"))[:10] for origin in origins]
         own = {"Notebook": _link(path, Path.cwd(), title)}
         own["Gardé"] = f"{plural(len(dates), 'résultat')} sur {len(stages)}"
         rows.append(own | {"Dernier calcul": max(dates, default="—")})

@@ -13,6 +13,7 @@ import yaml
 
 from eurosat_lib import french
 from eurosat_lib.config import PARAMETERS, Config, read_yaml
+from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.french import ecart, intervalle, liste, magnitude, nombre, pct, plural
 from eurosat_lib.report.title import git
@@ -217,7 +218,12 @@ def conclusion(facts: Facts) -> Words:
 def journal(reports: Path, name: str) -> str:
     """Return the diary of a run's owner, else of the project's, but for comments; may be empty."""
     places = (reports / name / "journal.md", reports / "journal.md")
-    text = next((path.read_text(encoding="utf-8") for path in places if path.is_file()), "")
+    path = next((path for path in places if path.is_file()), None)
+    try:
+        text = path.read_text(encoding="utf-8-sig") if path else ""
+    except UnicodeDecodeError:
+        place = path.relative_to(reports.parent)
+        raise UserError(f"{place}: not text in UTF-8: save it as UTF-8") from None
     return re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip()
 
 
