@@ -154,10 +154,11 @@ def test_a_faulty_answer_is_one_line(tmp_path, monkeypatch):
 
 
 def test_habits_reach_neither_a_figure_nor_a_kernel(runner, monkeypatch):
-    fig = style.styled(lambda: style.finish(style.subplots(2)[0], "Un carré : $x^2$"))()
+    draw = style.styled(lambda: style.finish(style.subplots(2)[0], "Un carré : $x^2$"))
+    fig, same = draw(), draw()
     before = style.save(fig, "svg", metadata={"Date": None})
     with plt.rc_context({"savefig.transparent": True, "mathtext.fontset": "cm"}):
-        assert style.save(fig, "svg", metadata={"Date": None}) == before
+        assert style.save(same, "svg", metadata={"Date": None}) == before
     startup = runner / "ipython/profile_default/startup/00.py"
     write_text(startup, "habit = 1")
     write_text(runner / "own.rc", "lines.linewidth: 9")
