@@ -159,6 +159,11 @@ def test_a_picture_from_outside_or_broken_is_refused(source):
     assert "\n" not in str(caught.value)
 
 
+def test_a_sign_that_no_font_has_is_named():
+    with pytest.raises(UserError, match="could not be displayed"):
+        make_pdf(page("<p>un texte \U0010fffd</p>"))  # for private use
+
+
 def test_a_size_that_cannot_be_tagged_gives_way_to_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr(printer, "SIZES", ["no number", "10.5"])
     assert "un texte" in printed(tmp_path / "page.pdf", "<p>un texte</p>")[1][-1]

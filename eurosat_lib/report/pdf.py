@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import lxml.html
@@ -21,7 +22,8 @@ from lxml.html import HtmlElement
 from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.report.page import TEMPLATE, embedded, words
 
-FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # as in the figures
+# As in the figures, but for the one that has a box for every sign.
+FONTS = [*Path(matplotlib.get_data_path(), "fonts", "ttf").glob("[!L]*.ttf")]
 FULL, TALLEST = 624, 830  # CSS pixels: a picture as wide as the text, 16.5 cm; most of a page
 CAPTURE = 710  # CSS pixels of a screenshot of TensorBoard as wide as the text
 GONE = ("details", "nav", "footer", "button", "script", "style")
@@ -90,11 +92,15 @@ def _save_pictures(root: HtmlElement, folder: Path) -> None:
 
 
 def _compile(folder: Path, about: dict[str, str]) -> tuple[bytes, int]:
-    """Typeset the folder's document in the first size that Typst can tag; count its pages."""
+    """Typeset the folder's document in the first size that Typst can tag; count its pages.
+
+    The system's fonts are asked only for signs that ours do not have.
+    """
     faults, text = [], folder / "rapport.typ"
-    options = {"root": folder, "font_paths": [FONTS], "ignore_system_fonts": True}
-    for size in SIZES:
-        compiler = typst.Compiler(text, **options, sys_inputs=about | {"size": size})
+    for ours, size in product((True, False), SIZES):
+        options = {"font_paths": FONTS, "ignore_system_fonts": ours}
+        own = about | {"size": size}
+        compiler = typst.Compiler(text, root=folder, sys_inputs=own, **options)
         try:
             document = compiler.compile(format="pdf", pdf_standards=["ua-1"])
             return document, int(compiler.query("<pages>", field="value", one=True))
