@@ -192,7 +192,7 @@ def keep(
         origin, clock = _provenance(config), time.perf_counter()
         result = compute(folder).model_dump(mode="json")
         origin["seconds"] = round(time.perf_counter() - clock, 2)
-        write_json(path, {"provenance": origin, "result": result})
+        write_json(path, _sealed({"provenance": origin, "result": result}))
         return _load(folder, kind)
 
 
@@ -229,9 +229,10 @@ def code_digest(room: str) -> str:
 
 
 def _load(folder: Path, kind: type[R]) -> Kept[R] | None:
-    tree = read_json(folder / "result.json") or {}
+    path = folder / "result.json"
+    tree = read_json(path) or {}
     found, origin = _validated(kind, tree), tree.get("provenance")
-    whole = isinstance(origin, dict) and origin.keys() >= WHOLE
+    whole = isinstance(origin, dict) and origin.keys() >= WHOLE and _is_as_written(path, tree)
     whole = whole and isinstance(origin["seconds"], int | float)
     return Kept(found, origin, folder) if found and whole else None
 
@@ -292,7 +293,7 @@ def publish(config: Config, kept: Kept) -> None:
         write_json(artifacts / "facts.json", facts | {result.stage: result.facts()})
         written = {name: artifacts / name for name in contents if (artifacts / name).is_file()}
         tree["files"] = {name: digest(file) for name, file in written.items()}
-        write_json(path, tree | {"seal": digest(json.dumps(tree, sort_keys=True))})
+        write_json(path, _sealed(tree))
 
 
 def _files_of(path: Path, tree: Mapping[str, Any]) -> dict[Path, str]:
@@ -302,11 +303,16 @@ def _files_of(path: Path, tree: Mapping[str, Any]) -> dict[Path, str]:
     return {path.parents[1] / Path(name).name: sha256 for name, sha256 in found.items() if name}
 
 
+def _sealed(tree: dict[str, Any]) -> dict[str, Any]:
+    """Add the SHA-256 of a result, by which a change is seen."""
+    own = json.loads(json.dumps(tree | {"seal": None}))  # as it will be read: keys are texts
+    return own | {"seal": digest(json.dumps(own, sort_keys=True))}
+
+
 def _is_as_written(path: Path, tree: Mapping[str, Any]) -> bool:
     """Tell whether nobody changed a published result or its files; older ones have no seal."""
-    own = {name: value for name, value in tree.items() if name != "seal"}
     files = [sha256 == digest(f) for f, sha256 in _files_of(path, tree).items() if f.is_file()]
-    return tree.get("seal") in (None, digest(json.dumps(own, sort_keys=True))) and all(files)
+    return tree.get("seal") in (None, _sealed(tree)["seal"]) and all(files)
 
 
 def withdraw(config: Config, kind: type[Record]) -> None:

@@ -62,6 +62,9 @@ def test_a_second_call_loads_and_another_value_computes(on_blobs, answer):
     for path in on_blobs.paths.stages.glob("answer-*/result.json"):
         path.write_text(path.read_text()[:100])  # damaged: computed again
     assert answer(on_blobs).value == 21.0 and len(answer.calls) == 3
+    for path in on_blobs.paths.stages.glob("answer-*/result.json"):
+        path.write_text(path.read_text().replace("21.0", "22.0"))  # changed: likewise
+    assert answer(on_blobs).value == 21.0 and len(answer.calls) == 4
     with pytest.raises(UserError, match="a stage has that name"):
         answer(override(on_blobs, {"paths.name": "answer"}))
 

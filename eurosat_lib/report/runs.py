@@ -387,7 +387,7 @@ def _begin(run: Run, paths: Paths) -> None:
     if paths.artifacts.exists() and not own.is_dir():
         raise UserError(f"artifacts/{paths.name}: another run has the name of the reproduction")
     if (paths.artifacts / VERDICT).is_file():
-        for folder in (paths.artifacts, paths.runs, paths.reports):
+        for folder in (paths.artifacts, paths.runs):
             shutil.rmtree(folder, ignore_errors=True)
     for folder in (own, paths.artifacts / "results"):
         folder.mkdir(parents=True, exist_ok=True)
