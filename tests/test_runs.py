@@ -148,8 +148,11 @@ def test_a_pair_is_tested_image_by_image(place, slow):
     pair = find_run(place, ""), find_run(place, "slow")
     tested = pd.read_csv(slow / "predictions.csv")  # four images of each class
     tested.assign(prediction=tested.truth).to_csv(place / "artifacts/predictions.csv")
+    scores = [run.facts["evaluate"] for run in pair]
+    scores[0]["correct"] = len(tested)
     for prediction, says in (("Forest", "« sans nom » fait mieux"), (tested.truth, "Le test ne")):
         tested.assign(prediction=prediction).to_csv(slow / "predictions.csv")
+        scores[1]["correct"] = int((tested.truth == prediction).sum())
         said, lost = runs.verdict(*pair), int((tested.truth != prediction).sum())
         assert said.startswith(f"**{says}")
         assert f"{lost} que seul « sans nom » reconnaît, 0 que seul « slow » reconnaît" in said
@@ -158,6 +161,9 @@ def test_a_pair_is_tested_image_by_image(place, slow):
     assert list(table.columns) == ["sans nom", "slow"]
     assert list(table.loc["lr"]) == ["0.01", "0.0003"] and "Test" in table.index
     (slow / "predictions.csv").write_text("name,truth,prediction\nx.jpg,Forest,Forest\n")
+    with pytest.raises(UserError, match=r"slow/predictions\.csv: not what was evaluated"):
+        runs.verdict(*pair)
+    scores[1]["correct"] = 1
     assert "pas été testés sur les mêmes images" in runs.verdict(*pair)
     (slow / "predictions.csv").unlink()
     assert runs.verdict(*pair).startswith("Sans évaluation de « slow »")

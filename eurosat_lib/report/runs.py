@@ -238,6 +238,10 @@ def verdict(*pair: Run) -> str:
     first, second = (pd.DataFrame(own, columns=columns) for own in rows)
     if first.empty or second.empty:
         return f"Sans évaluation de « {a if first.empty else b} » sur le test, rien à comparer."
+    for run, own in zip(pair, (first, second), strict=True):
+        if (own.truth == own.prediction).sum() != run.score("evaluate").get("correct"):
+            place = f"{run.paths.artifacts}/predictions.csv"
+            raise UserError(f"{place}: not what was evaluated: evaluate again, it is written anew")
     both = first.merge(second, how="outer", on="name", suffixes=("_a", "_b"))
     if (both.truth_a != both.truth_b).any():
         return "Les deux runs n’ont pas été testés sur les mêmes images : rien à apparier."
