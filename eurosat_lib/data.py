@@ -113,9 +113,11 @@ def _make(file: Path, signature: str, source: Source) -> None:
     total = hashlib.sha256("\n".join(("EuroSAT 1", *CLASSES)).encode())
     for split in SPLITS:
         names[split] = own = [row.name for row in rows if row.split == split]
-        if twice := [name for name, count in Counter(own).most_common(1) if count > 1]:
-            raise UserError(f"{source.place}: {split}: {twice[0]} stands twice; rename one")
         start, end = end, end + len(own)
+        first = dict(zip(reversed(own), range(end - 1, start - 1, -1), strict=True))
+        for i, name in enumerate(own, start):  # a copy is for the audit
+            if labels[i] != labels[first[name]] or (images[i] != images[first[name]]).any():
+                raise UserError(f"{source.place}: {split}: {name} names two images; rename one")
         total.update("\n".join([f"\n{split} {len(own)}", *own, ""]).encode())
         total.update(labels[start:end])
         total.update(images[start:end])

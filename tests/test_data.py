@@ -176,7 +176,7 @@ def picture(content):
         (picture(fake.jpeg(1)[:400]), "Truncated"),
         (picture(b"text"), "cannot identify"),
         (picture(None), "cannot identify"),
-        (lambda p, r: fake.write_table(p, [*r, r[3]]), "validation: Highway_4.jpg stands twice"),
+        (lambda p, r: fake.write_table(p, [*r, (r[3][0], r[4][1])]), "Highway_4.jpg names two"),
         (lambda p, r: p.unlink(), "validation: one whole set of shards is wanted, not []"),
         (lambda p, r: p.rename(f"{p}"[:-9] + "2.parquet"), "validation-00000-of-00002"),
         (lambda p, r: p.write_bytes(p.read_bytes()[:2000]), "00001.parquet: validation: Arrow"),
