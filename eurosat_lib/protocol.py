@@ -34,7 +34,16 @@ from eurosat_lib.lr_finder import find_lr as lr_finder
 from eurosat_lib.recipes import beside_protocol as beside_protocol
 from eurosat_lib.recipes import found_recipe as found_recipe
 from eurosat_lib.recipes import recipe_jobs
-from eurosat_lib.stages import Kept, Record, latest, publish, stage, together, withdraw
+from eurosat_lib.stages import (
+    Kept,
+    Record,
+    as_asked,
+    latest,
+    publish,
+    stage,
+    together,
+    withdraw,
+)
 from eurosat_lib.train import WEIGHTS, Fit, Hyperparameters
 from eurosat_lib.trainings import BATCHES, NETWORK, SCORING, TRAINING, Training
 
@@ -221,7 +230,8 @@ def train(config: Config) -> Kept[Training]:
     own, origin = final_config(config)
     later = {} if config.compute.engine == "serial" else _trained_later(config, own)
     kept = _final_training(named(Training.stage, [own]) | later)
-    chosen = override(config, {"train": kept.result.hyperparameters.model_dump()})
+    whole = as_asked(as_asked(config, finders.LRFinder, "lr_finder"), search.Grid, "grid")
+    chosen = override(whole, {"train": kept.result.hyperparameters.model_dump()})
     how = {"section": own.train.model_dump(mode="json"), "batch_size": own.data.batch_size}
     result = Training(fit=kept.result, origin=origin, **how)
     more = {
@@ -256,9 +266,10 @@ def _with_final_network(config: Config) -> Config:
     return override(config, {"model": own.model_dump(include=NETWORK)})
 
 
-def _other_network(config: Config) -> dict[str, int] | None:
-    own = _with_final_network(config).model
-    return None if own == config.model else own.model_dump(include=NETWORK)
+def _other_network(config: Config) -> dict[str, Any] | None:
+    own = _with_final_network(as_asked(config, finders.LRFinder, "lr_finder"))
+    how = own.model.model_dump(include=NETWORK) | own.lr_finder.model_dump(mode="json")
+    return None if own.model == config.model else how
 
 
 @stage(checks.FinalArchitecture)
@@ -270,12 +281,13 @@ def final_architecture(config: Config) -> checks.FinalArchitecture:
 
 @stage(
     *(finders.FinalSweep, "lr_finder", *TRAINING.rooms),
-    reads=(*BATCHES, "model.channels", "lr_finder"),
+    reads=(*BATCHES, "model.channels"),
     inputs=_other_network,
 )
 def check_lr(config: Config) -> finders.FinalSweep:
     """Sweep the rate of the network that is trained in the end, if it is not swept yet."""
-    return finders.FinalSweep(**dict(lr_finder.__wrapped__(_with_final_network(config))))
+    own = _with_final_network(as_asked(config, finders.LRFinder, "lr_finder"))
+    return finders.FinalSweep(**dict(lr_finder.__wrapped__(own)))
 
 
 def train_if_missing(config: Config) -> Training | None:

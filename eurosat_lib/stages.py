@@ -25,7 +25,7 @@ from typing import Annotated, Any, ClassVar, Generic, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from eurosat_lib import files
-from eurosat_lib.config import Config
+from eurosat_lib.config import Config, override
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import Interrupted, UserError, of_system
 from eurosat_lib.files import is_frozen, locked, read_json, write_json
@@ -340,6 +340,16 @@ def scope(config: Config) -> dict[str, Any]:
         "batch_size": config.data.batch_size,
         "channels": list(config.model.channels),
     }
+
+
+def as_asked(config: Config, kind: type[Record], section: str) -> Config:
+    """Return the configuration with a section as the run's last result of a stage was asked for.
+
+    A notebook that builds on it need not have been given the same parameters.
+    """
+    tree = read_json(result_path(config, kind.stage)) or {}
+    known = tree.get("config") if tree.get("scope") == scope(config) else None
+    return override(config, {section: known[section]}) if known else config
 
 
 def result_path(config: Config, name: str) -> Path:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import yaml
 
 from eurosat_lib import protocol, recipes, search, trainings
 from eurosat_lib import train as trainer
@@ -244,8 +245,12 @@ def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(short):
 def test_the_final_network_is_counted_and_swept_where_it_is_another_one(on_blobs):
     assert protocol.check_lr(on_blobs) is None
     deeper = override(on_blobs, {"train.blocks_per_stage": 3})
+    protocol.lr_finder(override(on_blobs, {"lr_finder.iterations": 11}))
     swept, drawn = protocol.check_lr(deeper), protocol.final_architecture(deeper)
+    assert swept.iterations == 11  # as the first sweep was asked for
     assert drawn.found["parameters"] == protocol.train(deeper).fit.parameters
+    snapshot = yaml.safe_load((deeper.paths.artifacts / "config.yaml").read_text())
+    assert snapshot["lr_finder"]["iterations"] == 11
     assert protocol.check_lr(on_blobs) is None  # and withdrawn
     assert latest(deeper, type(swept)) is None
 
