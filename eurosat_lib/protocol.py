@@ -34,16 +34,7 @@ from eurosat_lib.lr_finder import find_lr as lr_finder
 from eurosat_lib.recipes import beside_protocol as beside_protocol
 from eurosat_lib.recipes import found_recipe as found_recipe
 from eurosat_lib.recipes import recipe_jobs
-from eurosat_lib.stages import (
-    Kept,
-    Record,
-    as_asked,
-    latest,
-    publish,
-    stage,
-    together,
-    withdraw,
-)
+from eurosat_lib.stages import Kept, Record, as_asked, latest, publish, stage, together, withdraw
 from eurosat_lib.train import WEIGHTS, Fit, Hyperparameters
 from eurosat_lib.trainings import BATCHES, NETWORK, SCORING, TRAINING, Training
 
@@ -133,8 +124,11 @@ def trained_config(config: Config) -> Config:
 
     What follows it, in another notebook, need not have been given the same parameters.
     """
-    own, made = final_config(config)[0], latest(config, Training)
-    return override(own, {"seed": made.fit.seed, "train": made.section}) if made else own
+    made = latest(config, Training)
+    if made is None:
+        return final_config(config)[0]
+    own = as_asked(config, Training, "train").model_copy(update={"seed": made.fit.seed})
+    return trainings.training_config(own, made.fit.hyperparameters, keep="best")
 
 
 def spatial_config(config: Config, own: Config) -> Config:
@@ -232,8 +226,7 @@ def train(config: Config) -> Kept[Training]:
     kept = _final_training(named(Training.stage, [own]) | later)
     whole = as_asked(as_asked(config, finders.LRFinder, "lr_finder"), search.Grid, "grid")
     chosen = override(whole, {"train": kept.result.hyperparameters.model_dump()})
-    how = {"section": own.train.model_dump(mode="json"), "batch_size": own.data.batch_size}
-    result = Training(fit=kept.result, origin=origin, **how)
+    result = Training(fit=kept.result, origin=origin, batch_size=own.data.batch_size)
     more = {
         WEIGHTS: partial(_copy_weights, kept.folder / WEIGHTS),
         "config.yaml": lambda path: save_config_snapshot(chosen, path.parent),

@@ -143,11 +143,10 @@ def fit_run(fit: Fit) -> Run:
 
 
 class Training(Record):
-    """The final training, how it was made, and where its hyperparameters come from."""
+    """The final training and where its hyperparameters come from."""
 
     stage: ClassVar[str] = "train"
     fit: Fit
-    section: dict[str, Any]  # of the configuration: train, all hyperparameters given
     origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
     batch_size: int
 
@@ -180,7 +179,7 @@ class Training(Record):
         return {
             **fit.hyperparameters.model_dump(),
             **fit.model_dump(exclude={"hyperparameters", "epochs"}),
-            **self.model_dump(exclude={"fit", "section"}),
+            **self.model_dump(exclude={"fit"}),
             **{f"{p}_{mean}": getattr(at, mean) for p, at in places.items() for mean in MEANS},
             "name": fit.hyperparameters.name,
             "epochs": len(seen),

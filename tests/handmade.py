@@ -124,8 +124,7 @@ GRID = grid_of(
 )
 ORIGIN = {"lr": "config", "weight_decay": "grid_search", "dilation_stage3": "fallback"}
 ORIGIN |= {"blocks_per_stage": "refined_grid_search"}
-MADE = {"section": {}, "origin": ORIGIN, "batch_size": 16}
-TRAINING = Training(fit=trial(d=3, values=(0.5, 0.8, 0.7)), **MADE)
+TRAINING = Training(fit=trial(d=3, values=(0.5, 0.8, 0.7)), origin=ORIGIN, batch_size=16)
 
 
 # Ten test images: the probabilities of Forest, HerbaceousVegetation, River, and the true class.

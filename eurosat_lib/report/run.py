@@ -17,15 +17,7 @@ import yaml
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import NotebookFailed, UserError
-from eurosat_lib.files import (
-    check_open,
-    git,
-    is_frozen,
-    locked,
-    read_json,
-    write_json,
-    write_text,
-)
+from eurosat_lib.files import check_open, git, is_frozen, locked, read_json, write_json, write_text
 from eurosat_lib.progress import BUILT
 from eurosat_lib.report import plan
 from eurosat_lib.report.plan import LIBRARY, Step, prepare
