@@ -34,6 +34,13 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def restore_modes() -> None:
+    """Turn gradients on and autocast off: a stop amid PyTorch's own switches leaves them so."""
+    torch.set_grad_enabled(True)
+    for kind in ("cpu", "cuda", "mps"):
+        torch.set_autocast_enabled(kind, False)
+
+
 def get_device(prefer: str = "auto") -> torch.device:
     """Return the device to compute on; ``auto``: CUDA if there is one, else MPS, else the CPU."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

@@ -30,7 +30,7 @@ from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import Interrupted, UserError, of_system
 from eurosat_lib.files import is_frozen, locked, read_json, write_json
 from eurosat_lib.progress import BUILT, announce
-from eurosat_lib.runtime import Runtime, describe_environment
+from eurosat_lib.runtime import Runtime, describe_environment, restore_modes
 from eurosat_lib.sources import digest
 from eurosat_lib.tracking import Run, write_runs
 
@@ -122,6 +122,8 @@ def stage(
             try:
                 return _run(config, kind, Code(rooms, reads), inputs, compute)
             except KeyboardInterrupt as stop:
+                stop.with_traceback(None)  # its frames hold what was on: inference mode, say
+                restore_modes()
                 raise Interrupted(*stop.args) from None
             except (OSError, MemoryError) as error:
                 raise of_system(error) from error

@@ -4,9 +4,11 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import pytest
+import torch
 
 from eurosat_lib import stages
 from eurosat_lib.checks import Baselines
@@ -188,3 +190,24 @@ def test_parts_are_published_together_and_a_stop_is_said(on_blobs, monkeypatch):
     assert (artifacts / "more.txt").read_text() == "three"
     with pytest.raises(Interrupted):
         both(override(on_blobs, {"seed": 7}))
+
+
+SWITCHES = (torch.inference_mode, torch.no_grad, partial(torch.autocast, "cpu", torch.bfloat16))
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_stop_amid_a_switch_of_pytorch_leaves_none_behind(answer, on_blobs, monkeypatch, switch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    @stage(Answer)
+    def stopped(config):
+        on = switch()
+        monkeypatch.setattr(type(on), "__exit__", stop)
+        with on:
+            return Answer(value=1.0)
+
+    with pytest.raises(Interrupted) as kept:  # IPython keeps the last error too
+        stopped(on_blobs)
+    on = torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
+    assert kept and torch.is_grad_enabled() and on == (False, False)
