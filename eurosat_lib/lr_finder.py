@@ -48,6 +48,8 @@ class LRFinder(Record):
     sweeps: tuple[Sweep, ...]
     weight_decay: float
     batch_size: int
+    min_lr: float
+    max_lr: float
     smoothing: float
     iterations: int
 
@@ -76,7 +78,7 @@ class LRFinder(Record):
     def facts(self) -> dict[str, Any]:
         """Return the choice and what it rests on; the curves stay out."""
         low, high = self.window or (None, None)
-        return self.model_dump(exclude={"sweeps", "smoothing"}) | {
+        return self.model_dump(exclude={"sweeps"}) | {
             "choice": self.choice,
             "reliable": self.choice is not None,
             "faults": {sweep.seed: sweep.fault for sweep in self.sweeps if sweep.fault},
@@ -118,7 +120,7 @@ def find_lr(config: Config) -> LRFinder:
     total = len(settings.seeds) * settings.iterations
     with progress("Balayage du LR", total=total, unit="pas") as bar:
         sweeps = [_sweep(config, seed, bar.update) for seed in settings.seeds]
-    own = settings.model_dump(include={"weight_decay", "smoothing", "iterations"})
+    own = settings.model_dump(include={*LRFinder.model_fields})
     return LRFinder(sweeps=sweeps, batch_size=config.data.batch_size, **own)
 
 

@@ -81,7 +81,8 @@ def sweep(seed: int, **suggestions: float) -> Sweep:
 
 
 def finder(*sweeps: Sweep) -> LRFinder:
-    return LRFinder(sweeps=sweeps, weight_decay=1e-4, batch_size=16, smoothing=0.9, iterations=7)
+    own = {"min_lr": 1e-6, "max_lr": 1.0, "smoothing": 0.9, "iterations": 100}
+    return LRFinder(sweeps=sweeps, weight_decay=1e-4, batch_size=16, **own)
 
 
 LR_FINDER = finder(

@@ -294,7 +294,7 @@ def m4(facts: Facts) -> Words:
         lr = config["train"]["fallback_lr"]
     return {
         **write(config["lr_finder"] | config["model"] | finder),
-        **lag(config["lr_finder"]),
+        **lag(finder),
         "lr": power(lr),
         "comment": how,
         "weight_decays": liste(power(value, 1) for value in config["grid"]["weight_decay"]),

@@ -189,7 +189,7 @@ def s6_lr(facts: Facts) -> Words:
         "au_dela": place.removeprefix("le ") if place.startswith("le plus") else "",
     }
     if choice and lr < choice:
-        words["cause"] = lag(facts["config"]["lr_finder"])["decalage"]
+        words["cause"] = lag(facts["lr_finder"])["decalage"]
     if sweep.get("reliable"):
         out = "au-dessous de" if lr < sweep["lowest"] else "au-dessus de"
         words["place"] = "dans" if sweep["lowest"] <= lr <= sweep["highest"] else out
