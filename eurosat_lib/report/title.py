@@ -23,7 +23,6 @@ UNCOUNTED = ("identity.", "compute.", "paths.", "data.source")  # no departures;
 IMAGES = "data.image_size preprocess augment"
 NETWORK = f"{IMAGES} model data.train_limit data.validation_limit"
 DEPENDS = {
-    "1": "data.train_limit data.validation_limit data.test_limit",
     **dict.fromkeys(("1.3", "1.4", "1.5"), IMAGES),
     "2": f"{NETWORK} initial_loss",
     "3": f"{NETWORK} overfit controls",
@@ -41,6 +40,7 @@ DEPENDS = {
 NAMES = {  # on the run card, of what the profiles change
     "augment.crop_padding": "marge du recadrage (pixels)",
     "data.image_size": "côté des images (pixels)",
+    "data.validation_limit": "images de validation",
     "evaluate.robustness_images": "images de l’essai de robustesse",
     "finalists.count": "finalistes",
     "grid.epochs": "époques par essai de la grille",
