@@ -200,6 +200,12 @@ class _Loader(yaml.SafeLoader):
             fault = f"{counts[0][0]} stands twice"
         raise yaml.MarkedYAMLError(problem=fault, problem_mark=mark)
 
+    def whole_number(self, node: yaml.ScalarNode) -> int | str:
+        """Read a decimal number; 042 (octal in YAML 1.1), 0x2a and 1:30 stay texts."""
+        return int(node.value) if re.fullmatch(r"[-+]?(0|[1-9][\d_]*)", node.value) else node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
 
 def read_yaml(path: Path, kind: type = dict) -> Any:
     """Read a YAML file of moderate size that holds a mapping by names, or a list."""

@@ -70,6 +70,9 @@ def test_what_is_wrong_in_a_file_names_it(root):
     path = root / "configs/config.yaml"
     path.write_text(path.read_text() + "\naugmnt: {}\n")
     refused(r"config\.yaml.*: unknown key augmnt .*augment", load_config, path, "full")
+    for number in ("042", "0x2a", "1:30"):  # 34, 42 and 90 to YAML 1.1
+        path.write_text(f"seed: {number}\n")
+        refused(f"seed: .*valid integer, got '{number}'", load_config, path, "full")
 
 
 @pytest.mark.parametrize(
