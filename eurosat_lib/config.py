@@ -207,6 +207,7 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
 
+
 def read_yaml(path: Path, kind: type = dict) -> Any:
     """Read a YAML file of moderate size that holds a mapping by names, or a list."""
     try:
