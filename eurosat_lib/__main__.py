@@ -1,7 +1,5 @@
 """Command line: ``python -m eurosat_lib STAGE --config configs/config.yaml [--set key=value]``."""
 
-from __future__ import annotations
-
 try:
     import sys
 

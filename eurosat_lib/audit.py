@@ -4,11 +4,9 @@ Two tiles cut from one scene may share some of their pixels. Key points that loo
 tiles propose a shift, and the correlation of the shared rectangle decides.
 """
 
-from __future__ import annotations
-
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,10 +35,9 @@ RADIUS = 3  # bits of 63 by which the surroundings of two points may differ: one
 COMMON = 400  # points that share a chunk of 16 bits beyond which it tells nothing
 
 
-class Audit(Record):
+class Audit(Record, stage="explore_dataset"):
     """Counts and findings over all images of the three splits; see :func:`measure`."""
 
-    stage: ClassVar[str] = "explore_dataset"
     synthetic: bool  # drawn images
     source_location: str
     source_revision: str | None
@@ -159,10 +156,9 @@ class Overlap(Record):
     correlation: float  # of the fine structure of the shared rectangle
 
 
-class Overlaps(Record):
+class Overlaps(Record, stage="find_overlaps"):
     """Tiles that share ground with another tile."""
 
-    stage: ClassVar[str] = "find_overlaps"
     pairs: tuple[Overlap, ...]  # of correlation ``SAME`` or more, largest share first
 
     def facts(self) -> dict[str, Any]:

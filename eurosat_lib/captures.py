@@ -1,7 +1,5 @@
 """TensorBoard photographed for the report (``make captures``)."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,7 +1,5 @@
 """Checkpoints: written atomically, read without running code, refused with a clear line."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

@@ -4,15 +4,13 @@ And controls, what no honest training can do: learn from shuffled labels or from
 give other bits the second time.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,10 +60,8 @@ class Findings(Record):
         return self.found
 
 
-class Baselines(Findings):
+class Baselines(Findings, stage="compute_baselines"):
     """Accuracies in [0, 1] to beat; the linear model is scored on validation only."""
-
-    stage: ClassVar[str] = "compute_baselines"
 
 
 @stage(Baselines, "checks", reads=("data.train_limit",))
@@ -99,10 +95,8 @@ def color_statistics(images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.hstack([b.mean((2, 3)), b.std((2, 3))]) for b in blocks])
 
 
-class Pipeline(Findings):
+class Pipeline(Findings, stage="verify_pipeline"):
     """What the loaders deliver."""
-
-    stage: ClassVar[str] = "verify_pipeline"
 
 
 @stage(Pipeline, "checks", "transforms", "loaders", reads=(*BATCHES, *LIMITS))
@@ -132,17 +126,14 @@ def verify_pipeline(config: Config) -> Pipeline:
     return Pipeline(found=found)
 
 
-class Architecture(Findings):
+class Architecture(Findings, stage="test_model"):
     """The configured network, layer by layer, and its ``variants`` of the grid."""
 
-    stage: ClassVar[str] = "test_model"
     layers: Layers
 
 
-class FinalArchitecture(Architecture):
+class FinalArchitecture(Architecture, stage="final_architecture"):
     """The network that is trained in the end."""
-
-    stage: ClassVar[str] = "final_architecture"
 
 
 @stage(Architecture, "checks", "model", reads=("data.image_size", "model", "grid"))
@@ -179,10 +170,8 @@ def _variant(config: Config, blocks: int, dilation: int) -> tuple[dict[str, Any]
     return found, layers
 
 
-class InitialLoss(Findings):
+class InitialLoss(Findings, stage="check_initial_loss"):
     """First batch through the untrained network, for the configured seed and others."""
-
-    stage: ClassVar[str] = "check_initial_loss"
 
 
 @stage(InitialLoss, *LEARNT, reads=(*BATCHES, "model", "initial_loss"))
@@ -230,10 +219,9 @@ def judge_loss(loss: float, others: Sequence[float], classes: int) -> dict[str, 
     return found | {"coherent": coherent}
 
 
-class Overfit(Findings):
+class Overfit(Findings, stage="overfit_small"):
     """Training loss and accuracy of each epoch over the same few images."""
 
-    stage: ClassVar[str] = "overfit_small"
     losses: Curve  # before the epoch's last update
     accuracies: Curve
 
@@ -295,10 +283,9 @@ def learn_by_heart(
     return model, losses, accuracies
 
 
-class ShuffledLabels(Findings):
+class ShuffledLabels(Findings, stage="shuffled_labels"):
     """Pairs of trainings, with true and shuffled labels, each of other images and weights."""
 
-    stage: ClassVar[str] = "shuffled_labels"
     true: tuple[Curve, ...]  # losses of each training
     shuffled: tuple[Curve, ...]
 
@@ -338,10 +325,8 @@ def more_than(successes: int, n: int, chance: float) -> bool:
     return bool(n and binomtest(int(successes), int(n), chance, "greater").pvalue < ALPHA)
 
 
-class Sanity(Findings):
+class Sanity(Findings, stage="check_training"):
     """Three short trainings of the configured network, along the path of every training."""
-
-    stage: ClassVar[str] = "check_training"
 
 
 @stage(Sanity, *LEARNT, reads=(*BATCHES, "model", "train", "controls"))

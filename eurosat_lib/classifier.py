@@ -3,8 +3,6 @@
 Classifier.load("artifacts/best.ckpt").classify("tile.jpg")
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +31,9 @@ class Classifier:
     batch: int = 64  # images; those of the evaluation, so that the same device gives the same bits
 
     @classmethod
-    def load(cls, path: Path | str, runtime: Runtime | None = None, batch: int = 64) -> Classifier:
+    def load(
+        cls, path: Path | str, runtime: Runtime | None = None, batch: int = 64
+    ) -> "Classifier":
         """Read a checkpoint, by default in float32 on the best device; UserError if unsound."""
         content = load_checkpoint(Path(path))
         runtime = runtime or Runtime(get_device("auto"), "fp32")

@@ -4,8 +4,6 @@ The engine only warms the cache of stages: no result depends on it, and it can b
 or mixed with serial runs.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import tempfile

@@ -4,8 +4,6 @@ What is wrong in it is a ``UserError`` that names the first wrong key or value, 
 Overrides are ``--set a.b=c`` on the command line, parameters in a notebook.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -3,8 +3,6 @@
 source and split lists -> rows -> uint8 arrays in the cache -> memory maps
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """What goes wrong, in one line: the user's input, a notebook, the system, a stop by a signal."""
 
-from __future__ import annotations
-
 import difflib
 import errno
 import os

@@ -1,11 +1,9 @@
 """Scores of a checkpoint, its predictions, its calibration; the test is opened once for each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +63,7 @@ class Predictions:
             np.savez(file, **vars(self))
 
     @classmethod
-    def load(cls, folder: Path) -> Predictions:
+    def load(cls, folder: Path) -> "Predictions":
         """Read the arrays of a folder; UserError if the file is missing or damaged."""
         path = folder / FILE
         try:
@@ -86,10 +84,9 @@ class Predictions:
         return pd.DataFrame(columns).join(pd.DataFrame(shares, columns=names).add_prefix("p_"))
 
 
-class Evaluation(Record):
+class Evaluation(Record, stage="evaluate"):
     """Scores of one checkpoint on validation and test."""
 
-    stage: ClassVar[str] = "evaluate"
     checkpoint: str
     checkpoint_sha256: str
     hyperparameters: Hyperparameters
@@ -154,19 +151,16 @@ class Evaluation(Record):
         return {f"{name}.json": self.facts() | {"per_class": self.per_class}}
 
 
-class SpatialEvaluation(Evaluation):
+class SpatialEvaluation(Evaluation, stage="evaluate_spatial"):
     """Scores of the spatial training's checkpoint on the spatial splits."""
 
-    stage: ClassVar[str] = "evaluate_spatial"
 
-
-class Errors(Record):
+class Errors(Record, stage="analyse_errors"):
     """The errors of one checkpoint on the test split, from its kept predictions.
 
     ``before`` and ``after`` a division of the logits by the temperature: see :func:`reliability`.
     """
 
-    stage: ClassVar[str] = "analyse_errors"
     level: float
     temperature: float  # fitted on validation
     before: Values

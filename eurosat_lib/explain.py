@@ -1,11 +1,9 @@
 """Where the evidence of an answer lies (Grad-CAM), and which changes of the image change it."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,14 +33,13 @@ CORRUPTIONS = {
 }
 
 
-class Explanations(Record):
+class Explanations(Record, stage="explain_predictions"):
     """For each class a right and a wrong image, the most confident of each, where there are any.
 
     A case holds its place in the validation split (``index``), ``truth``, ``prediction``,
     ``confidence``, and ``heat``, the map of the predicted class, see :func:`gradcam`.
     """
 
-    stage: ClassVar[str] = "explain_predictions"
     classes: tuple[str, ...]
     cases: tuple[dict[str, Any], ...]
 
@@ -101,14 +98,13 @@ def corrupt(images: np.ndarray, kind: str, strength: float) -> np.ndarray:
     return values.round().clip(0, 255).astype(np.uint8)
 
 
-class Robustness(Record):
+class Robustness(Record, stage="measure_robustness"):
     """Accuracy under changes that leave the class as it is.
 
     A trial holds its ``kind``, "view" or a corruption, its ``rank`` among those, and the numbers
     of images that are ``correct``, ``lost`` (right as they are only), ``gained`` (changed only).
     """
 
-    stage: ClassVar[str] = "measure_robustness"
     n: int  # validation images
     correct: int  # as they are
     stable: int  # images with the same answer in the eight views

@@ -1,7 +1,5 @@
 """Files that are whole or absent, locks between processes, the commit of the code."""
 
-from __future__ import annotations
-
 import csv
 import errno
 import io

@@ -4,8 +4,6 @@ Decimal comma, U+202F (narrow no-break space) between thousands and before ``%``
 a number and its unit, U+2212 as minus sign.
 """
 
-from __future__ import annotations
-
 import math
 import numbers
 from collections.abc import Iterable, Sequence

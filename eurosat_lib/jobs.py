@@ -1,7 +1,5 @@
 """Lists of trainings: one after the other, by several processes, or side by side on Ray."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 

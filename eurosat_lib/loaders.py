@@ -1,7 +1,5 @@
 """Batches: from the decoded splits to normalised tensors on the device."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,12 +1,10 @@
 """Learning-rate finder: geometric sweeps on the training path, and the rules that read them."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,10 +39,9 @@ class Sweep(Record):
     fault: str  # why there is no suggestion: see :func:`suggest`
 
 
-class LRFinder(Record):
+class LRFinder(Record, stage="lr_finder"):
     """Sweeps over several seeds and the choice they support."""
 
-    stage: ClassVar[str] = "lr_finder"
     sweeps: tuple[Sweep, ...]
     weight_decay: float
     batch_size: int
@@ -107,10 +104,8 @@ class LRFinder(Record):
         }
 
 
-class FinalSweep(LRFinder):
+class FinalSweep(LRFinder, stage="check_lr"):
     """The same sweeps of the network that is trained in the end, where that is another one."""
-
-    stage: ClassVar[str] = "check_lr"
 
 
 @stage(LRFinder, "lr_finder", *TRAINING.rooms, reads=(*BATCHES, "model", "lr_finder"))

@@ -3,8 +3,6 @@
 Beside it, what can be counted of it: parameters, receptive field, layers.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The optimisers of a configuration, and the learning rate over a training."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,9 +1,6 @@
 """Progress of long work, by tqdm: in a notebook, on a console, or from a built notebook to it."""
 
-from __future__ import annotations
-
 import os
-import re
 import sys
 
 from tqdm import auto, std
@@ -12,11 +9,6 @@ BUILT = "EUROSAT_REPORT"  # in the environment of the notebooks that make report
 LINE = "{desc}\u00a0: {percentage:.0f}\u202f% |{bar}| {n_fmt}/{total_fmt}\u00a0{unit} · {elapsed}"
 LINE += " · encore {remaining}{postfix}"
 QUIET = 10.0  # seconds between two lines in a log
-IN_FRENCH = {  # the lines of train.py, whose text is part of the keys of kept trainings
-    r"going on after epoch (\d+) of (\d+)": r"Reprise après l’époque \1 sur \2.",
-    r"(\S+) refused \((.*)\): training starts again": "\\1 refusé (\\2)\u00a0: l’entraînement "
-    "recommence.",
-}
 
 
 def progress(label: str, total: int, unit: str) -> std.tqdm:
@@ -31,8 +23,6 @@ def progress(label: str, total: int, unit: str) -> std.tqdm:
 
 def announce(text: str) -> None:
     """Say one line where the bars are: on the console, or in a notebook in the cell's output."""
-    for english, french in IN_FRENCH.items():
-        text = re.sub(english, french, text)
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     place = sys.stdout if type(shell).__name__ == "ZMQInteractiveShell" else sys.stderr
     std.tqdm.write(text, file=sys.__stderr__ if BUILT in os.environ else place)

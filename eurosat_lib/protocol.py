@@ -6,12 +6,10 @@ gave is a ``UserError``: no search to build on, a training that diverged at once
 is missing, damaged or made for another configuration.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from eurosat_lib import audit, checks, evaluation, explain, search, trainings
 from eurosat_lib import lr_finder as finders
@@ -56,10 +54,9 @@ SPATIAL_CHECKPOINT = "best_spatial.ckpt"
 NO_GRID = "no grid to compare: run grid_search first (notebook 05_grid)"
 
 
-class ChosenLR(Record):
+class ChosenLR(Record, stage="chosen_lr"):
     """A learning rate chosen by hand in notebook 04, and how it was read from the stored sweep."""
 
-    stage: ClassVar[str] = "chosen_lr"
     lr: float
     rule: str  # of the finder, or "median" of all
     smoothing: float  # weight of the past, in [0, 1)

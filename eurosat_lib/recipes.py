@@ -1,9 +1,7 @@
 """Recipes: another way to train the network, apart from the protocol, and what it brings."""
 
-from __future__ import annotations
-
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +18,9 @@ from eurosat_lib.train import WEIGHTS, Fit
 from eurosat_lib.trainings import NETWORK, SCORING, Training, kept_predictions
 
 
-class Ablation(Record):
+class Ablation(Record, stage="ablate_recipe"):
     """What each step of a recipe brings to a short training, on validation, in their order."""
 
-    stage: ClassVar[str] = "ablate_recipe"
     name: str
     level: float  # of the intervals
     epochs: int
@@ -67,10 +64,9 @@ class RecipeRun(Record):
     scored: Evaluation  # as the recipe is written: it may average looks at the 8 symmetries
 
 
-class Recipes(Record):
+class Recipes(Record, stage="train_recipe"):
     """A recipe trained and tested from one or more seeds."""
 
-    stage: ClassVar[str] = "train_recipe"
     name: str
     title: str  # in French
     steps: tuple[str, ...]  # what changes the protocol, in French
@@ -94,14 +90,13 @@ class Recipes(Record):
         }
 
 
-class BesideProtocol(Record):
+class BesideProtocol(Record, stage="beside"):
     """A recipe beside the final training of the run, on the same validation images.
 
     The recipe's first seed at its last epoch, against the protocol's best epoch, which its own
     validation has picked: in the protocol's favour.
     """
 
-    stage: ClassVar[str] = "beside"
     gain: float  # of validation accuracy
     low: float  # its paired interval
     high: float

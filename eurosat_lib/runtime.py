@@ -1,7 +1,5 @@
 """Where the work runs: device, precision, threads, seeds, and how to describe them."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import platform
@@ -65,7 +63,7 @@ class Runtime:
     precision: str  # "fp32" or "bf16"
 
     @classmethod
-    def of(cls, config: Config) -> Runtime:
+    def of(cls, config: Config) -> "Runtime":
         """Resolve ``compute.*`` and set the number of CPU threads."""
         torch.set_num_threads(config.compute.threads or THREADS)
         device, precision = get_device(config.compute.device), config.compute.precision

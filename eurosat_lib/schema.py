@@ -3,8 +3,6 @@
 ``configs/config.yaml`` says of each value what it means, and its unit.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -116,7 +114,7 @@ class LRFinder(Section):  # geometric sweep
     weight_decay: NonNegative
 
     @model_validator(mode="after")
-    def _ordered(self) -> LRFinder:
+    def _ordered(self) -> "LRFinder":
         if self.min_lr >= self.max_lr:
             raise ValueError(f"min_lr ({self.min_lr:g}) must be below max_lr ({self.max_lr:g})")
         return self
@@ -164,7 +162,7 @@ class Train(Section):  # None for a hyperparameter: the best point of the search
     keep: Literal["best", "last", "none"]  # weights kept: of the best epoch, of the last one
 
     @model_validator(mode="after")
-    def _increasing(self) -> Train:
+    def _increasing(self) -> "Train":
         starts = [start for start, _ in self.sides]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
             raise ValueError("sides: pairs (from which share of the epochs, share of the side)")

@@ -4,13 +4,11 @@ All runs of a grid share one seed: their order says nothing of another training,
 a noise. The finalists, trained with new seeds, decide.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -164,22 +162,16 @@ class GridSearch(Record):
         return {fit.hyperparameters.name: fit_run(fit) for fit in self.trials}
 
 
-class Grid(GridSearch):
+class Grid(GridSearch, stage="grid_search"):
     """The course's grid: learning rate, weight decay, dilation, blocks."""
 
-    stage: ClassVar[str] = "grid_search"
 
-
-class RefinedGrid(GridSearch):
+class RefinedGrid(GridSearch, stage="refined_grid_search"):
     """A finer grid of learning rate and weight decay around the best point."""
 
-    stage: ClassVar[str] = "refined_grid_search"
 
-
-class Comparisons(Findings):
+class Comparisons(Findings, stage="compare_curves"):
     """For each factor the trials that differ from the best one in it alone, and its effects."""
-
-    stage: ClassVar[str] = "compare_curves"
 
 
 def neighbours(search: GridSearch, factor: str) -> list[Fit]:
@@ -223,10 +215,9 @@ class Finalist(Record):
         return statistics.stdev(self.scores) if len(self.fits) > 1 else None
 
 
-class Finalists(Record):
+class Finalists(Record, stage="compare_finalists"):
     """The finalists, all trained with the same new seeds, so that they are paired by seed."""
 
-    stage: ClassVar[str] = "compare_finalists"
     finalists: tuple[Finalist, ...]  # in the order that chose them
 
     @property

@@ -4,8 +4,6 @@ A source gives rows, with their split or without; three lists of file names then
 has which. Nothing is decoded here.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -6,8 +6,6 @@ configuration that it reads, the fingerprint of the data, what it builds on, the
 that compute it (without comments and docstrings), and, for a training, device and precision.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json
@@ -59,6 +57,11 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
     stage: ClassVar[str] = ""
+
+    def __init_subclass__(cls, stage: str = "", **more: Any) -> None:
+        """Take the stage's name: ``class Grid(Record, stage="grid_search")``."""
+        super().__init_subclass__(**more)
+        cls.stage = stage or cls.stage
 
     def facts(self) -> dict[str, Any]:
         """Return what answers and ``facts.json`` say of the result."""

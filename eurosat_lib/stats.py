@@ -1,7 +1,5 @@
 """Intervals and tests of proportions and means; scores of a classifier with theirs."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Numbers stay numbers where a column is of one kind, else cells are text; ``attrs
 ``report.table`` needs to write them.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """TensorBoard: write the runs, read them back for the figures."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -4,13 +4,11 @@ The protocol of the course is Adam at a constant rate, its weights those of the 
 validation. A recipe is other values of the same sections: ``train``, ``augment`` …
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -116,17 +114,6 @@ class Fit(Record):
     def val_accuracy(self) -> float:
         """Validation accuracy of the last weights, in [0, 1]; 0 for a diverged training."""
         return self.last.val_accuracy if self.epochs and not self.diverged else 0.0
-
-    @property
-    def correct(self) -> int:
-        """Validation images that the last weights get right."""
-        return round(self.val_accuracy * self.validation_images)
-
-    @property
-    def curve(self) -> list[tuple[float, float]]:
-        """Seconds of training so far, and validation accuracy, epoch by epoch."""
-        clock = accumulate(record.seconds for record in self.epochs)
-        return [(now, r.val_accuracy) for now, r in zip(clock, self.epochs, strict=True)]
 
 
 def compact(value: float) -> str:
@@ -335,11 +322,11 @@ class _Trainer:
             self._restore(load_checkpoint(path))
         except (UserError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).removeprefix(f"{path}: ").split())[:120]
-            announce(f"{path.name} refused ({reason}): training starts again")
+            announce(f"{path.name} refusé ({reason})\u00a0: l’entraînement recommence")
             path.unlink()
             self._start()
         else:
-            announce(f"going on after epoch {len(self.records)} of {self.own.max_epochs}")
+            announce(f"Reprise après l’époque {len(self.records)} sur {self.own.max_epochs}.")
 
     def _restore(self, content: dict) -> None:
         self.model.load_state_dict(content["model"])

@@ -1,13 +1,11 @@
 """Trainings, each a function of one configuration, kept by itself; what they leave and score."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 from scipy.stats import linregress, t
@@ -142,10 +140,9 @@ def fit_run(fit: Fit) -> Run:
     )
 
 
-class Training(Record):
+class Training(Record, stage="train"):
     """The final training and where its hyperparameters come from."""
 
-    stage: ClassVar[str] = "train"
     fit: Fit
     origin: dict[str, str]  # hyperparameter -> "config", "refined_grid_search", ...
     batch_size: int
@@ -256,10 +253,9 @@ def kept_predictions(config: Config, found: Evaluation) -> Predictions:
     return Predictions.load(config.paths.stages / found.stored)
 
 
-class Seeds(Record):
+class Seeds(Record, stage="evaluate_seeds"):
     """The final configuration trained and tested anew from each seed."""
 
-    stage: ClassVar[str] = "evaluate_seeds"
     runs: tuple[Evaluation, ...]  # the run's own seed first
     level: float
     diverged: dict[int, str] = Field(default_factory=dict)  # seed -> why it was not tested
@@ -275,7 +271,7 @@ class Seeds(Record):
         }
 
 
-class SplitComparison(Record):
+class SplitComparison(Record, stage="compare_splits"):
     """Standard and spatial split side by side, or why there is no spatial one.
 
     The two test splits hold other images, so the comparison is not paired. An image in both
@@ -283,7 +279,6 @@ class SplitComparison(Record):
     intervals take the images as drawn one by one: they speak of such images, not of other regions.
     """
 
-    stage: ClassVar[str] = "compare_splits"
     absent: str = ""  # why there is no spatial split, in one line; empty where there is one
     standard: Evaluation | None = None
     spatial: Evaluation | None = None

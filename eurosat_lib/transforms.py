@@ -5,8 +5,6 @@ Train batches go through ``preprocess(augment(images, draws))``, the others thro
 the same on every device, and nothing has to be sent to the device between two batches.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 
@@ -84,11 +82,11 @@ class Draws:
     order: Tensor
     symmetry: Tensor
 
-    def __getitem__(self, rows: slice) -> Draws:
+    def __getitem__(self, rows: slice) -> "Draws":
         """Return the draws of some images."""
         return Draws(*(value[rows] for value in vars(self).values()))
 
-    def to(self, device: torch.device) -> Draws:
+    def to(self, device: torch.device) -> "Draws":
         """Return the draws on another device."""
         return Draws(*(value.to(device) for value in vars(self).values()))
 
@@ -104,7 +102,7 @@ class Augmentation:
     saturation: float
     symmetries: bool = False  # one of the 8, instead of the flip
 
-    def draw(self, count: int, generator: torch.Generator) -> Draws:
+    def draw(self, count: int, generator: torch.Generator) -> "Draws":
         """Draw one transformation for each of ``count`` images, on the generator's device."""
         shift = torch.randint(0, 2 * self.crop_padding + 1, (count, 2), generator=generator)
         probability = 0.5 if self.symmetries else self.flip_probability

@@ -4,8 +4,6 @@ A view is a function of a few values that returns HTML; ``ipywidgets`` makes its
 While a report is built, it is one line of text.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io

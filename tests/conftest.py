@@ -1,7 +1,5 @@
 """Shared fixtures: a tiny project root and a tiny configuration, on synthetic images."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """A Hub on the loopback: the few calls that download one revision of a data set."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """Trainings side by side give the bits of serial ones, whatever dies on the way."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The seven notebooks, executed by papermill on a tiny set, bound, and both files read back."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

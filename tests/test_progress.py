@@ -5,9 +5,6 @@ import subprocess
 import sys
 import time
 
-import pytest
-from settings import ROOT
-
 from eurosat_lib import progress as room
 from eurosat_lib.progress import BUILT, announce, progress
 
@@ -41,16 +38,7 @@ def test_a_log_gets_a_line_now_and_then_and_of_kept_work_none(monkeypatch):
     assert 2 <= len(lines) <= 5 and "8/8" in lines[-1]
 
 
-@pytest.mark.parametrize(
-    ("english", "french"),
-    [
-        ("going on after epoch 4 of 14", "Reprise après l’époque 4 sur 14."),
-        ("w.pt refused (cut): training starts again", "w.pt refusé (cut)\u00a0: l’entraînement"),
-    ],
-)
-def test_announcements_are_french_on_standard_error(english, french):
-    source = (ROOT / "eurosat_lib/train.py").read_text(encoding="utf-8")
-    assert english[:15] in source or english.partition("): ")[2] in source
-    code = f"from eurosat_lib.progress import announce; announce({english!r}); print('{{}}')"
+def test_an_announcement_is_on_standard_error():
+    code = "from eurosat_lib.progress import announce; announce('Reprise'); print('{}')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "{}\n" and done.stderr.startswith(french)
+    assert (done.stdout, done.stderr) == ("{}\n", "Reprise\n")

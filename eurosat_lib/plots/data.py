@@ -1,7 +1,5 @@
 """Figures of notebook 01: classes, the images themselves, as they are and as they are seen."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import torch

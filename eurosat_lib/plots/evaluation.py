@@ -1,7 +1,5 @@
 """Figures of notebook 07: confusions, errors, explanations, calibration, two splits."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import seaborn as sns

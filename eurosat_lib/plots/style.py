@@ -1,7 +1,5 @@
 """One look for every figure: size, colours, French ticks, galleries, and how a figure is ended."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence

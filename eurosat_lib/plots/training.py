@@ -1,7 +1,5 @@
 """Figures of notebooks 02 to 06: checks, the sweep of the learning rate, grid and trainings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import cycle, pairwise
 

@@ -4,8 +4,6 @@ What takes a while is imported when it is needed, so that Ctrl-C is heard from t
 arguments are those of make, which ``make help`` explains.
 """
 
-from __future__ import annotations
-
 try:
     import sys
 

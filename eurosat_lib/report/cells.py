@@ -1,7 +1,5 @@
 """What a notebook cell displays in the report: a figure, a table, a screenshot, an answer."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

@@ -4,8 +4,6 @@
 notebook by the same template; it may be unfinished, so its faults are only logged.
 """
 
-from __future__ import annotations
-
 import html
 import re
 import unicodedata

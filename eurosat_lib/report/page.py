@@ -1,7 +1,5 @@
 """One pass over the page that nbconvert wrote: its form, and what must not leave the house."""
 
-from __future__ import annotations
-
 import base64
 import difflib
 import logging

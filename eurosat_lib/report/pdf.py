@@ -4,8 +4,6 @@ Both work in a folder of their own that holds the page's pictures and nothing el
 displays can make neither of them fetch an address or read a file.
 """
 
-from __future__ import annotations
-
 import re
 import tempfile
 from contextlib import suppress

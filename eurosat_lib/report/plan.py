@@ -3,8 +3,6 @@
 Nothing heavy is imported before it is needed, so that a build with nothing to do ends at once.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import hashlib

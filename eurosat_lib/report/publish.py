@@ -1,7 +1,5 @@
 """A finished run for git: its model card, and the headline of the README (``make results``)."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One build: notebooks that are out of date executed, the report bound."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """The runs of a project side by side: listed, compared, swept, computed once more."""
 
-from __future__ import annotations
-
 import hashlib
 import html
 import json

@@ -1,7 +1,5 @@
 """The title page: who, what, on which machines, and what the profile changed of the protocol."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import re

@@ -6,8 +6,6 @@ and verdicts (``"gain"``). The sentences are in ``reports/answers/<name>.md``. H
 to 4: data, network, LR finder.
 """
 
-from __future__ import annotations
-
 import re
 import traceback
 from collections import ChainMap

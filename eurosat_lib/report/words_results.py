@@ -1,7 +1,5 @@
 """Words of sections 9 to 12, abstract and conclusion; a verdict is a rule before its answer."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Words of sections 5 to 8: searches, final training. A verdict is a rule before its answer."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import numpy as np
