@@ -40,7 +40,6 @@ class Audit(Record, stage="explore_dataset"):
 
     synthetic: bool  # drawn images
     source_location: str
-    source_revision: str | None
     published_lists: bool  # the three splits are those of google-research, in that order
     classes: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]  # split -> images per class, in the order of classes
@@ -98,7 +97,6 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
     return Audit(
         synthetic=dataset.source.synthetic,
         source_location=dataset.source.location,
-        source_revision=dataset.source.revision,
         published_lists=lists == [PUBLISHED[name] for name in STANDARD],
         classes=dataset.classes,
         counts=dict(zip(SPLITS, counts.tolist(), strict=True)),

@@ -6,6 +6,7 @@ a number and its unit, U+2212 as minus sign.
 
 import math
 import numbers
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -34,6 +35,20 @@ FAULTS = {  # of a sweep of the learning rate
     "start": "une lecture tombe au début du balayage",
     "end": "la perte descend encore au dernier pas",
 }
+PRINTED = (  # what French printers do to plain text
+    (re.compile(r" +([;!?])(?!\w)"), "\u202f\\1"),
+    (re.compile(r" +(:)(?=\s|$)"), "\u00a0\\1"),
+    (re.compile(r"«[ \u00a0\u202f]*"), "«\u00a0"),
+    (re.compile(r"[ \u00a0\u202f]*»"), "\u00a0»"),
+    (re.compile(r"(?<=\d) +%"), "\u202f%"),
+    (re.compile(r"(?<![\d,.])(\d{1,3}) (?=\d{3}(?!\d))"), "\\1\u202f"),
+    (re.compile(r"(?<=\u202f\d{3}) (?=\d{3}(?!\d))"), "\u202f"),
+    (re.compile(r"(?<=\w)'(?=\w)"), "’"),
+    (re.compile(r"\.\.\.(?!\.)"), "…"),
+    (re.compile(r" +([–—]) +"), "\u00a0\\1 "),
+    (re.compile(r"(?<=[\w%]) ([±×=]) (?=[\d−])"), "\u00a0\\1\u00a0"),
+    (re.compile(r"\b([Ss]ection|époque|graine) (?=\d)"), "\\1\u00a0"),
+)
 
 
 def nombre(value: Any, digits: int | None = None) -> str:
@@ -135,7 +150,7 @@ def plural(count: int, word: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """Put the no-break spaces of French before ``: ; ! ?`` and within « » of a plain text."""
-    for mark, space in ((":", FIXED), (";", THIN), ("!", THIN), ("?", THIN), ("»", FIXED)):
-        text = text.replace(f" {mark}", f"{space}{mark}")
-    return text.replace("« ", f"«{FIXED}")
+    """Set a text as French printers do: ``vrai ?`` with a thin space, ``27 000`` unbreakable."""
+    for pattern, replacement in PRINTED:
+        text = pattern.sub(replacement, text)
+    return text

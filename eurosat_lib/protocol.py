@@ -136,11 +136,7 @@ def spatial_config(config: Config, own: Config) -> Config:
     return trainings.counted(override(on_spatial(config), same))
 
 
-def _location(config: Config) -> dict[str, str]:
-    return {"source": load_dataset(config).source.location}
-
-
-@stage(audit.Audit, "audit", inputs=_location)
+@stage(audit.Audit, "audit", inputs=lambda own: {"source": load_dataset(own).source.location})
 def explore_dataset(config: Config) -> audit.Audit:
     """Count classes and faults over all images; limits of the configuration do not apply."""
     return audit.explore_dataset(load_dataset(config))

@@ -20,7 +20,7 @@ COUNTS = {"train": (60, 90, 30), "validation": (20, 30, 10), "test": (21, 29, 10
 
 AUDIT = Audit(
     **{"synthetic": False, "source_location": "timm/eurosat-rgb@b4e2855"},
-    **{"source_revision": "b4e2855", "published_lists": True, "balance": {"p_value": 0.9995}},
+    **{"published_lists": True, "balance": {"p_value": 0.9995}},
     **{"classes": CLASSES, "counts": COUNTS, "image_shape": (3, 64, 64)},
     **{"duplicates": 3, "duplicates_across": 1, "black": 0, "nodata": 0, "flat": 2},
     **{"saturated": 30, "faint": 7, "faint_by_class": (1, 0, 6)},

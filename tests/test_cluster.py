@@ -13,7 +13,7 @@ import pytest
 import yaml
 from settings import ROOT, TINY
 
-from eurosat_lib import cluster, jobs, protocol, trainings
+from eurosat_lib import jobs, protocol, trainings
 from eurosat_lib.config import load_config, override
 from eurosat_lib.errors import UserError
 
@@ -49,7 +49,7 @@ def grid(tmp_path_factory):
 def ray(grid):
     """Ray on this machine, in this process, as the engine starts it; yields its address."""
     found = pytest.importorskip("ray", reason=EXTRA)
-    cluster.settle(named(grid, "ray", engine="ray", workers=2))
+    jobs.settle(named(grid, "ray", engine="ray", workers=2))
     yield found.get_runtime_context().gcs_address
     found.shutdown()
 
@@ -106,7 +106,7 @@ def test_disks_need_not_be_shared(grid, ray):
     own = named(grid, "apart", engine="ray", workers=2, shared=False)
     protocol.grid_search(own)
     assert bits(own) == bits(grid)
-    cluster.warm({}, None)  # nothing is missing
+    jobs.warm({}, None)  # nothing is missing
 
 
 def test_processes_share_the_trainings_and_one_may_die(grid):
@@ -143,7 +143,7 @@ def test_a_worker_with_other_code_or_images_refuses(grid, what):
     own = one_training(grid)
     asked = trainings.signature(own) | {what: "something else"}
     with pytest.raises(UserError, match=f"other {what}"):
-        cluster._work("one", own, asked, None)
+        jobs._work("one", own, asked, None)
 
 
 def test_ray_that_is_not_installed_or_does_not_answer_is_one_line(grid, monkeypatch):

@@ -17,6 +17,7 @@ from lxml.html import fragment_fromstring as fragment
 from PIL import Image
 
 from eurosat_lib.errors import UserError, did_you_mean
+from eurosat_lib.french import typeset
 from eurosat_lib.report.title import Title
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "reports" / "template"
@@ -27,20 +28,6 @@ QUESTION = re.compile(r"([DM]\d{1,2})\.")
 NUMBERED = ".//h2 | .//h3 | .//figure[@class='eurosat'] | .//div[@class='table'][.//caption]"
 VERBATIM = " or ".join(f"self::{tag}" for tag in ("code", "pre", "script", "style", "math", "kbd"))
 PLAIN = f"text()[not(ancestor::*[{VERBATIM} or @class='literal'])]"
-FRENCH = (  # what French printers do to plain text
-    (re.compile(r" +([;!?])(?!\w)"), "\u202f\\1"),
-    (re.compile(r" +(:)(?=\s|$)"), "\u00a0\\1"),
-    (re.compile(r"«[ \u00a0\u202f]*"), "«\u00a0"),
-    (re.compile(r"[ \u00a0\u202f]*»"), "\u00a0»"),
-    (re.compile(r"(?<=\d) +%"), "\u202f%"),
-    (re.compile(r"(?<![\d,.])(\d{1,3}) (?=\d{3}(?!\d))"), "\\1\u202f"),
-    (re.compile(r"(?<=\u202f\d{3}) (?=\d{3}(?!\d))"), "\u202f"),
-    (re.compile(r"(?<=\w)'(?=\w)"), "’"),
-    (re.compile(r"\.\.\.(?!\.)"), "…"),
-    (re.compile(r" +([–—]) +"), "\u00a0\\1 "),
-    (re.compile(r"(?<=[\w%]) ([±×=]) (?=[\d−])"), "\u00a0\\1\u00a0"),
-    (re.compile(r"\b([Ss]ection|époque|graine) (?=\d)"), "\\1\u00a0"),
-)
 TEX = re.compile(r"\\[a-zA-Z]{2,}|\$\$|(?<!\w)\$[^$\s][^$]*\$(?!\w)")
 SHOWN = ("JPEG", "PNG", "WEBP", "GIF")  # kinds of pictures that browsers show, SVG aside
 PLACES = "looked for beside the notebook, in notebooks, reports/answers and the project's folder"
@@ -69,7 +56,7 @@ def shape(page: HtmlElement, title: Title, folder: Path, wanted: dict | None) ->
         problems += _template_problems(main, wanted)
     problems += _content_problems(page)
     for text in page.body.xpath(f".//{PLAIN}"):
-        setattr(text.getparent(), "text" if text.is_text else "tail", french(text))
+        setattr(text.getparent(), "text" if text.is_text else "tail", typeset(text))
     etree.strip_attributes(page, "data-cell", "data-detail")
     return problems
 
@@ -163,13 +150,6 @@ def _set_links(page: HtmlElement, folder: Path, alone: bool) -> Iterator[str]:
         else:
             hint = did_you_mean(address[1:], targets)
             yield f"{where(link)}: the link {address} leads nowhere{hint}"
-
-
-def french(text: str) -> str:
-    """Set a text as French printers do: ``vrai ?`` with a thin space, ``27 000`` unbreakable."""
-    for pattern, replacement in FRENCH:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def _template_problems(main: HtmlElement, wanted: dict) -> Iterator[str]:

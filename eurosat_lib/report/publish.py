@@ -1,6 +1,5 @@
 """A finished run for git: its model card, and the headline of the README (``make results``)."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from jinja2 import UndefinedError
 from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.files import read_json, write_text
 from eurosat_lib.report.runs import CARD, Run, filled, find_run
-from eurosat_lib.sources import HUB
+from eurosat_lib.sources import HUB, digest
 
 BEGIN, END = "<!-- headline: written by make results -->", "<!-- end of headline -->"
 NEEDED = ("explore_dataset", "train", "evaluate", "analyse_errors", "evaluate_seeds")
@@ -87,7 +86,7 @@ def model_card(run: Run) -> str:
     ]
     about = ModelCardData(**ABOUT, metrics=[*scores], model_name=name, eval_results=results)
     more = {"about": about.to_yaml(), "headline": headline(run), "percent": _percent}
-    sha256 = hashlib.sha256((run.paths.artifacts / "best.ckpt").read_bytes()).hexdigest()
+    sha256 = digest(run.paths.artifacts / "best.ckpt")
     return filled("MODEL_CARD.md.j2", run=run, sha256=sha256, **more)
 
 

@@ -1,6 +1,5 @@
 """The runs of a project side by side: listed, compared, swept, computed once more."""
 
-import hashlib
 import html
 import json
 import os
@@ -26,6 +25,7 @@ from eurosat_lib.french import duree, intervalle, nombre, pct, plural, signe
 from eurosat_lib.report.plan import LIBRARY, prepare
 from eurosat_lib.report.run import build, execute, workplace
 from eurosat_lib.schema import Config, Paths
+from eurosat_lib.sources import digest
 
 LEVEL = 0.95  # of the intervals, where no run says one
 ASIDE = ("paths", "identity", "compute")  # sections that say nothing of what a result is
@@ -75,7 +75,7 @@ class Run:
         best, tested = self.paths.artifacts / "best.ckpt", self.score("evaluate")
         if not (tested and best.is_file()):
             return False
-        return hashlib.sha256(best.read_bytes()).hexdigest() != tested["checkpoint_sha256"]
+        return digest(best) != tested["checkpoint_sha256"]
 
     @cached_property
     def given(self) -> dict[str, Any]:
