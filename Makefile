@@ -24,9 +24,10 @@ CONDA := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX))
 VENV := $(or $(VIRTUAL_ENV),$(CONDA),.venv)
 PY := $(VENV)/bin/python
 # The Windows Subsystem for Linux calls the machine NAME in every environment: not a run.
-ifeq ($(if $(WSL_DISTRO_NAME),$(origin NAME)),environment)
-NAME :=
-endif
+NAME := $(if $(and $(WSL_DISTRO_NAME),$(filter environment,$(origin NAME))),,$(NAME))
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+STRAY := $(filter-out $(shell sed -n 's/ ?=.*//p' Makefile) VENV VIRTUAL_ENV EUROSAT_% HF_%,$(GIVEN))
+$(if $(STRAY),$(error unknown variable $(STRAY); make help lists them))
 STAMP := $(VENV)/.eurosat-report-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d ' ' -f 1)
 export PROFILE DATA NAME PARAMS STAGES SWEEP RECIPE A B PYTHON FROZEN ENGINE ARGS VENV STAMP PY
 

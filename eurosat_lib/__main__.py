@@ -25,7 +25,7 @@ SECTIONS = {
     **{"overfit_small": "overfit", "grid_search": "grid", "refined_grid_search": "refined_grid"},
     **{"compare_finalists": "finalists"},
 }
-RECIPE = {"recipe": "recipe.name", "epochs": "recipe.ablation_epochs"}
+RECIPE = {"recipe": "recipe.name"}
 COMMON = {  # flags of every stage
     "config": f"YAML file, by default {CONFIG}",
     "profile": "auto, quick, standard or full",
@@ -42,7 +42,7 @@ ABOUT = f"Run a stage, or {WHOLE}: all of them; work STAGE shares it with other 
 def flags(stage: str) -> dict[str, str]:
     """Return the flags of a stage: the values of its section, and their names in notebooks."""
     if stage.endswith("_recipe"):
-        return RECIPE
+        return RECIPE | ({"epochs": "recipe.ablation_epochs"} if stage == "ablate_recipe" else {})
     section = SECTIONS.get(stage)
     fields = Config.model_fields[section].annotation.model_fields if section else ()
     names = {name: key for name, key in PARAMETERS.items() if key.startswith(f"{section}.")}

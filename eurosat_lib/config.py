@@ -23,6 +23,9 @@ from eurosat_lib.schema import Config, Section
 
 M = TypeVar("M", bound=BaseModel)
 CONFIG = "configs/config.yaml"  # of the project's root
+# What recipes may set.
+OF_RECIPES = ("data.image_size", "data.batch_size", "evaluate.views")
+OF_RECIPES += ("preprocess.", "augment.", "model.", "train.")
 LARGEST = 1_000_000  # bytes of a YAML file
 
 COMMON = ("config_path", "profile", "data", "name")  # parameters that say which run
@@ -66,6 +69,9 @@ class Recipe(Section):
         """Return a configuration after the first ``count`` steps, or all."""
         layers = (self.base, *list(self.steps.values())[:count])
         values = {key: value for layer in layers for key, value in layer.items()}
+        for key in values:
+            if not key.startswith(OF_RECIPES):
+                raise UserError(f"recipes/{self.name}.yaml: {key} is not of the training itself")
         return override(config, values, f"recipes/{self.name}.yaml")
 
 
@@ -113,6 +119,10 @@ def load_config(
         layer = _one_of(profiles, "profile", profile)
         tree = merge(tree, read_yaml(layer) | {"profile": layer.stem})
         where = f"{where} + profiles/{layer.name}"
+    elif profile != "auto":
+        raise UserError(f"profile {profile}: there are none beside {file}")
+    if "profile" in (overrides or {}):
+        raise UserError("profile: it is chosen by PROFILE, -p profile or --profile")
     engine = {"compute.engine": os.environ["ENGINE"]} if os.environ.get("ENGINE") else {}
     return validate(merge(tree, nest(engine | dict(overrides or {}))), where)
 
@@ -262,8 +272,12 @@ def validate(tree: Mapping[str, Any], where: str, model: type[M] = Config) -> M:
     key, value, said = ".".join(parts), first["input"], first["msg"]
     said = f"{key}: {said[0].lower()}{said[1:]}"
     if first["type"] == "extra_forbidden":
-        known = {name for section in Section.__subclasses__() for name in section.model_fields}
-        said = f"unknown key {key}{did_you_mean(parts[-1], known)}"
+        known = list(model.model_fields)
+        for section, field in model.model_fields.items():
+            known += [f"{section}.{n}" for n in getattr(field.annotation, "model_fields", ())]
+        alike = " or ".join(name for name in known if name.endswith(f".{key}"))
+        hint = f" (did you mean {alike}?)" if alike else did_you_mean(key, known)
+        said = f"unknown key {key}{hint}"
     elif not isinstance(value, dict):
         said += f", got {value!r}"
     if first["type"] == "float_type" and re.fullmatch(r"[-+]?\d+e[-+]?\d+", str(value), re.I):

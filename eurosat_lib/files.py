@@ -76,7 +76,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read rows of text; none if there is no file."""
-    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    text = path.read_text("utf-8-sig", "replace") if path.is_file() else ""
     return list(csv.DictReader(io.StringIO(text)))
 
 

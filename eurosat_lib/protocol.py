@@ -106,6 +106,8 @@ def final_config(config: Config) -> tuple[Config, dict[str, str]]:
 
     That is the configuration; else the finalists, if they are of the latest searches; else these.
     """
+    if config.train.keep != "best":
+        raise UserError("train.keep: the final training keeps its best epoch; a recipe may not")
     chosen, decided = finalists(config), latest(config, search.Finalists)
     points = [trial.hyperparameters for _, trial in chosen]
     stage, point = (chosen[0][0], points[0]) if chosen else ("fallback", fallback_point(config))
@@ -125,15 +127,17 @@ def trained_config(config: Config) -> Config:
     if made is None:
         return final_config(config)[0]
     own = as_asked(config, Training, "train").model_copy(update={"seed": made.fit.seed})
-    return trainings.training_config(own, made.fit.hyperparameters, keep="best")
+    images = made.fit.train_images
+    return trainings.training_config(own, made.fit.hyperparameters, images, keep="best")
 
 
 def spatial_config(config: Config, own: Config) -> Config:
     """Return the final training on the spatial split; refuse where there is none."""
     if absent := spatial_absence(config):
         raise UserError(f"no spatial split beside the standard one: {absent}")
-    same = own.model_dump(mode="json", include={"seed", "train"})
-    return trainings.counted(override(on_spatial(config), same))
+    same = {"seed": True, "train": True, "data": {"train_limit"}}
+    theirs = override(on_spatial(config), own.model_dump(mode="json", include=same))
+    return trainings.counted(theirs)
 
 
 @stage(audit.Audit, "audit", inputs=lambda own: {"source": load_dataset(own).source.location})

@@ -54,7 +54,7 @@ class Identity(Section):  # title page and section 0 of the report
 
 
 class Data(Section):
-    source: str
+    source: Annotated[str, Field(min_length=1)]
     split: Annotated[str, Field(min_length=1)]  # standard, spatial, or a folder of lists
     image_size: ImageSize
     batch_size: Annotated[int, Field(ge=2, le=4096)]  # images
@@ -66,8 +66,8 @@ class Data(Section):
 
 class Preprocess(Section):  # constants per channel, of values in [0, 1]
     statistics: Literal["configuration", "data"]  # these, or those of the training images
-    mean: tuple[float, float, float]
-    std: tuple[Positive, Positive, Positive]
+    mean: tuple[Fraction, Fraction, Fraction]
+    std: tuple[Share, Share, Share]
 
 
 class Augment(Section):  # random changes of the training images

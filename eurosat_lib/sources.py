@@ -186,9 +186,13 @@ def read_rows(source: Source) -> list[Row]:
     files = source.files or _files_below(_hub_folder(HUB, REVISION, "*.parquet"), "*.parquet")
     images = [file for file in files if file.lower().endswith(IMAGES)]
     rows = _image_rows(images, source.place) if images else _table_rows(files, source.place)
+    aside = [row for row in rows if not row.split]
+    if 0 < len(aside) < len(rows) and not source.lists:
+        folders = "lies in none of the folders train, val (or validation) and test, others do"
+        raise UserError(f"{source.place}: {aside[0].label}/{aside[0].name} {folders}")
     # Mirrors have "Annual Crop", "Industrial Buildings".
     rows = [row._replace(label=re.sub("[ _]|Buildings$", "", row.label)) for row in rows]
-    lists = source.lists or (() if all(row.split for row in rows) else STANDARD)
+    lists = source.lists or (STANDARD if aside else ())
     rows = _cut(rows, _paths(lists), source.place) if lists else rows
     return sorted(rows, key=lambda row: SPLITS.index(row.split))
 
@@ -210,8 +214,9 @@ def _table_rows(files: Sequence[str], place: str) -> list[Row]:
     for split, short in zip(SPLITS, SHORT, strict=True):
         ours = re.compile(f"/{short}[^/]*([.]parquet|/[^/]*[.]arrow)$")
         own = list(filter(ours.search, files))
-        counts = {int(n) for file in own for n in re.findall(r"-of-(\d+)[^/]*$", file)}
-        if counts != {len(own)}:
+        said = [re.search(r"(\d+)-of-(\d+)[^/]*$", file) for file in own]
+        parts = sorted((int(one[1]), int(one[2])) for one in said if one)
+        if not own or parts != [(i, len(own)) for i in range(len(own))]:
             raise UserError(f"{place}: {split}: one whole set of shards is wanted, not {own}")
         try:
             parquet = (read_table(file, partitioning=None) for file in own)

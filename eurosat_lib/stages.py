@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -129,6 +130,10 @@ def stage(
                 raise Interrupted(*stop.args) from None
             except (OSError, MemoryError) as error:
                 raise of_system(error) from error
+            except RuntimeError as error:  # PyTorch's own, of the machine or of a GPU
+                if not re.search("(?i)out of memory|can't allocate memory", str(error)):
+                    raise
+                raise of_system(MemoryError()) from error
 
         STAGES[kind.stage] = run
         return run

@@ -13,6 +13,7 @@ from scipy.stats import linregress, t
 from eurosat_lib.checkpoint import load_checkpoint
 from eurosat_lib.config import Config, override
 from eurosat_lib.data import load_dataset
+from eurosat_lib.errors import UserError
 from eurosat_lib.evaluation import Evaluation, Predictions, evaluate_checkpoint
 from eurosat_lib.files import locked, read_csv, write_csv
 from eurosat_lib.runtime import Runtime
@@ -243,7 +244,9 @@ def log_opening(config: Config, kept: Kept[Evaluation], role: str, label: str) -
         "images": str(result.n),
     }
     with locked(path.with_name(".test_openings.lock")):
-        rows = [{key: old.get(key, "") for key in row} for old in read_csv(path)]
+        rows = read_csv(path)
+        if any(old.keys() != row.keys() for old in rows):
+            raise UserError(f"{path}: not the table that was written: keep it under another name")
         if row not in rows:
             write_csv(path, [*rows, row])
 

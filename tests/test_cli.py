@@ -73,6 +73,8 @@ def test_help_lists_the_stages(words, capsys):
         ("train --max_epochs many", "train.max_epochs: input should be a valid integer, got 'man"),
         ("train --max_epoch 3", "did you mean --max_epochs?"),
         ("train --set train.lr", "expected key=value"),
+        ("train --set train.keep=last", "train.keep: the final training keeps its best epoch"),
+        ("train_recipe --epochs 1", "unknown option --epochs"),
         ("grid_search --set grid.lr=1,5e-3", "got '1,5e-3'"),
         ("train --profile quik", "did you mean quick"),
         ("train --config nowhere.yaml", "no such configuration file"),

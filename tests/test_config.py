@@ -43,8 +43,12 @@ def test_overrides_come_after_the_profile_and_a_subfolder_finds_all(root, monkey
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("train.max_epoch", 3, "did you mean max_epochs"),
+        ("train.max_epoch", 3, "did you mean train.max_epochs"),
         ("training", {}, "did you mean train"),
+        ("lr", 1e-3, r"did you mean overfit\.lr or .* or train\.lr\?"),
+        ("profile", "full", "chosen by PROFILE"),
+        ("preprocess.mean", [123.7, 0.4, 0.4], "less than or equal to 1"),
+        ("data.source", "", "at least 1 character"),
         ("train.max_epochs", 0, "greater than or equal to 1"),
         ("train.max_epochs", 2.5, "valid integer"),
         ("train.lr", "1e-3", "got '1e-3'; YAML takes 1e-3 for text, write 1.0e-3"),
@@ -114,6 +118,7 @@ def test_a_snapshot_is_read_back_the_same(root):
     path = save_config_snapshot(config, root / "artifacts" / "x")
     assert load_config(path) == config != override(config, {"train.lr": 1.0})
     assert "root" not in yaml.safe_load(path.read_text())["paths"]
+    refused("profile quick: there are none beside", load_config, path, "quick")
 
 
 def test_a_recipe_is_other_values_of_the_same_sections(full):
@@ -129,7 +134,8 @@ def test_a_recipe_is_other_values_of_the_same_sections(full):
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        ("a: {train.optimiser: sgd}", "did you mean optimizer"),
+        ("a: {train.optimiser: sgd}", "did you mean train.optimizer"),
+        ("a: {seed: 7}", "seed is not of the training itself"),
         ("a: 3", "steps.a: input should be an object"),
         ("a: {augment.symmetries: 3}", "valid boolean"),
     ],

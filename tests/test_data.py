@@ -139,6 +139,9 @@ def test_the_layout_does_not_count_and_the_content_does(tmp_path, monkeypatch, p
     assert len({signature(folder) for folder in folders}) == 8
     split = load(fake.write_images(tmp_path / "split", False, lambda split: split[:5]))
     assert sorted(split.validation.names) == sorted(fake.names("validation"))
+    folders_of = dict.fromkeys(SPLITS, "train") | {"validation": "dev"}
+    mixed = fake.write_images(tmp_path / "mixed", False, folders_of.get)
+    refused(mixed, "lies in none of the folders train, val")
     for change in (
         lambda split, rows: rows[1:] + rows[:1],
         lambda split, rows: [("AnnualCrop_77.jpg", rows[0][1]), *rows[1:]],
@@ -167,6 +170,13 @@ def picture(content):
     return lambda path, rows: fake.write_table(path, [*rows[:3], (rows[3][0], content), *rows[4:]])
 
 
+def downloaded_twice(path, rows):
+    """Leave the first of two shards, and a browser's copy of it."""
+    for end in ("", " (1)"):
+        path.with_name(f"validation-00000-of-00002{end}.parquet").write_bytes(path.read_bytes())
+    path.unlink()
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -179,6 +189,7 @@ def picture(content):
         (lambda p, r: fake.write_table(p, [*r, (r[3][0], r[4][1])]), "Highway_4.jpg names two"),
         (lambda p, r: p.unlink(), "validation: one whole set of shards is wanted, not []"),
         (lambda p, r: p.rename(f"{p}"[:-9] + "2.parquet"), "validation-00000-of-00002"),
+        (downloaded_twice, "validation: one whole set of shards is wanted"),
         (lambda p, r: p.write_bytes(p.read_bytes()[:2000]), "00001.parquet: validation: Arrow"),
         (lambda p, r: fake.pq.write_table(fake.pa.table({"label": [1]}), p), "image"),
         (lambda p, r: fake.write_table(p, r, [*range(9), 10]), "unknown class '10'"),

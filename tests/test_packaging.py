@@ -106,6 +106,9 @@ def test_make_installs_once_and_keeps_what_is_quoted(make):
     assert calls == [["-m", "eurosat_lib", *expected, "--name", "trial"]]
     _, calls = make("train", ARGS="--max_epochs 2")
     assert calls == [["-m", "eurosat_lib", "train", "--profile", "auto", "--max_epochs", "2"]]
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        make("report", "NMAE=trial")
+    assert "unknown variable NMAE" in refused.value.stderr and refused.value.returncode == 2
     _, calls = make("test")
     assert ".[dev]" in calls[2] and calls[-1][:2] == ["-m", "pytest"]
 

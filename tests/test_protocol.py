@@ -153,6 +153,10 @@ def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blob
         list(pool.map(lambda n: trainings.log_opening(trained, kept, "seed", n), names))
     log = rows(trained, "test_openings.csv")
     assert {row["configuration"] for row in log if row["role"] == "seed"} == set(names)
+    path = trained.paths.artifacts / "test_openings.csv"
+    path.write_text(path.read_text().replace(",", ";"))  # as Excel saves it
+    with pytest.raises(UserError, match="not the table that was written"):
+        trainings.log_opening(trained, kept, "seed", "41")
 
 
 def test_unusable_checkpoints_are_named(trained, tmp_path):
@@ -209,11 +213,13 @@ def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fit
 
 
 def test_what_follows_the_final_training_is_trained_as_it_was(on_blobs, fits):
-    protocol.train(override(on_blobs, {"train.lr": 7e-3, "train.max_epochs": 1, "seed": 5}))
+    asked = {"train.lr": 7e-3, "train.max_epochs": 1, "seed": 5, "data.train_limit": 60}
+    protocol.train(override(on_blobs, asked))
     later = override(on_blobs, {"train.seeds": [7]})  # as in a notebook without these parameters
     protocol.evaluate_seeds(later)
     protocol.evaluate_spatial(later)
-    assert {(own.train.lr, own.train.max_epochs) for own in fits} == {(7e-3, 1)}
+    values = {(own.train.lr, own.train.max_epochs, own.data.train_limit) for own in fits}
+    assert values == {(7e-3, 1, 60)}
     splits = [(own.seed, own.data.split) for own in fits]
     assert splits == [(5, "standard"), (7, "standard"), (5, "spatial")]
 

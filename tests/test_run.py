@@ -153,7 +153,7 @@ def test_a_value_saved_in_a_notebook_is_the_runs_or_refused(project, line, param
         prepare(parameters(params))
 
 
-def test_stored_parameters_can_be_given_back(project, executed):
+def test_stored_parameters_can_be_given_back(project, executed, capsys):
     def stored(name):
         return yaml.safe_load((project / "artifacts" / name / "params.yaml").read_text())
 
@@ -164,6 +164,7 @@ def test_stored_parameters_can_be_given_back(project, executed):
     assert stored("trial") == {"lr": 0.5, "lr_seeds": [0, 1], "seed": 7}
     make(params="-p lr 0.25", name="trial", only="01_a")
     assert stored("trial") == {"lr": 0.25, "lr_seeds": [0, 1]}  # 01_a takes no lr_seeds
+    assert "not given this time, so as configured again: seed\n" in capsys.readouterr().out
     (project / "artifacts/trial/params.yaml").write_text("max_epoch: 3\n")
     with pytest.raises(
         UserError, match=r"params.yaml: unknown parameter max_epoch \(did you mean"

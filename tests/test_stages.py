@@ -211,3 +211,20 @@ def test_a_stop_amid_a_switch_of_pytorch_leaves_none_behind(answer, on_blobs, mo
         stopped(on_blobs)
     on = torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
     assert kept and torch.is_grad_enabled() and on == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("CUDA out of memory.", UserError),
+        ("can't allocate memory", UserError),
+        ("a", RuntimeError),
+    ],
+)
+def test_too_little_memory_for_pytorch_is_one_line(answer, on_blobs, said, kind):
+    @stage(Answer)
+    def greedy(config):
+        raise RuntimeError(said)
+
+    with pytest.raises(kind, match="memory ran out: .* batch_size" if kind is UserError else said):
+        greedy(on_blobs)

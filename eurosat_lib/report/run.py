@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from eurosat_lib.config import Config
+from eurosat_lib.config import Config, stored_parameters
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import NotebookFailed, UserError
 from eurosat_lib.files import check_open, git, is_frozen, locked, read_json, write_json, write_text
@@ -42,6 +42,8 @@ def build(asked: Mapping[str, Any], only: str = "") -> list[Path]:
             load_dataset(config)  # what is wrong with the images is said before any kernel
             _check_published(config)
         text = yaml.safe_dump(given, sort_keys=True, allow_unicode=True)
+        if left := stored_parameters(config).keys() - given.keys():
+            print(f"not given this time, so as configured again: {', '.join(sorted(left))}")
         write_text(config.paths.artifacts / "params.yaml", text)
         for number, step in enumerate(steps, 1):
             done = not only and step.current()
