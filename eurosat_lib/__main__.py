@@ -14,6 +14,7 @@ import argparse
 import json
 
 from eurosat_lib.config import CONFIG, PARAMETERS, load_config, parse_override, parse_value
+from eurosat_lib.files import is_frozen
 from eurosat_lib.progress import announce
 from eurosat_lib.protocol import ON_DEMAND, STAGE_NAMES
 from eurosat_lib.schema import Config
@@ -88,6 +89,8 @@ def run(words: list[str]) -> None:
         if (text := getattr(given, flag)) is not None:
             values[key] = parse_value(flag, text)
     values |= dict(parse_override(text) for text in given.set)
+    if is_frozen() and (more := sorted(values.keys() - {"paths.name", "data.source"})):
+        raise UserError(f"FROZEN=1: the run is taken as it is; leave out {', '.join(more)}")
     config = load_config(given.config, given.profile, values)
     for name in EVERY if stage == WHOLE else (stage,):
         found = STAGES[name](config)

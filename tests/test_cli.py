@@ -75,6 +75,7 @@ def test_help_lists_the_stages(words, capsys):
         ("train --set train.lr", "expected key=value"),
         ("train --set train.keep=last", "train.keep: the final training keeps its best epoch"),
         ("train_recipe --epochs 1", "unknown option --epochs"),
+        ("train --name x --max_epochs 7", "FROZEN=1: the run is taken as it is; leave out train.ma"),
         ("grid_search --set grid.lr=1,5e-3", "got '1,5e-3'"),
         ("train --profile quik", "did you mean quick"),
         ("train --config nowhere.yaml", "no such configuration file"),
@@ -82,6 +83,8 @@ def test_help_lists_the_stages(words, capsys):
 )
 def test_wrong_input_is_one_line_and_code_2(words, message, capsys, root, monkeypatch):
     monkeypatch.chdir(root)
+    if "FROZEN" in message:
+        monkeypatch.setenv("FROZEN", "1")
     assert main(words.split()) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
