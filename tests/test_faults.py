@@ -14,17 +14,18 @@ from settings import ROOT, TINY
 
 from eurosat_lib import files, stages
 from eurosat_lib.__main__ import main
-from eurosat_lib.checkpoint import load_checkpoint, save_checkpoint
+from eurosat_lib.checkpoint import save_checkpoint
 from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import is_frozen
+from eurosat_lib.model import DilatedCNN
 
 
 def _save(path, factor=1.0, drop=(), **more):
-    content = torch.load(path) | more
-    content["model"]["w"] *= factor
-    torch.save({k: v for k, v in content.items() if k not in drop}, path)
+    content = torch.load(path)
+    content["model"]["head.weight"] *= factor
+    torch.save({k: v for k, v in (content | more).items() if k not in drop}, path)
 
 
 def _flip(path):
@@ -45,13 +46,19 @@ def _flip(path):
         (lambda p: _save(p, float("nan"), drop=["sha256"]), "no numbers"),
         (lambda p: _save(p, 1.001), "SHA-256"),
         (lambda p: _save(p, task={"classes": ["b", "a"]}), "SHA-256"),
-        (lambda p: _save(p), "not a whole checkpoint"),
+        (lambda p: _save(p, drop=["sha256", "task"]), "not a whole .*task"),
+        (lambda p: _save(p, drop=["sha256", "hyperparameters"]), "not a whole .*hyperparameters"),
+        (lambda p: _save(p, drop=["sha256", "model"]), "not a whole .*model"),
+        (lambda p: _save(p, drop=["sha256"], model={}), "not a whole .*Missing key"),
     ],
 )
 def test_a_checkpoint_is_what_was_written(tmp_path, spoil, words):
-    path, task = tmp_path / "best.ckpt", {"classes": ["a", "b"]}
-    save_checkpoint(path, {"model": {"w": torch.randn(40, 30)}, "task": task})
-    assert set(load_checkpoint(path)) == {"format", "sha256", "model", "task"}
+    path, task = tmp_path / "best.ckpt", {"model.channels": [4, 6, 8], "classes": ["a", "b"]}
+    task |= {"data.image_size": 16, "preprocess.mean": [0.4] * 3, "preprocess.std": [0.2] * 3}
+    point = {"lr": 1e-3, "weight_decay": 0.0, "dilation_stage3": 2, "blocks_per_stage": 2}
+    weights = DilatedCNN((4, 6, 8), 2, 2, 2).state_dict()
+    save_checkpoint(path, {"model": weights, "task": task, "hyperparameters": point})
+    assert Classifier.load(path).classes == ("a", "b")
     spoil(path)
     with pytest.raises(UserError, match=rf"best\.ckpt.*{words}"):
         Classifier.load(path)
