@@ -54,6 +54,7 @@ def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
     [
         (b"no picture", "tile.png: cannot be read as a picture"),
         (None, "tile.png: cannot be read as a picture"),
+        (fake.jpeg(1, form="EPS"), "tile.png: .* cannot identify"),
         (fake.DEEP, "tile.png: .* of mode RGB, more than 8 bits"),
         (np.zeros((64, 64), np.uint8), "shape"),
         (np.zeros((64, 64, 4), np.uint8), "shape"),
