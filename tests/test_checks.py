@@ -26,6 +26,7 @@ def test_majority_class_and_linear_model(on_blobs, blobs):
     dummy = DummyClassifier(strategy="most_frequent").fit(nothing, blobs.train.labels)
     assert found["majority_class"] == blobs.classes[dummy.predict(nothing)[0]]
     assert found["majority_validation"] == dummy.score(nothing[:40], blobs.validation.labels)
+    assert found["majority_test"] == dummy.score(nothing[:40], blobs.test.labels)
     assert found["majority_count"] == 10 and found["majority_share"] == 10 / 96
     assert found["uniform"] == 0.1 and found["best_linear"] > 0.9
     assert found["linear"]["low"] < found["best_linear"] <= found["linear"]["high"]
