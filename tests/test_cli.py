@@ -74,7 +74,6 @@ def test_help_lists_the_stages(words, capsys):
         ("train --max_epoch 3", "did you mean --max_epochs?"),
         ("train --set train.lr", "expected key=value"),
         ("grid_search --set grid.lr=1,5e-3", "got '1,5e-3'"),
-        ("train --profile quik", "did you mean quick"),
         ("train --config nowhere.yaml", "no such configuration file"),
     ],
 )
