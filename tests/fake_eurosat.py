@@ -26,10 +26,10 @@ def config_for(source, **values):
     return load_config(ROOT / "configs/config.yaml", "full", small | values)
 
 
-def jpeg(seed, size=64, mode="RGB"):
+def jpeg(seed, size=64, mode="RGB", form="JPEG"):
     blocks = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
     file = io.BytesIO()
-    Image.fromarray(blocks).resize((size, size)).convert(mode).save(file, "JPEG")
+    Image.fromarray(blocks).resize((size, size)).convert(mode).save(file, form)
     return file.getvalue()
 
 

@@ -76,10 +76,7 @@ def facts(changes: dict | None = None, profile: str = "full") -> dict:
     return tree
 
 
-UP, DOWN, OPEN = (0.01, 0.03), (-0.03, -0.01), (-0.01, 0.03)
-GRID = {"name": "a", "origin": "grid_search", "score": 0.7, "epochs": 3, "train_images": 3000}
-OTHER = GRID | {"name": "b"}
-SMOOTHED = {"smoothing": 0.9, "min_lr": 1e-6, "max_lr": 1.0, "iterations": 100}
+UP, DOWN, OPEN, WIDE = (0.01, 0.03), (-0.03, -0.01), (-0.01, 0.03), (-0.016, 0.044)
 TWO, THREE = (-0.020, -0.001, 0.019, 0.023), (-0.061, -0.034, -0.090, -0.081)  # by depth
 
 
@@ -90,19 +87,11 @@ def effect(bounds=UP, mean=0.02, going=7, pairs=8, differences=()):
     return found | {"sign": (low > 0) - (high < 0)}
 
 
-WAYS, WIDE = ("plus haut", "plus bas"), (-0.016, 0.044)
-FALLING = "la perte d’entraînement baissait encore"
-TRAIN = {"last_train_accuracy": 0.95, "last_val_low": 0.94, "last_val_high": 0.96, "trend": None}
-TRAIN |= {"epochs": 20, "lowest_val_loss_epoch": 10, "last_val_loss": 0.2, "lowest_val_loss": 0.2}
-TRAIN |= {"largest_drop": 0.01, "diverged": "", "best_epoch": 15}
-
-
-def train(accuracy=None, loss=None, **changes):
-    trend = None
-    if accuracy:
-        ends = {"val_accuracy": accuracy, "train_loss": loss}
-        trend = {name: {"low": low, "high": high} for name, (low, high) in ends.items()}
-    return TRAIN | {"trend": trend} | changes
+def trend(accuracy, loss):
+    """Slopes at the end: of the validation accuracy, of the training loss."""
+    ends = {"val_accuracy": accuracy, "train_loss": loss}
+    slopes = {k: {"slope": sum(v) / 2, "low": v[0], "high": v[1]} for k, v in ends.items()}
+    return {"train.trend": slopes}
 
 
 def cases(*differences):
@@ -117,61 +106,20 @@ def says(found, expected):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "given", "word"),
+    ("found", "expected", "near", "word"),
     [
-        (rules.underfitting, [train(UP, DOWN)], "oui"),
-        (rules.underfitting, [train(UP, OPEN)], "en partie"),
-        (rules.underfitting, [train(OPEN, OPEN)], "non (plateau)"),
-        (rules.underfitting, [train(UP, DOWN, last_train_accuracy=0.995)], "non"),
-        (rules.underfitting, [train()], "indécidable"),
-        (rules.overfitting, [train(last_train_accuracy=0.97, last_val_loss=0.3)], "oui"),
-        (rules.overfitting, [train(last_train_accuracy=0.97)], "un début"),
-        (rules.overfitting, [train(last_val_loss=0.3)], "non établi"),
-        (rules.overfitting, [train(last_val_loss=0.3, epochs=10)], "aucun signe"),
-        (rules.direction, [effect(), *WAYS, None, 0.03], "est plus haut"),
-        (rules.direction, [effect(), *WAYS, 1, 0.03], "est, comme attendu, plus haut"),
-        (rules.direction, [effect(DOWN, -1), *WAYS, 0, 0], "est, contre notre attente, plus bas"),
-        (rules.direction, [effect(OPEN), *WAYS, 1, 0.03], "est presque inchangé"),
-        (rules.direction, [effect(WIDE, 0.014, 9, 12), *WAYS, 0, 0.03], "est plus haut"),
-        (rules.direction, [effect(WIDE, 0.014, 7, 12), *WAYS, 0, 0.03], "ne change pas nettement"),
-        (rules.direction, [effect(WIDE, -0.01, 6), *WAYS, 0, 0.03], "est plus bas"),
-        (rules.direction, [effect(WIDE, 0.0), *WAYS, 0, 0.03], "ne change pas nettement"),
-        (words.lag, [SMOOTHED], {"retard": "9", "decalage": "3,5"}),
-        (results.spatial_drop, [SPLITS], "plus haut"),
-        (results.spatial_drop, [SPLITS | {"gap_low": -0.1, "gap_high": -0.02}], "plus bas"),
-        (results.spatial_drop, [SPLITS | {"same_training": False}], ""),
-        (results.spatial_drop, [{"available": False}], ""),
-        (rules.stability, [train(diverged="loss not finite")], "divergence"),
-        (rules.stability, [train(largest_drop=0.03)], "agitée"),
-        (rules.stability, [train()], "bonne"),
-        (rules.stability, [train(epochs=1)], "indécidable"),
-        (rules.plateau, [train(UP, DOWN)], "ne plafonne pas encore"),
-        (rules.plateau, [train(DOWN, DOWN, best_epoch=20)], "recule à la fin"),
-        (rules.plateau, [train(OPEN, DOWN, best_epoch=20)], rules.NO_PLATEAU),
-        (rules.plateau, [train(OPEN, DOWN)], "plafonne, autant qu’on puisse le dire"),
-        (rules.plateau, [train()], ""),
-        (rules.ending, [train(UP, OPEN)], "le réseau apprenait encore…"),
-        (rules.ending, [train(OPEN, DOWN, best_epoch=20)], FALLING + " : des époques de plus…"),
-        (rules.ending, [train(OPEN, DOWN)], FALLING + ", sans gain net en validation"),
-        (rules.ending, [train(OPEN, OPEN)], ""),
-        (rules.edge, [1e-3, [1e-3, 2e-3, 4e-3]], "le plus petit"),
-        (rules.edge, [4e-3, [1e-3, 2e-3, 4e-3]], "le plus grand"),
-        (rules.edge, [2e-3, [1e-3, 2e-3, 4e-3]], "entre deux autres"),
-        (rules.edge, [2e-3, [2e-3]], "le seul essayé"),
-        (rules.refinement, [OTHER | {"score": 0.8}, GRID], "gain"),
-        (rules.refinement, [OTHER | {"score": 0.6}, GRID], "aucun gain"),
-        (rules.refinement, [GRID, GRID], "même point"),
-        (rules.refinement, [GRID | {"epochs": 5}, GRID], "incomparable"),
-        (rules.refinement, [GRID, None], "seule"),
-        (rules.refinement, [GRID | {"origin": "fallback"}, GRID], "seule"),
-        (rules.leads, [{"finalists": [1, 2, 3], "n_beaten": 0}], "à égalité"),
-        (rules.leads, [{"finalists": [1, 2, 3], "n_beaten": 1}], "en partie"),
-        (rules.leads, [{"finalists": [1, 2, 3], "n_beaten": 2}], "se détache"),
-        (rules.leads, [{"finalists": [1], "n_beaten": 0}], "seul"),
+        (effect(), None, 0.03, "est plus haut"),
+        (effect(), 1, 0.03, "est, comme attendu, plus haut"),
+        (effect(DOWN, -1), 0, 0, "est, contre notre attente, plus bas"),
+        (effect(OPEN), 1, 0.03, "est presque inchangé"),
+        (effect(WIDE, 0.014, 9, 12), 0, 0.03, "est plus haut"),
+        (effect(WIDE, 0.014, 7, 12), 0, 0.03, "ne change pas nettement"),
+        (effect(WIDE, -0.01, 6), 0, 0.03, "est plus bas"),
+        (effect(WIDE, 0.0), 0, 0.03, "ne change pas nettement"),
     ],
 )
-def test_each_outcome_of_a_verdict(verdict, given, word):
-    assert says(verdict(*given), word)
+def test_each_direction_of_an_effect(found, expected, near, word):
+    assert rules.direction(found, "plus haut", "plus bas", expected, near) == word
 
 
 AUDIT, PIPELINE = "explore_dataset.", "verify_pipeline."
@@ -182,10 +130,13 @@ MAKE = ' PROFILE=full DATA=synthetic NAME=x PARAMS="-f artifacts/x/params.yaml"'
 FLAT = {"lr_finder.reliable": False, "lr_finder.choice": None, "lr_finder.faults": {"1": "flat"}}
 HAND = {"chosen_lr": {"lr": 2e-3, "rule": "valley", "smoothing": 0.9}}
 DATA = {"config.preprocess.statistics": "data"}
-TREND = {"val_accuracy": {"slope": 0.01, "low": -0.01, "high": 0.03}}
-TREND = {"train.trend": TREND | {"train_loss": {"slope": -0.02, "low": -0.03, "high": -0.01}}}
 SAME = "+1,0\u00a0point [−1,0\u202f;\u00a03,0]"
-ENDED = {"train.trend": None, "train.last_train_accuracy": 0.995}
+KNOWN, LAST = {"train.last_train_accuracy": 0.995}, {"train.best_epoch": 3}
+AHEAD, CALM = {"train.last_train_accuracy": 0.97}, {"train.last_val_loss": 0.2}
+FALLING = "la perte d’entraînement baissait encore"
+GRID, REFINED = "grid_search.", "refined_grid_search."
+FINALISTS, BEATEN = "compare_finalists.finalists", "compare_finalists.n_beaten"
+EASIER = {"compare_splits": SPLITS | {"gap_low": -0.1, "gap_high": -0.02}}
 LIGHT, CHOICE = "measure_robustness.light_harmful", {"lr_finder.choice": 1e-3}
 CHECK = {"check_lr": {"reliable": True, "choice": 5e-4, "lowest": 4e-4, "highest": 6e-4}}
 EXCESS = "analyse_errors.excess_interval_before"
@@ -197,7 +148,7 @@ BAR = "compute_baselines.best_linear"
 SMALL, TWICE = {"config.data.image_size": 32}, handmade.seeds(7, 8).facts()
 MOVED = "baisse jusqu’à 37,0\u00a0points (*Forest*) et monte jusqu’à 13,0\u00a0points (*River*)"
 RANK = " ; *River* prise pour *Highway* (3\u00a0images), que nous attendions, vient au rang 2, à…"
-BETWEEN = {"refined_grid_search.values.lr": [5e-4, 1e-3, 2e-3]}
+BETWEEN = {REFINED + "values.lr": [5e-4, 1e-3, 2e-3]}
 AWAITED, LOSSES = ["River", "Highway", 3], "measure_robustness.worst_view_change"
 RECALLS = [("A", 9, 0.9), ("B", 3, 0.8), ("C", 9, 0.6), ("D", 9, 0.99)]
 RECALLS = [dict(zip(("name", "support", "recall"), one, strict=True)) for one in RECALLS]
@@ -236,6 +187,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("M3", {"check_training.uses_images": False}, "controles", "à revoir"),
     ("M4", {}, "comment", "médiane de 6 lectures, trois par graine"),
     ("M4", HAND, "comment", "lu à la main sur la courbe (règle : vallée)"),
+    ("M4", {}, "retard", "9"),
     ("M4", FLAT, "lr", "5\u202f×\u202f10⁻⁴"),
     ("M5", {}, "barre", "que par 1"),
     ("M5", {BAR: 0.76}, "barre", "par aucun"),
@@ -250,8 +202,30 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S6.lr", {"train.lr": 5e-4, **CHECK}, "place", "dans"),
     ("S6.lr", {"train.lr": 9e-4, **CHECK}, "place", "au-dessus de"),
     ("S6.lr", {"lr_finder.choice": None}, "finder", ""),
-    ("M6", TREND, "pente_val_accuracy", SAME),
-    ("M6", TREND, "va_val_accuracy", "n’a pas de pente établie"),
+    ("S6.finalistes", {BEATEN: 0}, "verdict", "à égalité"),
+    ("S6.finalistes", {FINALISTS: [1, 2, 3]}, "verdict", "en partie"),
+    ("S6.finalistes", {}, "verdict", "se détache"),
+    ("S6.finalistes", {FINALISTS: [1], BEATEN: 0}, "verdict", "seul"),
+    ("M6", trend(OPEN, DOWN), "pente_val_accuracy", SAME),
+    ("M6", trend(OPEN, DOWN), "va_val_accuracy", "n’a pas de pente établie"),
+    ("M6", trend(UP, DOWN), "sous", "oui"),
+    ("M6", trend(UP, OPEN), "sous", "en partie"),
+    ("M6", trend(OPEN, OPEN), "sous", "non (plateau)"),
+    ("M6", trend(UP, DOWN) | KNOWN, "sous", "non"),
+    ("M6", {}, "sous", "indécidable"),
+    ("M6", AHEAD, "sur", "oui"),
+    ("M6", AHEAD | CALM, "sur", "un début"),
+    ("M6", {}, "sur", "non établi"),
+    ("M6", {"train.lowest_val_loss_epoch": 3}, "sur", "aucun signe"),
+    ("M6", {"train.diverged": "loss not finite"}, "stabilite", "divergence"),
+    ("M6", {"train.epochs": 1}, "stabilite", "indécidable"),
+    ("M6", {}, "stabilite", "agitée"),
+    ("M6", {"train.largest_drop": 0.01}, "stabilite", "bonne"),
+    ("M6", trend(UP, DOWN), "plafond", "ne plafonne pas encore"),
+    ("M6", trend(DOWN, DOWN) | LAST, "plafond", "recule à la fin"),
+    ("M6", trend(OPEN, DOWN) | LAST, "plafond", rules.NO_PLATEAU),
+    ("M6", trend(OPEN, DOWN), "plafond", "plafonne, autant qu’on puisse le dire"),
+    ("M6", {}, "plafond", ""),
     ("M6", {}, "oscille", "oscille comme prévu"),
     ("M6", {}, "depasse", "ne dépasse pas"),
     ("M6", {}, "mieux", "98,8\u202f%"),
@@ -260,12 +234,22 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S8", {"refined_grid_search.epochs": 2}, "montent", ""),
     ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
     ("M8", {"compare_finalists.n_seeds": 2}, "ecart_type", ""),
+    ("M8", {}, "bord", "le plus petit"),
+    ("M8", {GRID + "lr": 2e-3}, "bord", "le plus grand"),
+    ("M8", {GRID + "values.lr": [5e-4, 1e-3, 2e-3]}, "bord", "entre deux autres"),
+    ("M8", {GRID + "values.lr": [1e-3]}, "bord", "le seul essayé"),
+    ("M8", {}, "verdict", "même point"),
+    ("M8", {REFINED + "name": "b", REFINED + "score": 0.8}, "verdict", "gain"),
+    ("M8", {REFINED + "name": "b", REFINED + "score": 0.6}, "verdict", "aucun gain"),
+    ("M8", {REFINED + "epochs": 5}, "verdict", "incomparable"),
+    ("M8", {REFINED + "origin": "fallback"}, "verdict", "seule"),
+    ("M8", {"grid_search": None}, "verdict", "seule"),
     ("M8", {}, "place", "est le plus petit"),
     ("M8", BETWEEN, "place", "n’est plus au bord"),
-    ("M8", {**BETWEEN, "refined_grid_search.score": 0.4001}, "place", "n’est plus au bord, mais…"),
+    ("M8", {**BETWEEN, REFINED + "score": 0.4001}, "place", "n’est plus au bord, mais…"),
     ("M8", BETWEEN, "voisins", "au même weight decay, le score est de 40,00\u202f% à 2…"),
     ("M8", {"compare_finalists.n_beaten": 0}, "reserve", ", mais ces graines ne départagent pas…"),
-    ("M8", {"refined_grid_search.values.lr": [1e-3, 5e-3]}, "absents", "5\u202f×\u202f10⁻³"),
+    ("M8", {REFINED + "values.lr": [1e-3, 5e-3]}, "absents", "5\u202f×\u202f10⁻³"),
     ("M8.recette", {}, "ecart", "+2,00\u00a0points [1,00\u202f;\u00a03,00]"),
     ("S9", {"confusions": [AWAITED]}, "attente", "comme attendu"),
     ("S9", {"confusions": [["A", "B", 9], AWAITED, ["C", "D", 3]]}, "attendue", RANK),
@@ -283,6 +267,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S9.graines", {"evaluate_seeds": handmade.seeds(7).facts()}, "several", False),
     ("S9.graines", {"evaluate_seeds": TWICE}, "dispersion", " ; deux graines ne…"),
     ("S9.6", {"compare_splits": SPLITS}, "varie", MOVED),
+    ("S9.6", EASIER, "verdict", "plus bas"),
     ("M9", {"evaluate.gap": -0.012}, "raisonnable", "l’est"),
     ("M9", {"evaluate.gap": 0.02}, "raisonnable", "ne l’est pas"),
     ("M9", {}, "par_coeur", "inconnu"),
@@ -301,13 +286,18 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ),
     ("S10", {"compare_splits": SPLITS}, "ecart_spatial", "plus haut"),
     ("S10", OTHER_SPLITS, "ecart_spatial", ""),
+    ("S10", {}, "ecart_spatial", ""),
     ("S10", {"grid_search": None}, "recherches", "aucune grille n’a été calculée"),
     ("S10", {}, "pannes", "1\u00a0divergence"),
     ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN"),
     ("S11", {}, "checkpoint_case", " "),
     ("S11", {"given": {"lr_seeds": [0, 1], "name": "x", "lr": 1.0}}, "drapeaux", FLAGS),
     ("S11", {}, "graines_finalistes", "43, 44 et 45"),
-    ("conclusion", ENDED, "fin", ""),
+    ("conclusion", KNOWN, "fin", ""),
+    ("conclusion", trend(UP, OPEN), "fin", "le réseau apprenait encore…"),
+    ("conclusion", trend(OPEN, DOWN) | LAST, "fin", FALLING + " : des époques de plus…"),
+    ("conclusion", trend(OPEN, DOWN), "fin", FALLING + ", sans gain net en validation"),
+    ("conclusion", trend(OPEN, OPEN), "fin", ""),
     ("resume", {BLOCKS: effect(DOWN, -0.02)}, "sans_gain", True),
     ("resume", CHOSEN, "finalistes", "à égalité"),
 ]

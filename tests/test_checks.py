@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 from torch import empty
+from torch.nn import Conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
 from eurosat_lib import checks
@@ -25,6 +26,7 @@ def test_majority_class_and_linear_model(on_blobs, blobs):
     dummy = DummyClassifier(strategy="most_frequent").fit(nothing, blobs.train.labels)
     assert found["majority_class"] == blobs.classes[dummy.predict(nothing)[0]]
     assert found["majority_validation"] == dummy.score(nothing[:40], blobs.validation.labels)
+    assert found["majority_test"] == dummy.score(nothing[:40], blobs.test.labels)
     assert found["majority_count"] == 10 and found["majority_share"] == 10 / 96
     assert found["uniform"] == 0.1 and found["best_linear"] > 0.9
     assert found["linear"]["low"] < found["best_linear"] <= found["linear"]["high"]
@@ -42,14 +44,24 @@ def test_pipeline_says_what_the_loaders_deliver(on_blobs):
 
 def test_architecture_of_the_protocol(root):
     config = load_config(root / "configs/config.yaml", "full")
-    found = checks.test_model.__wrapped__(config).facts()
-    assert found["parameters"] == 1149770
-    assert found["tensors"] == 26 and found["output_shape"] == [10]
-    fields = {(2, 2): 48, (2, 3): 64, (3, 2): 70, (3, 3): 94}
-    for one, ((blocks, dilation), field) in zip(found["variants"], fields.items(), strict=True):
-        assert one["receptive_field"] == field
+    result = checks.test_model.__wrapped__(config)
+    found, rows = result.facts(), result.layers
+    last = {row.name.split(".")[1]: row.output_shape for row in rows if "stages" in row.name}
+    assert last == {"0": (64, 32, 32), "1": (128, 16, 16), "2": (256, 16, 16)}
+    assert sum(row.parameters for row in rows) == found["parameters"] == 1149770
+    assert found["tensors"] == 26 and found["output_shape"] == [10] == [*rows[-1].output_shape]
+    networks = {  # blocks and dilation: parameters, tensors, receptive field
+        (2, 2): (1149770, 26, 48),
+        (2, 3): (1149770, 26, 64),
+        (3, 2): (1925258, 38, 70),
+        (3, 3): (1925258, 38, 94),
+    }
+    for one, ((blocks, dilation), counts) in zip(found["variants"], networks.items(), strict=True):
+        assert (one["parameters"], one["tensors"], one["receptive_field"]) == counts
         assert one["parameters"] == count_parameters_by_formula(found["channels"], blocks)
         model = build_model(config, blocks, dilation).to("meta")
+        dilations = [it.dilation[0] for it in model.modules() if isinstance(it, Conv2d)]
+        assert dilations == [1] * 2 * blocks + [dilation] * blocks
         with FlopCounterMode(display=False) as counted:  # as PyTorch dispatches them
             model(empty(2, *found["input_shape"], device="meta")).sum().backward()
         assert one["gflop"] == counted.get_total_flops() / 2 / 1e9

@@ -26,19 +26,13 @@ def untrained():
     return Classifier(model, Preprocessing(16, (0.4,) * 3, (0.2,) * 3), CLASSES, CPU)
 
 
-def test_it_says_what_the_evaluation_said_and_refuses_what_lacks_a_part(on_blobs, blobs, tmp_path):
+def test_it_says_what_the_evaluation_said(on_blobs, blobs):
     protocol.train(on_blobs)
     path, result = on_blobs.paths.artifacts / "best.ckpt", protocol.evaluate(on_blobs)
     scores = Classifier.load(path, CPU).logits(blobs.test.images)
     assert int((scores.argmax(1) == blobs.test.labels).sum()) == result.correct
     kept = np.load(on_blobs.paths.stages / result.stored / "predictions.npz")["logits"]
     np.testing.assert_allclose(scores, kept, atol=1e-5)
-    content = torch.load(path, weights_only=True)
-    for key in ("task", "hyperparameters", "model"):
-        cut = {k: v for k, v in content.items() if k not in ("sha256", key)}
-        torch.save(cut, tmp_path / "cut.ckpt")
-        with pytest.raises(UserError, match=rf"cut\.ckpt: not a whole checkpoint.*{key}"):
-            Classifier.load(tmp_path / "cut.ckpt")
 
 
 def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
@@ -60,6 +54,7 @@ def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
     [
         (b"no picture", "tile.png: cannot be read as a picture"),
         (None, "tile.png: cannot be read as a picture"),
+        (fake.jpeg(1, form="EPS"), "tile.png: .* cannot identify"),
         (fake.DEEP, "tile.png: .* of mode RGB, more than 8 bits"),
         (np.zeros((64, 64), np.uint8), "shape"),
         (np.zeros((64, 64, 4), np.uint8), "shape"),

@@ -21,7 +21,6 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from PIL import Image
 
 from eurosat_lib import data, sources
-from eurosat_lib.classifier import read_picture
 from eurosat_lib.config import override
 from eurosat_lib.data import CLASSES, SPLITS
 from eurosat_lib.errors import UserError
@@ -184,6 +183,8 @@ def downloaded_twice(path, rows):
         (picture(fake.jpeg(1, mode="L")), "pixels, L"),
         (picture(fake.DEEP), "Highway_4.jpg: ValueError: of mode RGB, more than 8 bits"),
         (picture(fake.jpeg(1)[:400]), "Truncated"),
+        (picture(fake.jpeg(1, form="GIF")), "cannot identify"),  # not one of our formats
+        (picture(fake.jpeg(1, form="EPS")), "cannot identify"),
         (picture(b"text"), "cannot identify"),
         (picture(None), "cannot identify"),
         (lambda p, r: fake.write_table(p, [*r, (r[3][0], r[4][1])]), "Highway_4.jpg names two"),
@@ -211,15 +212,6 @@ def test_a_class_without_images_is_refused_in_training_and_said_elsewhere(tmp_pa
     assert len(load(fake.write_parquet(tmp_path / "a", without("test"))).test) == 18
     assert "test : aucune image de River" in capsys.readouterr().err
     refused(fake.write_parquet(tmp_path / "b", without("train")), "train: no image of River")
-
-
-@pytest.mark.parametrize("form", ["GIF", "EPS"])
-def test_other_formats_are_not_opened(tmp_path, form):
-    folder = fake.write_images(tmp_path / "images")
-    Image.new("RGB", (64, 64)).save(folder / "Forest/Forest_1.jpg", form)
-    refused(folder, "cannot identify")
-    with pytest.raises(UserError, match="cannot identify"):
-        read_picture(folder / "Forest/Forest_1.jpg")
 
 
 @pytest.mark.parametrize(
@@ -272,10 +264,8 @@ def test_links_that_lead_back_and_pipes_do_not_count(tmp_path):
     refused(folder, "Forest_98.jpg")
 
 
-@pytest.mark.parametrize("name", [b"Forest_\xe9.jpg", b"\xe9/Forest_7.jpg"])
-def test_a_name_that_is_not_utf8_is_shown(tmp_path, name):
-    path = os.fsencode(fake.write_images(tmp_path / "images")) + b"/Forest/" + name
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+def test_a_name_that_is_not_utf8_is_shown(tmp_path):
+    path = os.fsencode(fake.write_images(tmp_path / "images")) + b"/Forest/Forest_\xe9.jpg"
     with open(path, "wb"):
         refused(tmp_path / "images", repr(os.fsdecode(path)), "rename it")
 

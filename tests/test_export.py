@@ -14,9 +14,9 @@ from traitlets.config import Config
 
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
+from eurosat_lib.french import typeset
 from eurosat_lib.report import cells, export
 from eurosat_lib.report.export import Rapport, RapportPDF, bind_page, refuse
-from eurosat_lib.report.page import french
 
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
 
@@ -116,9 +116,22 @@ WRITTEN = {
     "formula $\\inconnu{x}$ cannot be set": "Du $\\inconnu{x}$.",
     "the link #fig-phtos leads nowhere (did you mean fig-photos?)": "[x](#fig-phtos)",
 }
+URL = "http://127.0.0.1:9/x"
+LIVE = {  # written or displayed
+    f"image {URL} is not embedded": f"<img src='{URL}' alt='x'>",
+    f"<object data> runs or fetches {URL}": f"<object data='{URL}'>x</object>",
+    f"<iframe src> runs or fetches {URL}": f"<iframe src='{URL}'></iframe>",
+    f"<link href> runs or fetches {URL}": f"<link rel='stylesheet' href='{URL}'>",
+    "<link href> runs or fetches file:": "<link rel='attachment' href='file:///etc/hostname'>",
+    "<p style> runs or fetches": f"<p style='background:url({URL})'>x</p>",
+    "<style> is nothing": f"<style>@import '{URL}'; p {{ color: red }}</style>",
+    "<svg> is nothing": f"<svg><image xlink:href='{URL}'/></svg>",
+    "<meta> is nothing": f"<meta http-equiv='refresh' content='0;url={URL}'>",
+    "<script> is nothing": "<script>alert(1)</script>",
+    "<p onclick> runs or fetches": "<p onclick='alert(1)'>x</p>",
+}
 DISPLAYED = {
     "the name 'x1' is given 2 times": '<p id="x1">x</p><p id="x1">x</p>',
-    "<iframe src> runs or fetches https://x.org": '<iframe src="https://x.org">',
     "the image has no alternative text": '<img alt="" src="data:image/gif;base64,R0lGOD">',
     "the image is damaged": '<img alt="x" src="data:image/gif;base64,R0lGOD">',
     "the image fetches something": '<img alt="x" src="data:image/svg+xml,<svg href=\'file:///\'/>">',
@@ -126,18 +139,19 @@ DISPLAYED = {
     "a cell's HTML ends the page": "<p>x</p></main></body></html>",
 }
 BROKEN = nbformat.v4.new_output("error", ename="ValueError", evalue="non")
-WRONG = {
-    "ValueError: non": code("1 / 0", BROKEN),
-    "(#fig-perdue) is never called in the text": code("figure(f)", sample.curve(name="perdue")),
-    **{message: markdown(text) for message, text in WRITTEN.items()},
-    **{message: code("x", html_output(text)) for message, text in DISPLAYED.items()},
-}
+WRONG = [
+    ("ValueError: non", code("1 / 0", BROKEN)),
+    ("(#fig-perdue) is never called in the text", code("f()", sample.curve(name="perdue"))),
+    *((message, markdown(text)) for message, text in (WRITTEN | LIVE).items()),
+    *((message, code("x", html_output(text))) for message, text in (LIVE | DISPLAYED).items()),
+]
 
 
 def test_what_must_not_leave_the_house(tmp_path):
-    wrong = [write(tmp_path / f"{n}_x.ipynb", cell) for n, cell in enumerate(WRONG.values())]
-    faults = bind_page([*project(tmp_path), *wrong], TITLE, tmp_path)[1]
-    for number, message in enumerate(WRONG):
+    wrong = [write(tmp_path / f"{n}_x.ipynb", cell) for n, (_, cell) in enumerate(WRONG)]
+    text, faults = bind_page([*project(tmp_path), *wrong], TITLE, tmp_path)
+    assert not any(bad in text for bad in (URL, "alert(1)", "file:"))
+    for number, (message, _) in enumerate(WRONG):
         nowhere = message.startswith(("question", "the name", "a cell"))
         place = "" if nowhere else f"{number}_x.ipynb, cell 1"
         assert any(line.startswith(place) and message in line for line in faults), message
@@ -159,7 +173,7 @@ def test_what_is_missing_is_named(tmp_path):
 
 def test_french_is_set_as_printers_do():
     text = "C'est vrai ? Oui : « 27 000 » images de 2017 200, 81 % et 0,5 200 - fin..."
-    assert french(text).replace("\u202f", "~").replace("\u00a0", "_") == (
+    assert typeset(text).replace("\u202f", "~").replace("\u00a0", "_") == (
         "C’est vrai~? Oui_: «_27~000_» images de 2017 200, 81~% et 0,5 200 - fin…"
     )
 

@@ -3,35 +3,7 @@ import torch
 from torch import nn
 
 from eurosat_lib import model as room
-from eurosat_lib.model import DilatedCNN, count_parameters, layer_table
-
-
-@pytest.mark.parametrize(
-    ("blocks", "dilation", "parameters", "tensors", "field"),
-    [
-        (2, 2, 1149770, 26, 48),
-        (2, 3, 1149770, 26, 64),
-        (3, 2, 1925258, 38, 70),
-        (3, 3, 1925258, 38, 94),
-    ],
-)
-def test_the_networks_of_the_protocol(blocks, dilation, parameters, tensors, field):
-    model = DilatedCNN(blocks_per_stage=blocks, dilation_stage3=dilation)
-    assert count_parameters(model) == parameters
-    assert room.count_parameters_by_formula((64, 128, 256), blocks) == parameters
-    assert len(list(model.parameters())) == tensors
-    assert room.receptive_field(blocks, dilation) == field
-    dilations = [layer.dilation[0] for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    assert dilations == [1] * 2 * blocks + [dilation] * blocks
-
-
-def test_shapes_stay_64_32_16_16_and_training_costs_3_67_gflop():
-    rows = layer_table(DilatedCNN(), (3, 64, 64))
-    last = {row.name.split(".")[1]: row.output_shape for row in rows if "stages" in row.name}
-    assert last == {"0": (64, 32, 32), "1": (128, 16, 16), "2": (256, 16, 16)}
-    assert rows[-1].output_shape == (10,)
-    assert sum(row.parameters for row in rows) == 1149770
-    assert 3 * 2 * sum(row.macs for row in rows) / 1e9 == pytest.approx(3.67, abs=0.005)
+from eurosat_lib.model import DilatedCNN, layer_table
 
 
 def test_layer_table_leaves_the_model_as_it_was():

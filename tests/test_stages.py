@@ -61,14 +61,23 @@ def test_a_second_call_loads_and_another_value_computes(on_blobs, answer):
     aside = {"identity.author": "A. Turing", "compute.threads": 1, "train.max_epochs": 9}
     answer(override(on_blobs, aside))
     assert len(answer.calls) == 2
-    for path in on_blobs.paths.stages.glob("answer-*/result.json"):
-        path.write_text(path.read_text()[:100])  # damaged: computed again
-    assert answer(on_blobs).value == 21.0 and len(answer.calls) == 3
-    for path in on_blobs.paths.stages.glob("answer-*/result.json"):
-        path.write_text(path.read_text().replace("21.0", "22.0"))  # changed: likewise
-    assert answer(on_blobs).value == 21.0 and len(answer.calls) == 4
     with pytest.raises(UserError, match="a stage has that name"):
         answer(override(on_blobs, {"paths.name": "answer"}))
+
+
+DAMAGED = ["", "[1]", "{}", '{"result": 3}', "[" * 99_999, "cut short", "changed"]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_result_is_computed_anew_and_said(on_blobs, answer, capsys, text):
+    good = answer(on_blobs)
+    for path in on_blobs.paths.artifacts.rglob("*.json"):
+        known = path.read_text()
+        others = {"cut short": known[: len(known) // 2], "changed": known.replace("21.0", "22.0")}
+        path.write_text(others.get(text, text))
+    assert answer(on_blobs) == good and len(answer.calls) == 2
+    assert "calculé de nouveau" in capsys.readouterr().err
+    assert latest(on_blobs, Answer) == good
 
 
 def test_publication_and_its_removal(on_blobs, answer):
