@@ -10,11 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from settings import ROOT, TINY
 
 from eurosat_lib import jobs, protocol, trainings
-from eurosat_lib.config import load_config, override
+from eurosat_lib.config import load_config, override, save_config_snapshot
 from eurosat_lib.errors import UserError
 
 GRID = TINY | {"grid.lr": [1e-3, 2e-3, 3e-3], "grid.dilation_stage3": [2], "grid.epochs": 5}
@@ -38,9 +37,8 @@ def named(config, name: str, **compute):
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory):
     """A grid of six tiny trials, computed serially."""
-    root = tmp_path_factory.mktemp("serial")
-    config = load_config(ROOT / "configs" / "config.yaml", "full", GRID)
-    config = override(config, {"paths.root": str(root)})
+    values = GRID | {"paths.root": str(tmp_path_factory.mktemp("serial"))}
+    config = load_config(ROOT / "configs" / "config.yaml", "full", values)
     protocol.grid_search(config)
     return config
 
@@ -56,13 +54,8 @@ def ray(grid):
 
 def process(config, *words: str) -> subprocess.Popen:
     """Run the command line on the grid in a process of its own."""
-    configs = Path(config.paths.root, "configs")
-    (configs / "profiles").mkdir(parents=True, exist_ok=True)
-    tree = config.model_dump(mode="json", exclude={"paths"})
-    (configs / "config.yaml").write_text(yaml.safe_dump(tree))
-    (configs / "profiles" / "full.yaml").write_text("profile: full\n")
-    command = [sys.executable, "-m", "eurosat_lib", *words, "grid_search", "--profile", "full"]
-    command += ["--config", str(configs / "config.yaml")]
+    path = save_config_snapshot(config, Path(config.paths.root, "configs"))
+    command = [sys.executable, "-m", "eurosat_lib", *words, "grid_search", "--config", str(path)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
 

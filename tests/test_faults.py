@@ -42,6 +42,7 @@ def _flip(path):
         (lambda p: p.write_bytes(p.read_bytes()[:-300]), "damaged"),
         (lambda p: (p.unlink(), p.mkdir()), "no such checkpoint"),
         (_flip, "damaged"),
+        (lambda p: torch.save(p, p), "not a checkpoint"),  # an object could run code
         (lambda p: torch.save([1, 2], p), "another program"),
         (lambda p: _save(p, float("nan"), drop=["sha256"]), "no numbers"),
         (lambda p: _save(p, 1.001), "SHA-256"),

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from itertools import chain
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -16,9 +15,9 @@ from jupyter_server.services.contents.filemanager import FileContentsManager
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from settings import ROOT
 from traitlets.config import Config
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONDA_ONLY = {"python", "pip", "make", "poppler"}  # no Python package of ours
 

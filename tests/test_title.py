@@ -2,23 +2,22 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
+from settings import ROOT
 
 from eurosat_lib.config import load_config
 from eurosat_lib.files import write_json, write_text
 from eurosat_lib.report import title as page
 from eurosat_lib.report.title import Title, departures
 
-CONFIG = Path(__file__).parents[1] / "configs" / "config.yaml"
 ORIGIN = {"device": "CPU", "precision": "bf16", "seconds": 60.0, "commit": "1c135ce0ab"}
 ORIGIN |= {"python": "3.12.1", "torch": "2.9.0"}
 
 
-def run(profile, root=CONFIG.parents[1], **changes):
+def run(profile, root=ROOT, **changes):
     changed = {key.replace("__", "."): value for key, value in changes.items()}
-    return load_config(CONFIG, profile, changed | {"paths.root": str(root)})
+    return load_config(ROOT / "configs/config.yaml", profile, changed | {"paths.root": str(root)})
 
 
 def test_what_a_profile_cuts_is_named_key_by_key():
