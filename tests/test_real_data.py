@@ -6,7 +6,7 @@ import time
 import pytest
 
 from eurosat_lib import data, protocol
-from eurosat_lib.config import load_config
+from eurosat_lib.config import load_config, override
 
 absent = pytest.mark.skipif("EUROSAT_DATA" not in os.environ, reason="EUROSAT_DATA is not set")
 pytestmark = [pytest.mark.realdata, absent]
@@ -39,3 +39,9 @@ def test_the_spatial_split_has_the_same_images(config):
     first, second = ({*d.train.names, *d.validation.names, *d.test.names} for d in (standard, cut))
     assert first == second and len(first) == 27000
     assert len(set(standard.test.names) & set(cut.test.names)) == 1038
+
+
+def test_baselines(config):
+    found = protocol.compute_baselines(override(config, {"data.train_limit": 2000})).facts()
+    assert found["majority_class"] == "Residential" and found["best_linear"] > 0.5
+    assert found["majority_test"] == pytest.approx(0.1026, abs=5e-5)
