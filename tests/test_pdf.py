@@ -1,14 +1,18 @@
 """The printed report, read back: pages, contents, bookmarks, tags, margins; and what stops it."""
 
 import base64
+import io
 import re
 import subprocess
 
+import lxml.html
 import pytest
+from PIL import ExifTags, Image
 from pypdf import PdfReader
 
 from eurosat_lib.errors import UserError
 from eurosat_lib.report import pdf as printer
+from eurosat_lib.report.cells import data_address
 from eurosat_lib.report.pdf import make_pdf
 
 MARGIN, WIDTH = 63, 595  # points: 22.5 mm of 210 mm
@@ -157,6 +161,31 @@ def test_a_picture_from_outside_or_broken_is_refused(source):
     with pytest.raises(UserError, match=r"embedded pictures only|cannot be made") as caught:
         make_pdf(page(f'<p><img src="{source}" alt="x"></p>'))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("picture", "more", "width"),  # CSS pixels on paper
+    [
+        ((64, 64), "", 64),
+        ((540, 1200), "", 373.5),  # as tall as most of a page
+        ((1200, 540, 6), "", 373.5),  # turned, as a telephone keeps it
+        ((2000, 1000), "width='50%'", 312),
+        ((2000, 1000), "width='100px' height='999'", 100),
+        ("<svg width='36pt' height='72pt' viewBox='0 0 9 9'/>", "", 48),
+        ("<svg width='100%' viewBox='-1 0 90 45'/>", "", 90),
+    ],
+)
+def test_a_picture_has_its_own_size_where_it_fits(tmp_path, picture, more, width):
+    exif, stream = Image.Exif(), io.BytesIO()
+    if svg := isinstance(picture, str):
+        stream.write(picture.encode())
+    else:
+        exif[ExifTags.Base.Orientation] = (*picture, 1)[2]
+        Image.new("RGB", picture[:2]).save(stream, "JPEG", exif=exif)
+    source = data_address("image/svg+xml" if svg else "image/jpeg", stream.getvalue())
+    root = lxml.html.fragment_fromstring(f'<p><img src="{source}" {more}></p>')
+    printer._save_pictures(root, tmp_path)
+    assert float(root[0].get("width").rstrip("%")) / 100 * 624 == pytest.approx(width, abs=0.4)
 
 
 def test_a_sign_that_no_font_has_is_named():
