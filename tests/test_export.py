@@ -14,9 +14,9 @@ from traitlets.config import Config
 
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
+from eurosat_lib.french import typeset
 from eurosat_lib.report import cells, export
 from eurosat_lib.report.export import Rapport, RapportPDF, bind_page, refuse
-from eurosat_lib.report.page import french
 
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
 
@@ -27,7 +27,7 @@ HEADS = ".//h2 | .//h3"
 @pytest.fixture(scope="module")
 def bound(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
-    text, problems = bind_page(project(root), TITLE, root)
+    text, problems, _ = bind_page(project(root), TITLE, root)
     return lxml.html.document_fromstring(text), problems
 
 
@@ -78,7 +78,7 @@ def test_links_lead_somewhere_and_the_profile_is_said_beside_what_it_touched(bou
 
     assert bound[0].xpath("//main//a[text()='Suite']") == []
     (tmp_path / "02_model.ipynb").touch()
-    text, _ = bind_page(project(tmp_path), Marked("Un rapport"), tmp_path, tmp_path)
+    text, *_ = bind_page(project(tmp_path), Marked("Un rapport"), tmp_path, tmp_path)
     page = lxml.html.document_fromstring(text)
     assert page.xpath("//a[text()='Suite']")
     assert [mark.text for mark in page.find_class("marker")] == ["1.1 photos"]
@@ -103,7 +103,7 @@ def test_answers_and_screenshots_are_set_anew_and_a_faulty_one_is_named(tmp_path
         answer.metadata["eurosat"]["facts"] = {"n": 3}
     shots = [code("capture(c)", output), code("answers()", *answers)]
     path = write(tmp_path / "x.ipynb", *shots, markdown("[](#capture-overfit)"))
-    problems, shown = bind_page([*project(tmp_path), path], TITLE, tmp_path)[::-1]
+    shown, problems, _ = bind_page([*project(tmp_path), path], TITLE, tmp_path)
     assert problems == ["x.ipynb, cell 2: reports/answers/S1.md, line 2: 'n' is undefined"]
     assert "Il y en a 3." in shown and 'alt="Deux courbes"' in shown
 
@@ -159,7 +159,7 @@ def test_what_is_missing_is_named(tmp_path):
 
 def test_french_is_set_as_printers_do():
     text = "C'est vrai ? Oui : « 27 000 » images de 2017 200, 81 % et 0,5 200 - fin..."
-    assert french(text).replace("\u202f", "~").replace("\u00a0", "_") == (
+    assert typeset(text).replace("\u202f", "~").replace("\u00a0", "_") == (
         "C’est vrai~? Oui_: «_27~000_» images de 2017 200, 81~% et 0,5 200 - fin…"
     )
 

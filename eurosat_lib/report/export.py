@@ -27,15 +27,16 @@ from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.report.cells import capture_html, data_address, formula_html
 from eurosat_lib.report.page import QUESTIONS, SHOWN, TEMPLATE, shape, words
 from eurosat_lib.report.pdf import make_pdf
+from eurosat_lib.report.plan import picture_places
 from eurosat_lib.report.title import Title
 from eurosat_lib.report.words import render
 
 Notebooks = Mapping[Path, NotebookNode]  # executed, in the order of the report
-Page = tuple[str, list[str]]  # HTML, and what is wrong with it: one line each
+# HTML, what is wrong with it, one line each, and the addresses of pictures that were files.
+Page = tuple[str, list[str], list[str]]
 
 LEFT_OUT = {"hide", "exploration", "parameters", "injected-parameters"}  # tags of cells
 KINDS = ["text/html", "text/markdown", "text/plain"]  # of outputs, as `_renew_output` leaves them
-FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
 WIDGET = "application/vnd.jupyter.widget-view+json"  # nothing to see on paper
 # The address of a picture as editors and people write it, spaces and all.
 SPACED = re.compile(
@@ -56,7 +57,8 @@ def bind_page(paths: Sequence[Path], title: Title, root: Path, folder: Path | No
         folder: where the page will lie; of its links to files those that exist from there stay.
 
     Returns:
-        The HTML page, and what is wrong with it: one line each, with notebook and cell.
+        The HTML page; what is wrong with it, one line each, with notebook and cell; the addresses
+        of the pictures that were looked for as files.
 
     Raises:
         UserError: a notebook is missing or not readable.
@@ -207,7 +209,7 @@ class Rapport(HTMLExporter):
     def bind(
         self, notebooks: Notebooks, title: Title, root: Path, folder: Path, wanted: dict | None
     ) -> Page:
-        """Make a page of executed notebooks; return it, and what is wrong with it.
+        """Make a page of executed notebooks; return it as ``bind_page`` does.
 
         It will lie in the folder; ``wanted`` is what must be in it.
         """
@@ -216,12 +218,14 @@ class Rapport(HTMLExporter):
         missing = re.findall(r'<details class="fold" id="(capture-[\w-]+)"', text)
         text = ASIDE.sub(lambda found: "" if found[2] in missing else found[0], text)
         page = lxml.html.document_fromstring(text)
-        folders = [*(path.parent for path in notebooks), *(root / name for name in FOLDERS)]
-        for image in page.xpath("//img[not(starts-with(@src, 'data:'))]"):
-            image.set("src", _embedded(image.get("src", ""), folders))
+        folders = picture_places(root, notebooks)
+        images = page.xpath("//img[not(starts-with(@src, 'data:'))]")
+        pictures = [image.get("src", "") for image in images]
+        for image, address in zip(images, pictures, strict=True):
+            image.set("src", _embedded(address, folders))
         problems = dict.fromkeys([*faults, *shape(page, title, folder, wanted)])
         text = lxml.html.tostring(page, encoding="unicode", doctype="<!DOCTYPE html>")
-        return f"{text}\n", [*problems]
+        return f"{text}\n", [*problems], pictures
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **_: Any) -> tuple:
         """Export one notebook; it may be unfinished, so its faults are only logged."""
@@ -231,7 +235,8 @@ class Rapport(HTMLExporter):
         source = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
         heading = re.search(r"^# (.+)$", source, re.MULTILINE)
         title = Title(heading[1] if heading else path.stem, card={"Carnet": path.name})
-        page, problems = Rapport().bind({path: nb}, title, TEMPLATE.parents[1], path.parent, None)
+        root = TEMPLATE.parents[1]
+        page, problems, _ = Rapport().bind({path: nb}, title, root, path.parent, None)
         if problems:
             self.log.warning("\n".join(problems))
         return page, resources
