@@ -71,6 +71,17 @@ def test_questions_answers_supplements_and_code_are_blocks(bound):
     assert not bound[0].find_class("tex")
 
 
+def test_a_heading_of_ones_own_is_kept_but_for_the_title_of_a_notebook_alone(tmp_path):
+    cells = [markdown("# Mes *essais*\n\nTexte"), code("x", sample.answer_output("S1", "# Suite"))]
+    path = write(tmp_path / "08_essais.ipynb", *cells)
+    text, problems, _ = bind_page([*project(tmp_path), path], TITLE, tmp_path)
+    whole = lxml.html.document_fromstring(text)
+    alone = lxml.html.document_fromstring(Rapport().from_filename(str(path))[0])
+    assert [spoken(h) for h in whole.find(".//main").iter("h2")][2:] == ["Mes essais", "Suite"]
+    assert "Mes essais" in spoken(whole.get_element_by_id("toc")) and problems == []
+    assert [spoken(h) for h in alone.find(".//main").iter("h1", "h2")] == ["Suite"]
+
+
 def test_links_lead_somewhere_and_the_profile_is_said_beside_what_it_touched(bound, tmp_path):
     class Marked(type(TITLE)):
         def mark(self, section, name=""):

@@ -43,6 +43,7 @@ SPACED = re.compile(
     r"(!\[(?:(?!\]\(|\n\n).)*\]\( *)((?:[^()<>\n\"]|\([^()\n]*\))+\.\w+)(?= *\))", re.DOTALL
 )
 TASK = re.compile(r"^(\s*[-*+] )\[([ xX])\] ", re.MULTILINE)
+HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 # "(capture : figure)" or "; capture : figure", of a screenshot still to be taken.
 ASIDE = re.compile(r'\s*(?:(\()|;)[^()<>;]*<a href="#(capture-[\w-]+)">[^<]*</a>(?(1)\))')
 
@@ -185,6 +186,16 @@ def _embedded(source: str, folders: Sequence[Path]) -> str:
     return source
 
 
+def _take_title(notebook: NotebookNode) -> str:
+    """Take the first heading of a notebook out of it; return its text."""
+    for cell in notebook.cells:
+        found = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
+        if found:
+            cell.source = cell.source[: found.start()] + cell.source[found.end() :]
+            return found[1]
+    return ""
+
+
 class Rapport(HTMLExporter):
     """A page of the report's form: one notebook, or several that were merged."""
 
@@ -232,9 +243,7 @@ class Rapport(HTMLExporter):
         nb, resources = self._preprocess(nb, self._init_resources(resources))  # --execute
         about = resources["metadata"]
         path = Path(about.get("path") or ".") / f"{about['name']}.ipynb"
-        source = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
-        heading = re.search(r"^# (.+)$", source, re.MULTILINE)
-        title = Title(heading[1] if heading else path.stem, card={"Carnet": path.name})
+        title = Title(_take_title(nb) or path.stem, card={"Carnet": path.name})
         root = TEMPLATE.parents[1]
         page, problems, _ = Rapport().bind({path: nb}, title, root, path.parent, None)
         if problems:

@@ -46,7 +46,8 @@ def shape(page: HtmlElement, title: Title, folder: Path, wanted: dict | None) ->
     It will lie in the folder; ``wanted`` is what must be in it, none for a notebook alone.
     """
     main = page.find(".//main")
-    etree.strip_elements(main, "h1", with_tail=False)
+    for heading in main.xpath(".//h1"):  # the page's is the title
+        heading.tag = "h2"
     _set_blocks(page, main)
     problems = [*_set_formulas(page)]
     _set_headings(page, main)
