@@ -89,7 +89,11 @@ def test_links_lead_somewhere_and_the_profile_is_said_beside_what_it_touched(bou
 
     assert bound[0].xpath("//main//a[text()='Suite']") == []
     (tmp_path / "02_model.ipynb").touch()
-    text, *_ = bind_page(project(tmp_path), Marked("Un rapport"), tmp_path, tmp_path)
+    path, more = project(tmp_path)
+    read = nbformat.read(path, as_version=4)
+    read.cells[4:4] = [markdown("### Mes remarques\n\n### 2 essais")]  # before the figure
+    nbformat.write(read, path)
+    text, *_ = bind_page([path, more], Marked("Un rapport"), tmp_path, tmp_path)
     page = lxml.html.document_fromstring(text)
     assert page.xpath("//a[text()='Suite']")
     assert [mark.text for mark in page.find_class("marker")] == ["1.1 photos"]

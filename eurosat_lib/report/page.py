@@ -107,7 +107,8 @@ def _number(main: HtmlElement, title: Title) -> None:
     section, counts = "", Counter()
     for item in main.xpath(NUMBERED):
         if item.tag in ("h2", "h3"):
-            section = re.match(r"(\d+(\.\d+)*)?", words(item))[0]
+            numbered = re.match(r"\d+(?=\))|\d+(\.\d+)+", words(item))
+            section = numbered[0] if numbered else section  # one's own heading begins none
             continue
         word, prefix = ("Figure", "fig") if item.tag == "figure" else ("Tableau", "tab")
         series = "S" if item.get("data-detail") else ""
