@@ -201,6 +201,7 @@ BETWEEN = {"refined_grid_search.values.lr": [5e-4, 1e-3, 2e-3]}
 AWAITED, LOSSES = ["River", "Highway", 3], "measure_robustness.worst_view_change"
 RECALLS = [("A", 9, 0.9), ("B", 3, 0.8), ("C", 9, 0.6), ("D", 9, 0.99)]
 RECALLS = [dict(zip(("name", "support", "recall"), one, strict=True)) for one in RECALLS]
+RARE = RECALLS[1] | {"support": 2}
 BLOCKS = "grid_search.effects.blocks_per_stage.score"
 OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S0", {}, "depot", "_URL publique_"),
@@ -270,9 +271,14 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S9", {"confusions": [AWAITED]}, "attente", "comme attendu"),
     ("S9", {"confusions": [["A", "B", 9], AWAITED, ["C", "D", 3]]}, "attendue", RANK),
     ("S9", {"confusions": [["A", "B", 9]]}, "attente", "contre notre attente"),
-    ("S9", {}, "rarete", "minimum"),
+    ("S9", {"classes": RECALLS[:2]}, "rarete", "minimum"),
     ("S9", {"classes": RECALLS}, "rarete", "sous la moyenne"),
-    ("S9", {"classes": RECALLS[1:3]}, "rarete", ""),
+    ("S9", {"classes": RECALLS[1:3]}, "rarete", "au-dessus"),
+    ("S9", {"classes": [*RECALLS[1:], RARE | {"recall": 0.6}]}, "rarete", "minimum partagé"),
+    ("S9", {"classes": RECALLS + RECALLS[2:3]}, "basses", "*C* et *C*"),
+    ("S9", {"classes": [RARE, RECALLS[0] | {"recall": 0.8}]}, "rarete", ""),
+    ("S9", {"classes": RECALLS[2:]}, "rarete", ""),  # none is rarest
+    *((name, {"evaluate.worst_class": ""}, "worst_class", "") for name in ("S9", "S10", "resume")),
     ("S9", {"synthetic": True}, "confusion", ""),
     ("S9.4", {LIGHT: ["blur"]}, "legers", "l’exactitude baisse déjà (flou)"),
     ("S9.4", {LIGHT: []}, "legers", "aucun ne fait rien perdre de décelable"),
