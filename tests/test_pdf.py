@@ -33,6 +33,8 @@ MAIN = f"""
 <figure class="eurosat" id="fig-a"><img src="{PICTURE}" alt="Une courbe" width="624" height="300">
 <figcaption><span class="number">Figure 1.</span> La perte</figcaption></figure>
 <details class="fold"><summary>Figure S1.</summary><figure id="fig-s1">Détail</figure></details>
+<details class="code"><summary>Code</summary>Détail</details>
+<details><summary>Mon <i>calcul</i></summary>trois lignes<p>de plus</p></details>
 <h3 id="sec-1-1">1.1 Splits</h3>
 <div class="table" id="tab-long"><table><caption>Tous les runs</caption>
 <thead><tr><th>Nom du run</th><th class="num">Score</th></tr></thead><tbody>{LONG}</tbody>
@@ -144,7 +146,8 @@ def test_links_lead_somewhere_and_nothing_is_an_order(pdf, tmp_path):
     assert addresses == ["https://example.org/"]
     for words in ("figure S1, version HTML", "carnet", "« Œuvre » de l’été", '#read("x") $y$'):
         assert words in text.replace("\xa0", " ")
-    assert "Détail" not in text and "alert" not in text
+    assert "Mon calcul trois lignes de plus" in text
+    assert "Détail" not in text and "Code" not in text and "alert" not in text
     secret = tmp_path / "secret.txt"
     secret.write_text("confidentiel")
     orders = f'<p data-typst:text:fill="read(&quot;{secret}&quot;)">a</p>'

@@ -28,10 +28,11 @@ FULL, TALLEST = 624, 830  # CSS pixels: a picture as wide as the text, 16.5 cm; 
 UNITS = {"": 1, "px": 1, "pt": 96 / 72, "in": 96, "cm": 96 / 2.54, "mm": 96 / 25.4}
 SIDE = r"([\d.]+)(px|pt|in|cm|mm|)"  # of a drawing
 CAPTURE = 710  # CSS pixels of a screenshot of TensorBoard as wide as the text
-GONE = ("details", "nav", "footer", "button", "script", "style")
+GONE = ("nav", "footer", "button", "script", "style")
 KEPT = ("id", "class", "href", "src", "alt", "width", "height", "colspan", "rowspan", "style")
 KEPT += ("display", "mathvariant", "accent", "form", "stretchy")  # of formulas
-DIVS = "//header | //header//h1 | //header//h2 | //main | //section | //p[@class]"
+OURS = "//details[@class='fold' or @class='code']"  # supplements, code: on screen alone
+DIVS = "//details | //header | //header//h1 | //header//h2 | //main | //section | //p[@class]"
 TARGETS = "//*[self::h2 or self::h3 or self::figure or self::table or self::div]/@id"
 SIZES = ("10.5", "10.4", "10.3", "10.6")  # points, of the text; Typst 0.15 fails to tag some
 PANDOC = ("--sandbox", "--wrap=none", "--shift-heading-level-by=-1")
@@ -64,6 +65,12 @@ def _prepare(root: HtmlElement) -> None:
     Of links, those stay that lead somewhere from paper.
     """
     etree.strip_elements(root, etree.Comment, *GONE, with_tail=False)
+    for fold in root.xpath(OURS):
+        fold.drop_tree()
+    for summary in root.xpath("//summary"):
+        bold = etree.SubElement(summary, "strong")
+        bold.text, bold[:], summary.text = summary.text, summary[:-1], None
+        summary.tag = "p"
     for element in root.xpath(DIVS):
         element.tag = "div"  # pandoc reads main alone, and has no classes of paragraphs
     places = {f"#{name}" for name in root.xpath(TARGETS)}
