@@ -7,10 +7,11 @@ import lxml.html
 import nbformat
 import pytest
 import report_sample as sample
+from nbconvert.nbconvertapp import NbConvertApp
 from PIL import Image
 from report_sample import TITLE, code, displayed, html_output, markdown, project, write
 from settings import ROOT
-from traitlets.config import Config
+from traitlets.config import Application, Config
 
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
@@ -204,6 +205,14 @@ def test_a_notebook_alone_is_exported_and_its_faults_are_logged(tmp_path, caplog
     assert not page.xpath("//*[@id='questions']")
     paper, resources = RapportPDF().from_filename(str(path))
     assert paper.startswith(b"%PDF-") and resources["output_extension"] == ".pdf"
+
+
+def test_what_stops_the_pdf_of_a_notebook_is_a_line_of_nbconvert(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.ipynb", markdown("\U0010fffd"))
+    for app, kind in ((None, UserError), (NbConvertApp(), SystemExit)):
+        monkeypatch.setattr(Application, "_instance", app)
+        with pytest.raises(kind, match="no font has the sign"):
+            RapportPDF().from_filename(str(path))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ notebook by the same template; it may be unfinished, so its faults are only logg
 
 import html
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from PIL import Image
-from traitlets.config import Config
+from traitlets.config import Application, Config
 
 from eurosat_lib.config import configure, read_yaml
 from eurosat_lib.errors import UserError, one_line
@@ -260,4 +261,9 @@ class RapportPDF(Rapport):
         """Print one notebook; what cannot be shown is logged and left out."""
         page, resources = super().from_notebook_node(nb, resources)
         self.output_mimetype = "application/pdf"  # the template's is HTML
-        return make_pdf(page)[0], resources | {"output_extension": ".pdf"}
+        try:
+            return make_pdf(page)[0], resources | {"output_extension": ".pdf"}
+        except UserError as error:
+            if Application.initialized() and Application.instance().name == "jupyter-nbconvert":
+                sys.exit(f"error: {error}")  # JupyterLab, which must not end, shows it itself
+            raise

@@ -34,6 +34,7 @@ KEPT += ("display", "mathvariant", "accent", "form", "stretchy")  # of formulas
 OURS = "//details[@class='fold' or @class='code']"  # supplements, code: on screen alone
 DIVS = "//details | //header | //header//h1 | //header//h2 | //main | //section | //p[@class]"
 TARGETS = "//*[self::h2 or self::h3 or self::figure or self::table or self::div]/@id"
+HEADS = "(preceding::* | ancestor-or-self::*)[self::h2 or self::h3]"
 SIZES = ("10.5", "10.4", "10.3", "10.6")  # points, of the text; Typst 0.15 fails to tag some
 PANDOC = ("--sandbox", "--wrap=none", "--shift-heading-level-by=-1")
 
@@ -56,7 +57,7 @@ def make_pdf(page: str) -> tuple[bytes, int]:
         text = pypandoc.convert_text(text, "typst-smart", format="html", extra_args=options)
         text = (TEMPLATE / "rapport.typ").read_text(encoding="utf-8") + text
         (folder / "rapport.typ").write_text(text, encoding="utf-8")
-        return _compile(folder, about)
+        return _compile(folder, about, root)
 
 
 def _prepare(root: HtmlElement) -> None:
@@ -117,7 +118,7 @@ def _size(data: bytes, vector: bool) -> tuple[float, float]:
     return tuple(size) if len(size) == 2 and all(size) else (300, 150)  # as browsers do
 
 
-def _compile(folder: Path, about: dict[str, str]) -> tuple[bytes, int]:
+def _compile(folder: Path, about: dict[str, str], root: HtmlElement) -> tuple[bytes, int]:
     """Typeset the folder's document in the first size that Typst can tag; count its pages.
 
     The system's fonts are asked only for signs that ours do not have.
@@ -132,4 +133,17 @@ def _compile(folder: Path, about: dict[str, str]) -> tuple[bytes, int]:
             return document, int(compiler.query("<pages>", field="value", one=True))
         except typst.TypstError as error:
             faults.append(one_line(error))
-    raise UserError(f"the PDF cannot be made: {faults[0]}")
+    raise UserError(f"the PDF cannot be made: {_explained(faults[-len(SIZES)], root)}")
+
+
+def _explained(fault: str, root: HtmlElement) -> str:
+    """Say of a sign without a font where it stands, and what to do; another fault stays."""
+    found = re.search(r'the text `"(.+)"` could not be displayed', fault)
+    if not found:
+        return fault
+    sign = re.sub(r"\\u\{(\w+)\}", lambda code: chr(int(code[1], 16)), found[1])
+    text = next((text for text in root.body.xpath(".//text()") if sign in text), None)
+    heads = [] if text is None else text.getparent().xpath(HEADS)
+    place = f", in « {words(text)[:60]} »" if text else ""
+    place += f", under « {words(heads[-1])} »" if heads else ""
+    return f"no font has the sign {sign}{place}: remove it, or install a font that has it"
