@@ -8,6 +8,7 @@ from pathlib import Path
 import lxml.html
 import pandas as pd
 import pytest
+from report_sample import code, markdown, write
 from settings import ROOT
 
 from eurosat_lib import protocol
@@ -128,7 +129,7 @@ def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, 
     assert error.count("\n") == 1 and "artifacts/slow: results that are damaged" in error
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"cells": []}', '{"cells": [{"source": []}]}'])
+@pytest.mark.parametrize("text", ["", "{}", '{"cells": [1]}', '{"cells": [{"source": []}]}'])
 def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, place, text):
     shutil.copytree(ROOT / "notebooks", place / "notebooks")
     assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
@@ -136,6 +137,10 @@ def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, plac
     assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
     edit(place / "artifacts/results/train.json", lambda tree: tree.update(provenance="x"))
     assert "<td>1 résultat sur" not in runs.show_steps(two).data.replace("\xa0", " ")
+    write(place / "notebooks/01_data.ipynb", markdown(""), markdown("Avis\n\n# Mes données"))
+    write(place / "notebooks/02_baselines.ipynb", code("# x"))
+    links = lxml.html.fromstring(runs.show_steps(two).data).xpath("//a")
+    assert [link.text for link in links][:2] == ["Mes données", "02_baselines"]
     (place / "notebooks/03_model_checks.ipynb").write_text(text)
     with pytest.raises(UserError, match=r"03_model_checks\.ipynb: not a readable notebook"):
         runs.show_steps(two)

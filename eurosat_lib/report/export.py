@@ -187,7 +187,7 @@ def _embedded(source: str, folders: Sequence[Path]) -> str:
     return source
 
 
-def _take_title(notebook: NotebookNode) -> str:
+def take_title(notebook: NotebookNode) -> str:
     """Take the first heading of a notebook out of it; return its text."""
     for cell in notebook.cells:
         found = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
@@ -244,7 +244,7 @@ class Rapport(HTMLExporter):
         nb, resources = self._preprocess(nb, self._init_resources(resources))  # --execute
         about = resources["metadata"]
         path = Path(about.get("path") or ".") / f"{about['name']}.ipynb"
-        title = Title(_take_title(nb) or path.stem, card={"Carnet": path.name})
+        title = Title(take_title(nb) or path.stem, card={"Carnet": path.name})
         root = TEMPLATE.parents[1]
         page, problems, _ = Rapport().bind({path: nb}, title, root, path.parent, None)
         if problems:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+import nbformat
 import pandas as pd
 from IPython.display import HTML
 
@@ -205,6 +206,7 @@ def show_runs(config: Config) -> HTML:
 def show_steps(config: Config) -> HTML:
     """Lay the notebooks out with what this run keeps of their results."""
     from eurosat_lib.protocol import NOTEBOOK_STAGES
+    from eurosat_lib.report.export import take_title
     from eurosat_lib.stages import scope
 
     known, run, rows = scope(config), Run(config.paths), []
@@ -213,8 +215,8 @@ def show_steps(config: Config) -> HTML:
     for name, stages in NOTEBOOK_STAGES.items():
         path = Path(config.paths.root, "notebooks", f"{name}.ipynb")
         try:
-            title = "".join(read_json(path)["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-        except (LookupError, TypeError):
+            title = take_title(nbformat.read(path, as_version=4)) or name
+        except Exception:  # whatever a damaged file leads to
             raise UserError(f"{path}: not a readable notebook") from None
         origins = [kept[stage]["provenance"] for stage in stages if stage in kept]
         dates = [str(origin.get("started"))[:10] for origin in origins]
