@@ -83,6 +83,16 @@ def test_a_heading_of_ones_own_is_kept_but_for_the_title_of_a_notebook_alone(tmp
     assert [spoken(h) for h in alone.find(".//main").iter("h1", "h2")] == ["Suite"]
 
 
+@pytest.mark.parametrize(("lead", "fence"), [("", "```"), ("", "~~~~"), ("> ", "```")])
+def test_code_in_a_fence_stays_as_it_is(tmp_path, lead, fence):
+    lines = [f"{fence}sh", "# rien", "- [ ] x", "![x](mon image.png)", fence]
+    text = "\n".join([*(lead + line for line in lines), "", "# Vrai", "- [ ] fait"])
+    path = write(tmp_path / "x.ipynb", markdown(text))
+    page = lxml.html.document_fromstring(Rapport().from_filename(str(path))[0])
+    assert spoken(page.find(".//main//pre")) == "# rien - [ ] x ![x](mon image.png)"
+    assert page.findtext(".//h1") == "Vrai" and spoken(page.find(".//main//li")) == "☐ fait"
+
+
 def test_links_lead_somewhere_and_the_profile_is_said_beside_what_it_touched(bound, tmp_path):
     class Marked(type(TITLE)):
         def mark(self, section, name=""):

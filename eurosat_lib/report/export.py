@@ -44,6 +44,9 @@ SPACED = re.compile(
     r"(!\[(?:(?!\]\(|\n\n).)*\]\( *)((?:[^()<>\n\"]|\([^()\n]*\))+\.\w+)(?= *\))", re.DOTALL
 )
 TASK = re.compile(r"^(\s*[-*+] )\[([ xX])\] ", re.MULTILINE)
+# Code between two fences, in a list or quotation too.
+FENCE = r"^([ \t>\d.)*+-]*(`{3,}(?=[^`\n]*$)|~{3,})[\s\S]*?(?:^[ \t>]*\2[`~]*[ \t]*$|\Z))"
+FENCE = re.compile(FENCE, re.MULTILINE)
 HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 # "(capture : figure)" or "; capture : figure", of a screenshot still to be taken.
 ASIDE = re.compile(r'\s*(?:(\()|;)[^()<>;]*<a href="#(capture-[\w-]+)">[^<]*</a>(?(1)\))')
@@ -187,10 +190,17 @@ def _embedded(source: str, folders: Sequence[Path]) -> str:
     return source
 
 
+def _mended(text: str) -> str:
+    """Write addresses of pictures and boxes to tick, outside code, as the renderer takes them."""
+    text = SPACED.sub(lambda found: found[1] + found[2].replace(" ", "%20"), text)
+    return TASK.sub(lambda found: f"{found[1]}{'☐' if found[2] == ' ' else '☑'} ", text)
+
+
 def take_title(notebook: NotebookNode) -> str:
     """Take the first heading of a notebook out of it; return its text."""
     for cell in notebook.cells:
-        found = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
+        text = FENCE.sub(lambda code: " " * len(code[0]), cell.source)
+        found = HEADING.search(text) if cell.cell_type == "markdown" else None
         if found:
             cell.source = cell.source[: found.start()] + cell.source[found.end() :]
             return found[1]
@@ -214,9 +224,10 @@ class Rapport(HTMLExporter):
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Turn Markdown into HTML; formulas and pictures as `_Renderer` writes them."""
-        source = SPACED.sub(lambda found: found[1] + found[2].replace(" ", "%20"), source)
-        source = TASK.sub(lambda found: f"{found[1]}{'☐' if found[2] == ' ' else '☑'} ", source)
-        return MarkdownWithMath(renderer=_Renderer(context["cell"])).render(source)
+        parts = FENCE.split(source)  # text, code, its fence, text, …
+        parts[::3] = [_mended(text) for text in parts[::3]]
+        del parts[2::3]
+        return MarkdownWithMath(renderer=_Renderer(context["cell"])).render("".join(parts))
 
     def bind(
         self, notebooks: Notebooks, title: Title, root: Path, folder: Path, wanted: dict | None
