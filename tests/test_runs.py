@@ -83,7 +83,8 @@ def test_what_differs_is_what_was_given_and_not_what_a_profile_says(place, slow)
 
 def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, place, slow):
     (place / "reports/comparaisons").mkdir(parents=True)
-    (place / "reports/comparaisons/_+slow.html").touch()
+    for pair in ("_+slow", "gone+slow"):
+        (place / f"reports/comparaisons/{pair}.html").touch()
     page = lxml.html.fromstring(write_index(place).read_text(encoding="utf-8"))
     unnamed, named = (row.text_content() for row in page.xpath("//table/tbody/tr"))
     accuracy = json.loads((slow / "facts.json").read_text())["evaluate"]["accuracy"]
@@ -91,9 +92,11 @@ def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, pla
     assert "lr = 0.0003" in named and "max_epochs = 1" in named
     links = page.xpath("//a/@href")
     assert "../artifacts/slow/metrics.json" in links and "comparaisons/_%2Bslow.html" in links
-    assert "sans nom et slow" in page.text_content()
+    text = page.text_content()
+    assert "sans nom et slow" in text and "gone" not in text and "à refaire" not in text
     protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))  # not evaluated anew
-    assert "autre checkpoint" in write_index(place).read_text(encoding="utf-8")
+    text = write_index(place).read_text(encoding="utf-8")
+    assert "autre checkpoint" in text and "sans nom et slow</a> (à refaire)" in text
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"train": 1, "provenance": {"a": 1}}'])

@@ -186,15 +186,16 @@ def filled(template: str, **values: Any) -> str:
 
 
 def write_index(root: Path) -> Path:
-    """Write ``reports/index.html``, the list of all runs and of their comparisons."""
-    path = root / "reports" / "index.html"
-    pages = {
-        page: " et ".join("sans nom" if name == "_" else name for name in page.stem.split("+"))
-        for page in path.parent.glob("comparaisons/*+*.html")
-    }
-    pairs = [_link(p, path.parent, name) for p, name in sorted(pages.items())]
-    runs = list_runs(root, path.parent)
-    files.write_text(path, filled("index.html.j2", runs=runs, pairs=pairs))
+    """Write ``reports/index.html``, the list of all runs and of the comparisons of those."""
+    path, runs, pairs = root / "reports" / "index.html", find_runs(root), []
+    for page in sorted(path.parent.glob("comparaisons/*+*.html")):
+        pair = [runs.get("" if name == "_" else name) for name in page.stem.split("+")]
+        if all(pair):
+            facts = [(run.paths.artifacts / "facts.json").stat().st_mtime for run in pair]
+            again = " (à refaire)" * (max(facts) > page.stat().st_mtime)
+            pairs.append(_link(page, path.parent, " et ".join(run.label for run in pair)) + again)
+    listed = list_runs(root, path.parent)
+    files.write_text(path, filled("index.html.j2", runs=listed, pairs=pairs))
     return path
 
 
