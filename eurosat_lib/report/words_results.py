@@ -26,16 +26,25 @@ NAMING = ("name", "profile", "data", "config_path")  # parameters that have opti
 
 
 def rarity(supports: Sequence[int], recalls: Sequence[float]) -> str:
-    """Place the recall of the rarest class; empty if no class is rarest, or all recalls equal.
+    """Say what the recall of the rarest class tells: ``minimum``, or what rarity does to errors.
 
-    It is the ``minimum``, a ``minimum partagé``, ``sous la moyenne`` or ``au-dessus``.
+    Empty if no class is the rarest, or if all recalls are equal.
     """
     low, rare = min(recalls), recalls[supports.index(min(supports))]
     if low == max(recalls) or supports.count(min(supports)) > 1:
         return ""
-    if rare == low:
-        return "minimum" if recalls.count(low) == 1 else "minimum partagé"
-    return "sous la moyenne" if rare < fmean(recalls) else "au-dessus"
+    if rare == low and recalls.count(low) == 1:
+        return "minimum"
+    return "ne suffit pas à expliquer" if rare < fmean(recalls) else "n’explique pas"
+
+
+def extremes(found: Facts) -> Words:
+    """Write the lowest and the highest F1, each with its class if that is alone there."""
+    words, said = {}, {"worst": "le F1 le plus bas est de", "best": "le plus haut, de"}
+    for end, lead in said.items():
+        name = found[f"{end}_class"]
+        words[end] = f"{lead} {pct(found[f'{end}_f1'])}" + (f" (*{name}*)" if name else "")
+    return words
 
 
 def confusions(pairs: Sequence[tuple[str, str, int]]) -> Words:
@@ -64,6 +73,7 @@ def s9(facts: Facts) -> Words:
     return words | {
         "empreinte": found["checkpoint_sha256"][:12],
         "f1_intervalle": intervalle(found["macro_f1_interval"], 2),
+        **extremes(found),
         "rarete": rarity(supports, recalls),
         "basses": liste(f"*{one['name']}*" for one in seen if one["recall"] == low["recall"]),
     }
@@ -216,6 +226,7 @@ def conclusion(facts: Facts) -> Words:
         **write(found),
         "synthetic": facts.get("synthetic", False),
         "val_intervalle": intervalle(wilson(*known), 2),
+        **extremes(found),
         "fin": ending(train) if train else "",
         "recette": pct(recipe["accuracy"]["mean"], 2) if better else "",
         "ecart_spatial": spatial_drop(splits),
