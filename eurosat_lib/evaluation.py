@@ -135,16 +135,16 @@ class Evaluation(Record, stage="evaluate"):
         return sorted((one for one in found if one[2]), key=lambda one: -one[2])
 
     def facts(self) -> dict:
-        """Return the scores; matrix and per-class table stay out. Of a tie, no class."""
+        """Return the scores; matrix and per-class table stay out."""
         (low, high), (gap_low, gap_high) = self.interval, self.gap_interval
-        worst, best = (pick(self.per_class, key=lambda one: one["f1"]) for pick in (min, max))
         found = self.model_dump(mode="json", exclude={"confusion", "per_class", "stored"})
         found |= {"accuracy": self.accuracy, "low": low, "high": high}
         found |= {"val_accuracy": self.val_accuracy, "gap": self.accuracy - self.val_accuracy}
         found |= {"gap_low": gap_low, "gap_high": gap_high}
-        for end, one in {"worst": worst, "best": best}.items():
-            alone = [other["f1"] for other in self.per_class].count(one["f1"]) == 1
-            found |= {f"{end}_class": one["name"] * alone, f"{end}_f1": one["f1"]}
+        for end, pick in (("worst", min), ("best", max)):
+            score = pick(one["f1"] for one in self.per_class)
+            names = [one["name"] for one in self.per_class if one["f1"] == score]
+            found |= {f"{end}_class": ", ".join(names), f"{end}_f1": score}
         return found
 
     def files(self) -> dict[str, Any]:

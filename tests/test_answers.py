@@ -205,7 +205,7 @@ RARE = RECALLS[1] | {"support": 2}
 BLOCKS = "grid_search.effects.blocks_per_stage.score"
 ALONE = handmade.grid_of(*handmade.GRID.trials[2:], kind=RefinedGrid).facts()
 ALONE["origin"] = "grid_search"
-LEAST, TOO = "le F1 le plus bas est de 40,0\u202f%", "ne suffit pas à expliquer"
+TOO = "ne suffit pas à expliquer"
 OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S0", {}, "depot", "_URL publique_"),
     ("S0", NAMED, "options", " --profile full --data synthetic --name x"),
@@ -288,7 +288,6 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S9", {"classes": RECALLS + RECALLS[2:3]}, "basses", "*C* et *C*"),
     ("S9", {"classes": [RARE, RECALLS[0] | {"recall": 0.8}]}, "rarete", ""),
     ("S9", {"classes": RECALLS[2:]}, "rarete", ""),  # none is rarest
-    *((name, {"evaluate.worst_class": ""}, "worst", LEAST) for name in ("S9", "S10", "resume")),
     ("S9", {"synthetic": True}, "confusion", ""),
     ("S9.4", {LIGHT: ["blur"]}, "legers", "l’exactitude baisse déjà (flou)"),
     ("S9.4", {LIGHT: []}, "legers", "aucun ne fait rien perdre de décelable"),

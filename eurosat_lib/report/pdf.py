@@ -34,7 +34,6 @@ KEPT += ("display", "mathvariant", "accent", "form", "stretchy")  # of formulas
 OURS = "//details[@class='fold' or @class='code']"  # supplements, code: on screen alone
 DIVS = "//details | //header | //header//h1 | //header//h2 | //main | //section | //p[@class]"
 TARGETS = "//*[self::h2 or self::h3 or self::figure or self::table or self::div]/@id"
-HEADS = "(preceding::* | ancestor-or-self::*)[self::h2 or self::h3]"
 SIZES = ("10.5", "10.4", "10.3", "10.6")  # points, of the text; Typst 0.15 fails to tag some
 PANDOC = ("--sandbox", "--wrap=none", "--shift-heading-level-by=-1")
 
@@ -142,8 +141,6 @@ def _explained(fault: str, root: HtmlElement) -> str:
     if not found:
         return fault
     sign = re.sub(r"\\u\{(\w+)\}", lambda code: chr(int(code[1], 16)), found[1])
-    text = next((text for text in root.body.xpath(".//text()") if sign in text), None)
-    heads = [] if text is None else text.getparent().xpath(HEADS)
-    place = f", in « {words(text)[:60]} »" if text else ""
-    place += f", under « {words(heads[-1])} »" if heads else ""
-    return f"no font has the sign {sign}{place}: remove it, or install a font that has it"
+    place = next((text for text in root.itertext() if sign in text), "")
+    told = f"no font has the sign {sign}, in « {words(place)[:60]} »"
+    return f"{told}: remove it, or install a font that has it"

@@ -38,15 +38,6 @@ def rarity(supports: Sequence[int], recalls: Sequence[float]) -> str:
     return "ne suffit pas à expliquer" if rare < fmean(recalls) else "n’explique pas"
 
 
-def extremes(found: Facts) -> Words:
-    """Write the lowest and the highest F1, each with its class if that is alone there."""
-    words, said = {}, {"worst": "le F1 le plus bas est de", "best": "le plus haut, de"}
-    for end, lead in said.items():
-        name = found[f"{end}_class"]
-        words[end] = f"{lead} {pct(found[f'{end}_f1'])}" + (f" (*{name}*)" if name else "")
-    return words
-
-
 def confusions(pairs: Sequence[tuple[str, str, int]]) -> Words:
     """Write the most frequent confusion, and the first that D10 expects, with its rank or tie."""
     told = [f"*{true}* prise pour *{said}* ({plural(n, 'image')})" for true, said, n in pairs]
@@ -73,7 +64,6 @@ def s9(facts: Facts) -> Words:
     return words | {
         "empreinte": found["checkpoint_sha256"][:12],
         "f1_intervalle": intervalle(found["macro_f1_interval"], 2),
-        **extremes(found),
         "rarete": rarity(supports, recalls),
         "basses": liste(f"*{one['name']}*" for one in seen if one["recall"] == low["recall"]),
     }
@@ -226,7 +216,6 @@ def conclusion(facts: Facts) -> Words:
         **write(found),
         "synthetic": facts.get("synthetic", False),
         "val_intervalle": intervalle(wilson(*known), 2),
-        **extremes(found),
         "fin": ending(train) if train else "",
         "recette": pct(recipe["accuracy"]["mean"], 2) if better else "",
         "ecart_spatial": spatial_drop(splits),
