@@ -137,13 +137,15 @@ class Evaluation(Record, stage="evaluate"):
     def facts(self) -> dict:
         """Return the scores; matrix and per-class table stay out."""
         (low, high), (gap_low, gap_high) = self.interval, self.gap_interval
-        worst, best = (pick(self.per_class, key=lambda one: one["f1"]) for pick in (min, max))
         found = self.model_dump(mode="json", exclude={"confusion", "per_class", "stored"})
         found |= {"accuracy": self.accuracy, "low": low, "high": high}
         found |= {"val_accuracy": self.val_accuracy, "gap": self.accuracy - self.val_accuracy}
         found |= {"gap_low": gap_low, "gap_high": gap_high}
-        found |= {"worst_class": worst["name"], "worst_f1": worst["f1"]}
-        return found | {"best_class": best["name"], "best_f1": best["f1"]}
+        for end, pick in (("worst", min), ("best", max)):
+            score = pick(one["f1"] for one in self.per_class)
+            names = [one["name"] for one in self.per_class if one["f1"] == score]
+            found |= {f"{end}_class": ", ".join(names), f"{end}_f1": score}
+        return found
 
     def files(self) -> dict[str, Any]:
         """Publish the facts and the scores of each class in ``metrics.json``, of its split."""

@@ -152,7 +152,11 @@ BETWEEN = {REFINED + "values.lr": [5e-4, 1e-3, 2e-3]}
 AWAITED, LOSSES = ["River", "Highway", 3], "measure_robustness.worst_view_change"
 RECALLS = [("A", 9, 0.9), ("B", 3, 0.8), ("C", 9, 0.6), ("D", 9, 0.99)]
 RECALLS = [dict(zip(("name", "support", "recall"), one, strict=True)) for one in RECALLS]
+RARE = RECALLS[1] | {"support": 2}
 BLOCKS = "grid_search.effects.blocks_per_stage.score"
+ALONE = handmade.grid_of(*handmade.GRID.trials[2:], kind=RefinedGrid).facts()
+ALONE["origin"] = "grid_search"
+TOO = "ne suffit pas à expliquer"
 OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S0", {}, "depot", "_URL publique_"),
     ("S0", NAMED, "options", " --profile full --data synthetic --name x"),
@@ -232,6 +236,13 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("M6", {"beside.low": -0.01}, "mieux", ""),
     ("S8", {}, "montent", "2\u00a0runs"),
     ("S8", {"refined_grid_search.epochs": 2}, "montent", ""),
+    ("S8", {"refined_grid_search": ALONE}, "rival", "le seul score"),
+    ("M8", {"refined_grid_search": ALONE, "grid_search": ALONE}, "verdict", "point repris"),
+    ("M8", {"refined_grid_search": ALONE}, "meilleur", "Le seul run à avoir un score"),
+    ("M5", {"grid_search": ALONE}, "rivales", "seule à avoir un score"),
+    ("M5", {BAR: 0.9, "trials": csv_rows(handmade.GRID.trials[:1])}, "scores", "score"),
+    ("M1", {}, "champs", "va de 48 à 70 pixels selon le réseau"),
+    ("M1", {"test_model.variants": [{"receptive_field": 48}]}, "champs", "est de 48 pixels"),
     ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
     ("M8", {"compare_finalists.n_seeds": 2}, "ecart_type", ""),
     ("M8", {}, "bord", "le plus petit"),
@@ -254,9 +265,13 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S9", {"confusions": [AWAITED]}, "attente", "comme attendu"),
     ("S9", {"confusions": [["A", "B", 9], AWAITED, ["C", "D", 3]]}, "attendue", RANK),
     ("S9", {"confusions": [["A", "B", 9]]}, "attente", "contre notre attente"),
-    ("S9", {}, "rarete", "minimum"),
-    ("S9", {"classes": RECALLS}, "rarete", "sous la moyenne"),
-    ("S9", {"classes": RECALLS[1:3]}, "rarete", ""),
+    ("S9", {"classes": RECALLS[:2]}, "rarete", "minimum"),
+    ("S9", {"classes": RECALLS}, "rarete", TOO),
+    ("S9", {"classes": RECALLS[1:3]}, "rarete", "n’explique pas"),
+    ("S9", {"classes": [*RECALLS[1:], RARE | {"recall": 0.6}]}, "rarete", TOO),
+    ("S9", {"classes": RECALLS + RECALLS[2:3]}, "basses", "*C* et *C*"),
+    ("S9", {"classes": [RARE, RECALLS[0] | {"recall": 0.8}]}, "rarete", ""),
+    ("S9", {"classes": RECALLS[2:]}, "rarete", ""),  # none is rarest
     ("S9", {"synthetic": True}, "confusion", ""),
     ("S9.4", {LIGHT: ["blur"]}, "legers", "l’exactitude baisse déjà (flou)"),
     ("S9.4", {LIGHT: []}, "legers", "aucun ne fait rien perdre de décelable"),

@@ -7,10 +7,11 @@ import lxml.html
 import nbformat
 import pytest
 import report_sample as sample
+from nbconvert.nbconvertapp import NbConvertApp
 from PIL import Image
 from report_sample import TITLE, code, displayed, html_output, markdown, project, write
 from settings import ROOT
-from traitlets.config import Config
+from traitlets.config import Application, Config
 
 from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
@@ -27,7 +28,7 @@ HEADS = ".//h2 | .//h3"
 @pytest.fixture(scope="module")
 def bound(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
-    text, problems = bind_page(project(root), TITLE, root)
+    text, problems, _ = bind_page(project(root), TITLE, root)
     return lxml.html.document_fromstring(text), problems
 
 
@@ -71,6 +72,27 @@ def test_questions_answers_supplements_and_code_are_blocks(bound):
     assert not bound[0].find_class("tex")
 
 
+def test_a_heading_of_ones_own_is_kept_but_for_the_title_of_a_notebook_alone(tmp_path):
+    cells = [markdown("# Mes *essais*\n\nTexte"), code("x", sample.answer_output("S1", "# Suite"))]
+    path = write(tmp_path / "08_essais.ipynb", *cells)
+    text, problems, _ = bind_page([*project(tmp_path), path], TITLE, tmp_path)
+    whole = lxml.html.document_fromstring(text)
+    alone = lxml.html.document_fromstring(Rapport().from_filename(str(path))[0])
+    assert [spoken(h) for h in whole.find(".//main").iter("h2")][2:] == ["Mes essais", "Suite"]
+    assert "Mes essais" in spoken(whole.get_element_by_id("toc")) and problems == []
+    assert [spoken(h) for h in alone.find(".//main").iter("h1", "h2")] == ["Suite"]
+
+
+@pytest.mark.parametrize(("lead", "fence"), [("", "```"), ("", "~~~~"), ("> ", "```")])
+def test_code_in_a_fence_stays_as_it_is(tmp_path, lead, fence):
+    lines = [f"{fence}sh", "# rien", "- [ ] x", "![x](mon image.png)", fence]
+    text = "\n".join([*(lead + line for line in lines), "", "# Vrai", "- [ ] fait"])
+    path = write(tmp_path / "x.ipynb", markdown(text))
+    page = lxml.html.document_fromstring(Rapport().from_filename(str(path))[0])
+    assert spoken(page.find(".//main//pre")) == "# rien - [ ] x ![x](mon image.png)"
+    assert page.findtext(".//h1") == "Vrai" and spoken(page.find(".//main//li")) == "☐ fait"
+
+
 def test_links_lead_somewhere_and_the_profile_is_said_beside_what_it_touched(bound, tmp_path):
     class Marked(type(TITLE)):
         def mark(self, section, name=""):
@@ -78,7 +100,11 @@ def test_links_lead_somewhere_and_the_profile_is_said_beside_what_it_touched(bou
 
     assert bound[0].xpath("//main//a[text()='Suite']") == []
     (tmp_path / "02_model.ipynb").touch()
-    text, _ = bind_page(project(tmp_path), Marked("Un rapport"), tmp_path, tmp_path)
+    path, more = project(tmp_path)
+    read = nbformat.read(path, as_version=4)
+    read.cells[4:4] = [markdown("### Mes remarques\n\n### 2 essais")]  # before the figure
+    nbformat.write(read, path)
+    text, *_ = bind_page([path, more], Marked("Un rapport"), tmp_path, tmp_path)
     page = lxml.html.document_fromstring(text)
     assert page.xpath("//a[text()='Suite']")
     assert [mark.text for mark in page.find_class("marker")] == ["1.1 photos"]
@@ -103,7 +129,7 @@ def test_answers_and_screenshots_are_set_anew_and_a_faulty_one_is_named(tmp_path
         answer.metadata["eurosat"]["facts"] = {"n": 3}
     shots = [code("capture(c)", output), code("answers()", *answers)]
     path = write(tmp_path / "x.ipynb", *shots, markdown("[](#capture-overfit)"))
-    problems, shown = bind_page([*project(tmp_path), path], TITLE, tmp_path)[::-1]
+    shown, problems, _ = bind_page([*project(tmp_path), path], TITLE, tmp_path)
     assert problems == ["x.ipynb, cell 2: reports/answers/S1.md, line 2: 'n' is undefined"]
     assert "Il y en a 3." in shown and 'alt="Deux courbes"' in shown
 
@@ -203,6 +229,14 @@ def test_a_notebook_alone_is_exported_and_its_faults_are_logged(tmp_path, caplog
     assert not page.xpath("//*[@id='questions']")
     paper, resources = RapportPDF().from_filename(str(path))
     assert paper.startswith(b"%PDF-") and resources["output_extension"] == ".pdf"
+
+
+def test_what_stops_the_pdf_of_a_notebook_is_a_line_of_nbconvert(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.ipynb", markdown("\U0010fffd"))
+    for app, kind in ((None, UserError), (NbConvertApp(), SystemExit)):
+        monkeypatch.setattr(Application, "_instance", app)
+        with pytest.raises(kind, match="no font has the sign"):
+            RapportPDF().from_filename(str(path))
 
 
 @pytest.mark.parametrize(

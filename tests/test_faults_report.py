@@ -37,7 +37,7 @@ def picture(form="PNG"):
 
 def bound(root, *cells, title=TITLE):
     more = write(root / "reports/notebooks/08_x.ipynb", *cells)
-    page, problems = bind_page([*project(root), more], title, root)
+    page, problems, _ = bind_page([*project(root), more], title, root)
     return lxml.html.document_fromstring(page), [line for line in problems if "08_x" in line]
 
 
@@ -196,7 +196,7 @@ def test_a_finished_run_is_kept_and_the_lock_covers_the_report(runner, executed,
     def bind(config, executed, *files):
         with pytest.raises(Timeout):
             FileLock(config.paths.reports / ".build.lock").acquire(blocking=False)
-        return [path.touch() for path in files]
+        return [path.touch() for path in files], {}
 
     monkeypatch.setattr(run, "_write_report", bind)
     make(name="done")

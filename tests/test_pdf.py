@@ -1,14 +1,18 @@
 """The printed report, read back: pages, contents, bookmarks, tags, margins; and what stops it."""
 
 import base64
+import io
 import re
 import subprocess
 
+import lxml.html
 import pytest
+from PIL import ExifTags, Image
 from pypdf import PdfReader
 
 from eurosat_lib.errors import UserError
 from eurosat_lib.report import pdf as printer
+from eurosat_lib.report.cells import data_address
 from eurosat_lib.report.pdf import make_pdf
 
 MARGIN, WIDTH = 63, 595  # points: 22.5 mm of 210 mm
@@ -29,6 +33,8 @@ MAIN = f"""
 <figure class="eurosat" id="fig-a"><img src="{PICTURE}" alt="Une courbe" width="624" height="300">
 <figcaption><span class="number">Figure 1.</span> La perte</figcaption></figure>
 <details class="fold"><summary>Figure S1.</summary><figure id="fig-s1">Détail</figure></details>
+<details class="code"><summary>Code</summary>Détail</details>
+<details><summary>Mon <i>calcul</i></summary>trois lignes<p>de plus</p></details>
 <h3 id="sec-1-1">1.1 Splits</h3>
 <div class="table" id="tab-long"><table><caption>Tous les runs</caption>
 <thead><tr><th>Nom du run</th><th class="num">Score</th></tr></thead><tbody>{LONG}</tbody>
@@ -140,7 +146,8 @@ def test_links_lead_somewhere_and_nothing_is_an_order(pdf, tmp_path):
     assert addresses == ["https://example.org/"]
     for words in ("figure S1, version HTML", "carnet", "« Œuvre » de l’été", '#read("x") $y$'):
         assert words in text.replace("\xa0", " ")
-    assert "Détail" not in text and "alert" not in text
+    assert "Mon calcul trois lignes de plus" in text
+    assert "Détail" not in text and "Code" not in text and "alert" not in text
     secret = tmp_path / "secret.txt"
     secret.write_text("confidentiel")
     orders = f'<p data-typst:text:fill="read(&quot;{secret}&quot;)">a</p>'
@@ -159,9 +166,35 @@ def test_a_picture_from_outside_or_broken_is_refused(source):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("picture", "more", "width"),  # CSS pixels on paper
+    [
+        ((64, 64), "", 64),
+        ((540, 1200), "", 373.5),  # as tall as most of a page
+        ((1200, 540, 6), "", 373.5),  # turned, as a telephone keeps it
+        ((2000, 1000), "width='50%'", 312),
+        ((2000, 1000), "width='100px' height='999'", 100),
+        ("<svg width='36pt' height='72pt' viewBox='0 0 9 9'/>", "", 48),
+        ("<svg width='100%' viewBox='-1 0 90 45'/>", "", 90),
+    ],
+)
+def test_a_picture_has_its_own_size_where_it_fits(tmp_path, picture, more, width):
+    exif, stream = Image.Exif(), io.BytesIO()
+    if svg := isinstance(picture, str):
+        stream.write(picture.encode())
+    else:
+        exif[ExifTags.Base.Orientation] = (*picture, 1)[2]
+        Image.new("RGB", picture[:2]).save(stream, "JPEG", exif=exif)
+    source = data_address("image/svg+xml" if svg else "image/jpeg", stream.getvalue())
+    root = lxml.html.fragment_fromstring(f'<p><img src="{source}" {more}></p>')
+    printer._save_pictures(root, tmp_path)
+    assert float(root[0].get("width").rstrip("%")) / 100 * 624 == pytest.approx(width, abs=0.4)
+
+
 def test_a_sign_that_no_font_has_is_named():
-    with pytest.raises(UserError, match="could not be displayed"):
-        make_pdf(page("<p>un texte \U0010fffd</p>"))  # for private use
+    said = "no font has the sign \U0010fffd, in « un \U0010fffd ici »: remove it, or install"
+    with pytest.raises(UserError, match=said):
+        make_pdf(page("<p>un \U0010fffd ici</p>"))  # for private use
 
 
 def test_a_size_that_cannot_be_tagged_gives_way_to_the_next(tmp_path, monkeypatch):

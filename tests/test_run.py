@@ -19,7 +19,7 @@ from settings import ROOT
 from eurosat_lib.config import load_config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.errors import UserError
-from eurosat_lib.files import write_json
+from eurosat_lib.files import write_json, write_text
 from eurosat_lib.report import plan, run
 from eurosat_lib.report.__main__ import main
 from eurosat_lib.report.plan import parameters, prepare
@@ -60,7 +60,8 @@ def project(tmp_path, monkeypatch):
 
 
 def write_report(config, executed, *files):
-    return [path.write_text("new") for path in files]
+    pages = len([path.write_text("new") for path in files])
+    return pages, plan.pictures_state(config, executed, ["img/été%201.PNG"])
 
 
 @pytest.fixture
@@ -263,6 +264,15 @@ def test_changed_answers_bind_and_a_bad_report_replaces_neither_file(
     monkeypatch.setattr(plan, "SHOWN", set())  # other sources of the library
     make()
     assert executed == ["01_a", "02_b"] * 2
+
+
+@pytest.mark.parametrize("place", ["reports/notebooks", "notebooks", "reports/answers", ""])
+def test_a_replaced_picture_binds(project, executed, place, capsys):
+    picture = project / place / "img/été 1.PNG"
+    for text, said in (("", ": HTML"), ("1", ": HTML"), ("1", " · up to date")):
+        write_text(picture, text)
+        make()
+        assert f"report{said}" in capsys.readouterr().out
 
 
 def test_a_build_with_nothing_to_do_is_quick_and_loads_nothing_heavy(project, executed):

@@ -8,6 +8,7 @@ from pathlib import Path
 import lxml.html
 import pandas as pd
 import pytest
+from report_sample import code, markdown, write
 from settings import ROOT
 
 from eurosat_lib import protocol
@@ -82,7 +83,8 @@ def test_what_differs_is_what_was_given_and_not_what_a_profile_says(place, slow)
 
 def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, place, slow):
     (place / "reports/comparaisons").mkdir(parents=True)
-    (place / "reports/comparaisons/_+slow.html").touch()
+    for pair in ("_+slow", "gone+slow"):
+        (place / f"reports/comparaisons/{pair}.html").touch()
     page = lxml.html.fromstring(write_index(place).read_text(encoding="utf-8"))
     unnamed, named = (row.text_content() for row in page.xpath("//table/tbody/tr"))
     accuracy = json.loads((slow / "facts.json").read_text())["evaluate"]["accuracy"]
@@ -90,9 +92,11 @@ def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, pla
     assert "lr = 0.0003" in named and "max_epochs = 1" in named
     links = page.xpath("//a/@href")
     assert "../artifacts/slow/metrics.json" in links and "comparaisons/_%2Bslow.html" in links
-    assert "sans nom et slow" in page.text_content()
+    text = page.text_content()
+    assert "sans nom et slow" in text and "gone" not in text and "à refaire" not in text
     protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))  # not evaluated anew
-    assert "autre checkpoint" in write_index(place).read_text(encoding="utf-8")
+    text = write_index(place).read_text(encoding="utf-8")
+    assert "autre checkpoint" in text and "sans nom et slow</a> (à refaire)" in text
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"train": 1, "provenance": {"a": 1}}'])
@@ -126,7 +130,7 @@ def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, 
     assert error.count("\n") == 1 and "artifacts/slow: results that are damaged" in error
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"cells": []}', '{"cells": [{"source": []}]}'])
+@pytest.mark.parametrize("text", ["", "{}", '{"cells": [1]}', '{"cells": [{"source": []}]}'])
 def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, place, text):
     shutil.copytree(ROOT / "notebooks", place / "notebooks")
     assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
@@ -134,6 +138,10 @@ def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, plac
     assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
     edit(place / "artifacts/results/train.json", lambda tree: tree.update(provenance="x"))
     assert "<td>1 résultat sur" not in runs.show_steps(two).data.replace("\xa0", " ")
+    write(place / "notebooks/01_data.ipynb", markdown(""), markdown("Avis\n\n# Mes données"))
+    write(place / "notebooks/02_baselines.ipynb", code("# x"))
+    links = lxml.html.fromstring(runs.show_steps(two).data).xpath("//a")
+    assert [link.text for link in links][:2] == ["Mes données", "02_baselines"]
     (place / "notebooks/03_model_checks.ipynb").write_text(text)
     with pytest.raises(UserError, match=r"03_model_checks\.ipynb: not a readable notebook"):
         runs.show_steps(two)

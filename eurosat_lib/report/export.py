@@ -6,6 +6,7 @@ notebook by the same template; it may be unfinished, so its faults are only logg
 
 import html
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,28 +21,33 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from PIL import Image
-from traitlets.config import Config
+from traitlets.config import Application, Config
 
 from eurosat_lib.config import configure, read_yaml
 from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.report.cells import capture_html, data_address, formula_html
 from eurosat_lib.report.page import QUESTIONS, SHOWN, TEMPLATE, shape, words
 from eurosat_lib.report.pdf import make_pdf
+from eurosat_lib.report.plan import picture_places
 from eurosat_lib.report.title import Title
 from eurosat_lib.report.words import render
 
 Notebooks = Mapping[Path, NotebookNode]  # executed, in the order of the report
-Page = tuple[str, list[str]]  # HTML, and what is wrong with it: one line each
+# HTML, what is wrong with it, one line each, and the addresses of pictures that were files.
+Page = tuple[str, list[str], list[str]]
 
 LEFT_OUT = {"hide", "exploration", "parameters", "injected-parameters"}  # tags of cells
 KINDS = ["text/html", "text/markdown", "text/plain"]  # of outputs, as `_renew_output` leaves them
-FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
 WIDGET = "application/vnd.jupyter.widget-view+json"  # nothing to see on paper
 # The address of a picture as editors and people write it, spaces and all.
 SPACED = re.compile(
     r"(!\[(?:(?!\]\(|\n\n).)*\]\( *)((?:[^()<>\n\"]|\([^()\n]*\))+\.\w+)(?= *\))", re.DOTALL
 )
 TASK = re.compile(r"^(\s*[-*+] )\[([ xX])\] ", re.MULTILINE)
+# Code between two fences, in a list or quotation too.
+FENCE = r"^([ \t>\d.)*+-]*(`{3,}(?=[^`\n]*$)|~{3,})[\s\S]*?(?:^[ \t>]*\2[`~]*[ \t]*$|\Z))"
+FENCE = re.compile(FENCE, re.MULTILINE)
+HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 # "(capture : figure)" or "; capture : figure", of a screenshot still to be taken.
 ASIDE = re.compile(r'\s*(?:(\()|;)[^()<>;]*<a href="#(capture-[\w-]+)">[^<]*</a>(?(1)\))')
 
@@ -56,7 +62,8 @@ def bind_page(paths: Sequence[Path], title: Title, root: Path, folder: Path | No
         folder: where the page will lie; of its links to files those that exist from there stay.
 
     Returns:
-        The HTML page, and what is wrong with it: one line each, with notebook and cell.
+        The HTML page; what is wrong with it, one line each, with notebook and cell; the addresses
+        of the pictures that were looked for as files.
 
     Raises:
         UserError: a notebook is missing or not readable.
@@ -183,6 +190,23 @@ def _embedded(source: str, folders: Sequence[Path]) -> str:
     return source
 
 
+def _mended(text: str) -> str:
+    """Write addresses of pictures and boxes to tick, outside code, as the renderer takes them."""
+    text = SPACED.sub(lambda found: found[1] + found[2].replace(" ", "%20"), text)
+    return TASK.sub(lambda found: f"{found[1]}{'☐' if found[2] == ' ' else '☑'} ", text)
+
+
+def take_title(notebook: NotebookNode) -> str:
+    """Take the first heading of a notebook out of it; return its text."""
+    for cell in notebook.cells:
+        text = FENCE.sub(lambda code: " " * len(code[0]), cell.source)
+        found = HEADING.search(text) if cell.cell_type == "markdown" else None
+        if found:
+            cell.source = cell.source[: found.start()] + cell.source[found.end() :]
+            return found[1]
+    return ""
+
+
 class Rapport(HTMLExporter):
     """A page of the report's form: one notebook, or several that were merged."""
 
@@ -200,14 +224,15 @@ class Rapport(HTMLExporter):
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Turn Markdown into HTML; formulas and pictures as `_Renderer` writes them."""
-        source = SPACED.sub(lambda found: found[1] + found[2].replace(" ", "%20"), source)
-        source = TASK.sub(lambda found: f"{found[1]}{'☐' if found[2] == ' ' else '☑'} ", source)
-        return MarkdownWithMath(renderer=_Renderer(context["cell"])).render(source)
+        parts = FENCE.split(source)  # text, code, its fence, text, …
+        parts[::3] = [_mended(text) for text in parts[::3]]
+        del parts[2::3]
+        return MarkdownWithMath(renderer=_Renderer(context["cell"])).render("".join(parts))
 
     def bind(
         self, notebooks: Notebooks, title: Title, root: Path, folder: Path, wanted: dict | None
     ) -> Page:
-        """Make a page of executed notebooks; return it, and what is wrong with it.
+        """Make a page of executed notebooks; return it as ``bind_page`` does.
 
         It will lie in the folder; ``wanted`` is what must be in it.
         """
@@ -216,22 +241,23 @@ class Rapport(HTMLExporter):
         missing = re.findall(r'<details class="fold" id="(capture-[\w-]+)"', text)
         text = ASIDE.sub(lambda found: "" if found[2] in missing else found[0], text)
         page = lxml.html.document_fromstring(text)
-        folders = [*(path.parent for path in notebooks), *(root / name for name in FOLDERS)]
-        for image in page.xpath("//img[not(starts-with(@src, 'data:'))]"):
-            image.set("src", _embedded(image.get("src", ""), folders))
+        folders = picture_places(root, notebooks)
+        images = page.xpath("//img[not(starts-with(@src, 'data:'))]")
+        pictures = [image.get("src", "") for image in images]
+        for image, address in zip(images, pictures, strict=True):
+            image.set("src", _embedded(address, folders))
         problems = dict.fromkeys([*faults, *shape(page, title, folder, wanted)])
         text = lxml.html.tostring(page, encoding="unicode", doctype="<!DOCTYPE html>")
-        return f"{text}\n", [*problems]
+        return f"{text}\n", [*problems], pictures
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **_: Any) -> tuple:
         """Export one notebook; it may be unfinished, so its faults are only logged."""
         nb, resources = self._preprocess(nb, self._init_resources(resources))  # --execute
         about = resources["metadata"]
         path = Path(about.get("path") or ".") / f"{about['name']}.ipynb"
-        source = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
-        heading = re.search(r"^# (.+)$", source, re.MULTILINE)
-        title = Title(heading[1] if heading else path.stem, card={"Carnet": path.name})
-        page, problems = Rapport().bind({path: nb}, title, TEMPLATE.parents[1], path.parent, None)
+        title = Title(take_title(nb) or path.stem, card={"Carnet": path.name})
+        root = TEMPLATE.parents[1]
+        page, problems, _ = Rapport().bind({path: nb}, title, root, path.parent, None)
         if problems:
             self.log.warning("\n".join(problems))
         return page, resources
@@ -246,4 +272,9 @@ class RapportPDF(Rapport):
         """Print one notebook; what cannot be shown is logged and left out."""
         page, resources = super().from_notebook_node(nb, resources)
         self.output_mimetype = "application/pdf"  # the template's is HTML
-        return make_pdf(page)[0], resources | {"output_extension": ".pdf"}
+        try:
+            return make_pdf(page)[0], resources | {"output_extension": ".pdf"}
+        except UserError as error:
+            if Application.initialized() and Application.instance().name == "jupyter-nbconvert":
+                sys.exit(f"error: {error}")  # JupyterLab, which must not end, shows it itself
+            raise

@@ -46,7 +46,8 @@ def shape(page: HtmlElement, title: Title, folder: Path, wanted: dict | None) ->
     It will lie in the folder; ``wanted`` is what must be in it, none for a notebook alone.
     """
     main = page.find(".//main")
-    etree.strip_elements(main, "h1", with_tail=False)
+    for heading in main.xpath(".//h1"):  # the page's is the title
+        heading.tag = "h2"
     _set_blocks(page, main)
     problems = [*_set_formulas(page)]
     _set_headings(page, main)
@@ -106,7 +107,8 @@ def _number(main: HtmlElement, title: Title) -> None:
     section, counts = "", Counter()
     for item in main.xpath(NUMBERED):
         if item.tag in ("h2", "h3"):
-            section = re.match(r"(\d+(\.\d+)*)?", words(item))[0]
+            numbered = re.match(r"\d+(?=\))|\d+(\.\d+)+", words(item))
+            section = numbered[0] if numbered else section  # one's own heading begins none
             continue
         word, prefix = ("Figure", "fig") if item.tag == "figure" else ("Tableau", "tab")
         series = "S" if item.get("data-detail") else ""

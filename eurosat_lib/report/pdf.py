@@ -7,6 +7,7 @@ displays can make neither of them fetch an address or read a file.
 import re
 import tempfile
 from contextlib import suppress
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pypandoc
 import typst
 from lxml import etree
 from lxml.html import HtmlElement
+from PIL import ExifTags, Image
 
 from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.report.page import TEMPLATE, embedded, words
@@ -23,11 +25,14 @@ from eurosat_lib.report.page import TEMPLATE, embedded, words
 # As in the figures, but for the one that has a box for every sign.
 FONTS = [*Path(matplotlib.get_data_path(), "fonts", "ttf").glob("[!L]*.ttf")]
 FULL, TALLEST = 624, 830  # CSS pixels: a picture as wide as the text, 16.5 cm; most of a page
+UNITS = {"": 1, "px": 1, "pt": 96 / 72, "in": 96, "cm": 96 / 2.54, "mm": 96 / 25.4}
+SIDE = r"([\d.]+)(px|pt|in|cm|mm|)"  # of a drawing
 CAPTURE = 710  # CSS pixels of a screenshot of TensorBoard as wide as the text
-GONE = ("details", "nav", "footer", "button", "script", "style")
+GONE = ("nav", "footer", "button", "script", "style")
 KEPT = ("id", "class", "href", "src", "alt", "width", "height", "colspan", "rowspan", "style")
 KEPT += ("display", "mathvariant", "accent", "form", "stretchy")  # of formulas
-DIVS = "//header | //header//h1 | //header//h2 | //main | //section | //p[@class]"
+OURS = "//details[@class='fold' or @class='code']"  # supplements, code: on screen alone
+DIVS = "//details | //header | //header//h1 | //header//h2 | //main | //section | //p[@class]"
 TARGETS = "//*[self::h2 or self::h3 or self::figure or self::table or self::div]/@id"
 SIZES = ("10.5", "10.4", "10.3", "10.6")  # points, of the text; Typst 0.15 fails to tag some
 PANDOC = ("--sandbox", "--wrap=none", "--shift-heading-level-by=-1")
@@ -51,7 +56,7 @@ def make_pdf(page: str) -> tuple[bytes, int]:
         text = pypandoc.convert_text(text, "typst-smart", format="html", extra_args=options)
         text = (TEMPLATE / "rapport.typ").read_text(encoding="utf-8") + text
         (folder / "rapport.typ").write_text(text, encoding="utf-8")
-        return _compile(folder, about)
+        return _compile(folder, about, root)
 
 
 def _prepare(root: HtmlElement) -> None:
@@ -60,6 +65,12 @@ def _prepare(root: HtmlElement) -> None:
     Of links, those stay that lead somewhere from paper.
     """
     etree.strip_elements(root, etree.Comment, *GONE, with_tail=False)
+    for fold in root.xpath(OURS):
+        fold.drop_tree()
+    for summary in root.xpath("//summary"):
+        bold = etree.SubElement(summary, "strong")
+        bold.text, bold[:], summary.text = summary.text, summary[:-1], None
+        summary.tag = "p"
     for element in root.xpath(DIVS):
         element.tag = "div"  # pandoc reads main alone, and has no classes of paragraphs
     places = {f"#{name}" for name in root.xpath(TARGETS)}
@@ -80,16 +91,33 @@ def _save_pictures(root: HtmlElement, folder: Path) -> None:
         if not source.startswith("data:image/"):
             raise UserError(f"the PDF takes embedded pictures only, not {source!r:.80}")
         image.set("src", f"picture{number}")
-        with suppress(ValueError):  # damaged; Typst says so
-            (folder / image.get("src")).write_bytes(embedded(source))
-        sides = (re.match(r"[1-9]\d*(?=(px)?$)", image.get(s, "")) for s in ("width", "height"))
-        width, height = (int(found[0]) if found else FULL for found in sides)
+        own = FULL, FULL
+        with suppress(OSError, ValueError):  # damaged; Typst says so
+            (folder / image.get("src")).write_bytes(data := embedded(source))
+            own = _size(data, source.startswith("data:image/svg"))
         full = CAPTURE if "capture" in image.get("class", "") else FULL
-        share = min(width / full, 1, TALLEST / FULL * width / height)
+        asked = re.match(r"(\d*\.?\d+)(%?)", image.get("width", ""))
+        width = float(asked[1]) * (full / 100 if asked[2] else 1) if asked else own[0]
+        share = min((width or own[0]) / full, 1, TALLEST / FULL * own[0] / own[1])
         image.set("width", f"{share:.1%}")
 
 
-def _compile(folder: Path, about: dict[str, str]) -> tuple[bytes, int]:
+def _size(data: bytes, vector: bool) -> tuple[float, float]:
+    """Return the width and height that a picture has by itself, in CSS pixels."""
+    if not vector:
+        with Image.open(BytesIO(data)) as picture:
+            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) > 4
+            return picture.size[::-1] if turned else picture.size
+    head = re.search(r"<svg\b[^>]*|$", data.decode())[0]
+    told = dict(re.findall(r"\s(width|height|viewBox)\s*=\s*[\"']([^\"']+)", head))
+    found = [re.fullmatch(SIDE, told.get(side, "")) for side in ("width", "height")]
+    size = [float(side[1]) * UNITS[side[2]] for side in found if side]
+    if len(size) < 2:
+        size = [float(side) for side in re.findall(r"[\d.]+", told.get("viewBox", ""))[2:]]
+    return tuple(size) if len(size) == 2 and all(size) else (300, 150)  # as browsers do
+
+
+def _compile(folder: Path, about: dict[str, str], root: HtmlElement) -> tuple[bytes, int]:
     """Typeset the folder's document in the first size that Typst can tag; count its pages.
 
     The system's fonts are asked only for signs that ours do not have.
@@ -104,4 +132,15 @@ def _compile(folder: Path, about: dict[str, str]) -> tuple[bytes, int]:
             return document, int(compiler.query("<pages>", field="value", one=True))
         except typst.TypstError as error:
             faults.append(one_line(error))
-    raise UserError(f"the PDF cannot be made: {faults[0]}")
+    raise UserError(f"the PDF cannot be made: {_explained(faults[-len(SIZES)], root)}")
+
+
+def _explained(fault: str, root: HtmlElement) -> str:
+    """Say of a sign without a font where it stands, and what to do; another fault stays."""
+    found = re.search(r'the text `"(.+)"` could not be displayed', fault)
+    if not found:
+        return fault
+    sign = re.sub(r"\\u\{(\w+)\}", lambda code: chr(int(code[1], 16)), found[1])
+    place = next((text for text in root.itertext() if sign in text), "")
+    told = f"no font has the sign {sign}, in « {words(place)[:60]} »"
+    return f"{told}: remove it, or install a font that has it"

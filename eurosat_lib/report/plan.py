@@ -16,6 +16,7 @@ from itertools import chain
 from operator import getitem
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from eurosat_lib import config as configuration
 from eurosat_lib.config import COMMON, CONFIG, PARAMETERS, Config, configure
@@ -27,6 +28,7 @@ from eurosat_lib.schema import Compute
 FIXED = ("profile", "data", "name", "seed")  # given to every notebook: a report is one experiment
 ENGINE = {*Compute.model_fields} - {"device", "precision", "threads"}  # no result depends on it
 LIBRARY = Path(__file__).resolve().parents[1]
+FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
 SHOWN = {"__init__", "cells"}  # modules of the report that notebooks run; others bind
 
 
@@ -221,17 +223,27 @@ def made_from(executed: Path) -> dict[str, Any]:
 
 
 def report_key(config: Config, executed: Sequence[Path]) -> str:
-    """Hash what the report depends on: notebooks, answers, template, results, code, commit."""
+    """Hash what the report depends on, its pictures aside: notebooks, answers, results, code."""
     root, artifacts = Path(config.paths.root), config.paths.artifacts
     places = {
         root / "reports": ("answers/*", "template/**/*", "journal.md"),
-        root / "notebooks": ("**/*.png", "**/*.jp*g", "**/*.gif", "**/*.svg"),
         artifacts: ("results/*.json", "params.yaml", "captures/**/*"),
         LIBRARY: ("**/*.py",),
     }
     found = [sorted(folder.glob(one)) for folder, kinds in places.items() for one in kinds]
     files = files_digest(chain(executed, [config.paths.reports / "journal.md"], *found))
     return digest([files, _settings(config), revision(root), is_frozen()])
+
+
+def picture_places(root: Path, notebooks: Iterable[Path]) -> list[Path]:
+    """Return where the pictures of notebooks and answers may lie: the first that has one wins."""
+    return [*(path.parent for path in notebooks), *(root / name for name in FOLDERS)]
+
+
+def pictures_state(config: Config, executed: Iterable[Path], found: Iterable[str]) -> dict:
+    """Return the digest of what lies where each picture is looked for, by its address."""
+    places = picture_places(Path(config.paths.root), executed)
+    return {name: files_digest(place / unquote(name) for place in places) for name in found}
 
 
 def _settings(config: Config) -> dict[str, Any]:

@@ -199,21 +199,22 @@ def bind(config: Config, executed: Sequence[Path], folder: Path) -> list[Path]:
     reports, key = config.paths.reports, plan.report_key(config, executed)
     files, built = [reports / "rapport.html", reports / "rapport.pdf"], reports / ".build.json"
     made, found = read_json(built) or {}, _digests(files)
-    if made == {"key": key} | found:
+    pictures = plan.pictures_state(config, executed, made.get("pictures", ()))
+    if made == {"key": key, "pictures": pictures} | found:
         print("report · up to date")
         return files
     from eurosat_lib.report.runs import write_index
 
     print("report: HTML and PDF")
     started, fresh = time.monotonic(), [folder / path.name for path in files]
-    pages = _write_report(config, executed, *fresh)
+    pages, pictures = _write_report(config, executed, *fresh)
     built.unlink(missing_ok=True)
     for new, target in zip(fresh, files, strict=True):
         listed = git(config.paths.root, "ls-files", "-cm", "--", str(target))  # twice if changed
         if made.get(target.name) != found[target.name] and listed.count("\n") != 1:
             _set_aside(target)
         os.replace(new, target)
-    write_json(built, {"key": key} | _digests(files))
+    write_json(built, {"key": key, "pictures": pictures} | _digests(files))
     print(f"{_since(started)}, {pages} pages")
     write_index(Path(config.paths.root))
     return files
@@ -223,8 +224,8 @@ def _digests(files: Sequence[Path]) -> dict[str, str]:
     return {path.name: plan.files_digest([path]) for path in files}
 
 
-def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: Path) -> int:
-    """Write both files; return the pages of the PDF."""
+def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: Path) -> tuple:
+    """Write both files; return the pages of the PDF, and the state of the embedded pictures."""
     from eurosat_lib.report.export import bind_page, refuse
     from eurosat_lib.report.pdf import make_pdf
     from eurosat_lib.report.title import title_of, to_complete
@@ -232,9 +233,10 @@ def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: P
     if empty := to_complete(config):
         print(f"      to fill in: {', '.join(empty)} (configs/config.yaml)")
     root, title = Path(config.paths.root), title_of(config, executed)
-    page, problems = bind_page(executed, title, root, config.paths.reports)
+    page, problems, pictures = bind_page(executed, title, root, config.paths.reports)
     refuse(problems)
+    pictures = plan.pictures_state(config, executed, pictures)
     html.write_text(page, encoding="utf-8", newline="\n")
     document, pages = make_pdf(page)
     paper.write_bytes(document)
-    return pages
+    return pages, pictures

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+import nbformat
 import pandas as pd
 from IPython.display import HTML
 
@@ -185,15 +186,16 @@ def filled(template: str, **values: Any) -> str:
 
 
 def write_index(root: Path) -> Path:
-    """Write ``reports/index.html``, the list of all runs and of their comparisons."""
-    path = root / "reports" / "index.html"
-    pages = {
-        page: " et ".join("sans nom" if name == "_" else name for name in page.stem.split("+"))
-        for page in path.parent.glob("comparaisons/*+*.html")
-    }
-    pairs = [_link(p, path.parent, name) for p, name in sorted(pages.items())]
-    runs = list_runs(root, path.parent)
-    files.write_text(path, filled("index.html.j2", runs=runs, pairs=pairs))
+    """Write ``reports/index.html``, the list of all runs and of the comparisons of those."""
+    path, runs, pairs = root / "reports" / "index.html", find_runs(root), []
+    for page in sorted(path.parent.glob("comparaisons/*+*.html")):
+        pair = [runs.get("" if name == "_" else name) for name in page.stem.split("+")]
+        if all(pair):
+            facts = [(run.paths.artifacts / "facts.json").stat().st_mtime for run in pair]
+            again = " (à refaire)" * (max(facts) > page.stat().st_mtime)
+            pairs.append(_link(page, path.parent, " et ".join(run.label for run in pair)) + again)
+    listed = list_runs(root, path.parent)
+    files.write_text(path, filled("index.html.j2", runs=listed, pairs=pairs))
     return path
 
 
@@ -205,6 +207,7 @@ def show_runs(config: Config) -> HTML:
 def show_steps(config: Config) -> HTML:
     """Lay the notebooks out with what this run keeps of their results."""
     from eurosat_lib.protocol import NOTEBOOK_STAGES
+    from eurosat_lib.report.export import take_title
     from eurosat_lib.stages import scope
 
     known, run, rows = scope(config), Run(config.paths), []
@@ -213,8 +216,8 @@ def show_steps(config: Config) -> HTML:
     for name, stages in NOTEBOOK_STAGES.items():
         path = Path(config.paths.root, "notebooks", f"{name}.ipynb")
         try:
-            title = "".join(read_json(path)["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-        except (LookupError, TypeError):
+            title = take_title(nbformat.read(path, as_version=4)) or name
+        except Exception:  # whatever a damaged file leads to
             raise UserError(f"{path}: not a readable notebook") from None
         origins = [kept[stage]["provenance"] for stage in stages if stage in kept]
         dates = [str(origin.get("started"))[:10] for origin in origins]

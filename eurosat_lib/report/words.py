@@ -233,6 +233,7 @@ def m1(facts: Facts) -> Words:
     """The network, its size, and what its two hyperparameters change."""
     net = facts["test_model"]
     size, fields = net["input_shape"][1], [one["receptive_field"] for one in net["variants"]]
+    least, most = min(fields), max(fields)
     return {
         **write(net),
         **{f"canaux_{rank}": width for rank, width in enumerate(net["channels"], start=1)},
@@ -240,7 +241,9 @@ def m1(facts: Facts) -> Words:
         "cote_1": size // 2,
         "cote_2": size // 4,
         "classes": net["output_shape"][0],
-        "champs": f"de {min(fields)} à {max(fields)} pixels",
+        "champs": f"va de {least} à {most} pixels selon le réseau"
+        if least < most
+        else f"est de {most} pixels",
         "repetitions": net["blocks_per_stage"] - 1,
     }
 

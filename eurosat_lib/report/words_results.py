@@ -25,9 +25,17 @@ REASONABLE = 0.02  # gap of test and validation
 NAMING = ("name", "profile", "data", "config_path")  # parameters that have options of their own
 
 
-def rarity(rare: float, recalls: Sequence[float]) -> str:
-    """Place the recall of the rarest class: ``minimum``, ``sous la moyenne``, or empty."""
-    return "minimum" if rare == min(recalls) else "sous la moyenne" * (rare < fmean(recalls))
+def rarity(supports: Sequence[int], recalls: Sequence[float]) -> str:
+    """Say what the recall of the rarest class tells: ``minimum``, or what rarity does to errors.
+
+    Empty if no class is the rarest, or if all recalls are equal.
+    """
+    low, rare = min(recalls), recalls[supports.index(min(supports))]
+    if low == max(recalls) or supports.count(min(supports)) > 1:
+        return ""
+    if rare == low and recalls.count(low) == 1:
+        return "minimum"
+    return "ne suffit pas à expliquer" if rare < fmean(recalls) else "n’explique pas"
 
 
 def confusions(pairs: Sequence[tuple[str, str, int]]) -> Words:
@@ -49,14 +57,15 @@ def s9(facts: Facts) -> Words:
     """The tested checkpoint, its scores, its rarest class and its most frequent confusions."""
     found, seen = facts["evaluate"], [one for one in facts["classes"] if one["support"]]
     rare, low = (min(seen, key=lambda one: one[key]) for key in ("support", "recall"))
-    recalls = [one["recall"] for one in seen]
+    supports, recalls = ([one[key] for one in seen] for key in ("support", "recall"))
     recall = {"rare": rare, "basse": low, "recall": fmean(recalls)}
     words = commands(facts["config"]) | write(found | found["hyperparameters"] | recall)
     words |= confusions([] if facts["synthetic"] else facts["confusions"])
     return words | {
         "empreinte": found["checkpoint_sha256"][:12],
         "f1_intervalle": intervalle(found["macro_f1_interval"], 2),
-        "rarete": rarity(rare["recall"], recalls),
+        "rarete": rarity(supports, recalls),
+        "basses": liste(f"*{one['name']}*" for one in seen if one["recall"] == low["recall"]),
     }
 
 

@@ -133,7 +133,9 @@ def beside_bar(trials: Sequence[Facts], bar: float) -> Words:
     scored = [trial for trial in trials if trial["score"] > 0]
     passing = sum(trial["score"] >= bar for trial in scored)
     above = sum(trial["best_val_accuracy"] > bar for trial in scored)
-    words = {"barre": "", "scores": nombre(len(scored)), "depassent": ""}
+    words = {"barre": "", "scores": f"des {nombre(len(scored))} scores", "depassent": ""}
+    if len(scored) == 1:
+        words["scores"] = "score"  # "par aucun score"
     if passing < len(scored):
         words["barre"] = f"que par {passing}" if passing else "par aucun"
     if above and not passing:
@@ -142,12 +144,28 @@ def beside_bar(trials: Sequence[Facts], bar: float) -> Words:
     return words
 
 
+def tried(search: Facts) -> Words:
+    """Count the trials of a search, and place its best one, which alone may have a score."""
+    words, count = write(search), search["n_trials"]
+    words["essais"], words["seul"] = plural(count, "run"), count - search["n_diverged"] < 2
+    if words["seul"]:
+        rivals = {"rival": "le seul score", "rivales": "seule à avoir un score"}
+        return words | rivals | {"meilleur": "Le seul run à avoir un score"}
+    least = words["worst_score"]
+    return words | {
+        "rival": f"contre {least} pour le dernier",
+        "rivales": f"contre {words['second_score']} pour la deuxième et {least} pour la dernière",
+        "meilleur": f"Le meilleur des {nombre(count)} runs",
+    }
+
+
 def m5(facts: Facts) -> Words:
     """The grid as it ran, its best point, and what the factors change on the curves."""
     grid, effects = facts["grid_search"], facts["grid_search"]["effects"]
     depths, bar = grid["lr_effect_by"]["blocks_per_stage"], facts.get("compute_baselines", {})
     return {
-        **write(bar | grid),
+        **write(bar),
+        **tried(grid),
         **interaction(depths),
         **beside_bar(facts.get("trials", ()), bar.get("best_linear", 0.0)),
         "origine": french.ORIGINS[grid["origin"]],
@@ -320,7 +338,8 @@ def s8(facts: Facts) -> Words:
     if len({*falling}) == 1:
         told = f" ; elle ne baisse qu’à LR = {power(falling[0])} ({plural(len(falling), 'run')})"
     up = plural(rising, "run") if rising else "aucun run"
-    return write(refined) | {"montent": up if refined["epochs"] > 2 else "", "baissent": told}
+    words = {"montent": up if refined["epochs"] > 2 else "", "baissent": told}
+    return tried(refined) | words
 
 
 def refinement(refined: Facts, grid: Facts | None) -> str:
@@ -340,12 +359,12 @@ def refinement(refined: Facts, grid: Facts | None) -> str:
 def m8(facts: Facts) -> Words:
     """The refined grid beside the grid: its score, its rate, and what the final replays of it."""
     refined, grid = facts["refined_grid_search"], facts.get("grid_search")
-    final, lr, tried = facts["compare_finalists"], refined["lr"], refined["values"]["lr"]
+    final, lr, rates = facts["compare_finalists"], refined["lr"], refined["values"]["lr"]
     least = min(one["sd"] or 0.0 for one in final["finalists"])
     replayed, equal = {one["lr"] for one in final["finalists"]}, leads(final) == "à égalité"
     before = edge(grid["lr"], grid["values"]["lr"]) if grid else "inconnu, faute de grille"
     known = final["n_seeds"] >= FEWEST  # then the seeds give a yardstick
-    place, beside = f"est {edge(lr, tried)}", "l’optimum peut être au-delà"
+    place, beside = f"est {edge(lr, rates)}", "l’optimum peut être au-delà"
     if place == "est entre deux autres":
         place = "n’est plus au bord" if before.startswith("le plus") else "n’est pas au bord"
         twins = [t for t in facts["trials"] if t["weight_decay"] == refined["weight_decay"]]
@@ -356,8 +375,9 @@ def m8(facts: Facts) -> Words:
         if near:
             place += ", mais de peu"
             beside += f" ; avec {liste(near)}, la différence est plus petite que cet écart-type"
-    return write(refined) | {
-        "verdict": refinement(refined, grid),
+    words, verdict = tried(refined), refinement(refined, grid)
+    return words | {
+        "verdict": "point repris" if words["seul"] and verdict == "même point" else verdict,
         "ecart": signe(refined["score"] - grid["score"], 2) if grid else "",
         "bord": before,
         "place": place,
@@ -365,7 +385,7 @@ def m8(facts: Facts) -> Words:
         "ecart_type": magnitude(least) if known else "",
         "lr_final": power(final["lr"]),
         "reserve": ", mais ces graines ne départagent pas les finalistes" * equal,
-        "absents": liste(power(one) for one in tried if one not in replayed),
+        "absents": liste(power(one) for one in rates if one not in replayed),
     }
 
 

@@ -19,7 +19,7 @@ def address(tmp_path_factory):
     filler = "\n\n".join(f"Paragraphe {n}. " + "Un texte assez long. " * 30 for n in range(12))
     text = f"{filler}\n\nVoir le [tableau](#tab-plus), la [figure](#fig-photos)."
     more = write(root / "03_more.ipynb", markdown(text), code("f", curve(name="s", detail=True)))
-    page, problems = bind_page([*project(root), more], TITLE, root)
+    page, problems, _ = bind_page([*project(root), more], TITLE, root)
     assert problems == []
     (root / "rapport.html").write_text(page, encoding="utf-8")
     return (root / "rapport.html").as_uri()
