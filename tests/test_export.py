@@ -175,7 +175,7 @@ WRONG = [
 
 def test_what_must_not_leave_the_house(tmp_path):
     wrong = [write(tmp_path / f"{n}_x.ipynb", cell) for n, (_, cell) in enumerate(WRONG)]
-    text, faults = bind_page([*project(tmp_path), *wrong], TITLE, tmp_path)
+    text, faults, _ = bind_page([*project(tmp_path), *wrong], TITLE, tmp_path)
     assert not any(bad in text for bad in (URL, "alert(1)", "file:"))
     for number, (message, _) in enumerate(WRONG):
         nowhere = message.startswith(("question", "the name", "a cell"))

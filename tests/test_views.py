@@ -122,7 +122,7 @@ def test_pictures_are_browsed_augmented_and_taken_apart(on_blobs, shown):
     worst.click()
     assert "Les pires erreurs" in opened.value
     box = views.own_image(config)
-    assert "ce que reçoit le réseau" in shown[-1] and "16 × 16 pixels" in shown[-1]
+    assert "ce que reçoit le réseau" in shown[-1] and "16\u00a0×\u00a016 pixels" in shown[-1]
     about = {"type": "", "size": 0, "last_modified": datetime.now()}
     for mode in ("RGB", "L", "RGBA", "P", "I;16", "F"):
         file = io.BytesIO()
