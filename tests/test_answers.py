@@ -123,6 +123,7 @@ def test_each_direction_of_an_effect(found, expected, near, word):
 
 
 AUDIT, PIPELINE = "explore_dataset.", "verify_pipeline."
+SOME = "100 (entraînement), 60 (validation) et 60 (test), tirées au hasard"
 CLEAN = {AUDIT + name: 0 for name in ("duplicates_across", "black", "flat")}
 SYNTHETIC = {AUDIT + "synthetic": True}
 NAMED = {"config.paths.name": "x", **SYNTHETIC}
@@ -163,7 +164,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S0", NAMED, "fichier", "artifacts/x/best.ckpt"),
     ("S0", {**NAMED, "given.lr": 1}, "make", MAKE),
     ("D2", {}, "utilisees", "la totalité"),
-    ("D2", {PIPELINE + "used.train": 100}, "utilisees", "100, 60 et 60, tirées au hasard"),
+    ("D2", {PIPELINE + "used.train": 100}, "utilisees", SOME),
     ("D3", {}, "decoupage", "publié"),
     ("D3", {AUDIT + "published_lists": False}, "decoupage", "autre"),
     ("D3", SYNTHETIC, "decoupage", "synthétique"),

@@ -132,7 +132,8 @@ def d2(facts: Facts) -> Words:
     audit, used = facts["explore_dataset"], facts["verify_pipeline"]["used"]
     limit = facts["config"]["grid"]["train_limit"]
     whole = all(used[split] == audit[f"n_{split}"] for split in used)
-    words = {"utilisees": "la totalité" if whole else f"{liste(used.values())}, tirées au hasard"}
+    parts = [f"{nombre(used[split])} ({name})" for split, name in french.SPLITS.items()]
+    words = {"utilisees": "la totalité" if whole else f"{liste(parts)}, tirées au hasard"}
     words["grille"] = nombre(limit) if limit and limit < used["train"] else ""
     for split, held in audit["counts"].items():
         words[f"classe_{split}"] = f"{nombre(min(held))} à {nombre(max(held))}"
