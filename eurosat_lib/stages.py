@@ -117,8 +117,6 @@ def stage(
     """
 
     def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R | None]:
-        """Make a stage of the function that computes."""
-
         @wraps(compute)
         def run(config: Config) -> R | None:
             """Find the result and publish it; say in a line what the system refuses."""
