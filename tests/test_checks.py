@@ -50,6 +50,7 @@ def test_architecture_of_the_protocol(root):
     assert last == {"0": (64, 32, 32), "1": (128, 16, 16), "2": (256, 16, 16)}
     assert sum(row.parameters for row in rows) == found["parameters"] == 1149770
     assert found["tensors"] == 26 and found["output_shape"] == [10] == [*rows[-1].output_shape]
+    assert 3 * 2 * sum(row.macs for row in rows) / 1e9 == pytest.approx(3.67, abs=0.005)
     networks = {  # blocks and dilation: parameters, tensors, receptive field
         (2, 2): (1149770, 26, 48),
         (2, 3): (1149770, 26, 64),

@@ -21,6 +21,9 @@ from eurosat_lib.errors import UserError
 from eurosat_lib.files import is_frozen
 from eurosat_lib.model import DilatedCNN
 
+WEIGHTS = DilatedCNN((4, 6, 8), 2, 2, 2).state_dict()
+WITHOUT_BIAS = {name: value for name, value in WEIGHTS.items() if name != "head.bias"}
+
 
 def _save(path, factor=1.0, drop=(), **more):
     content = torch.load(path)
@@ -51,14 +54,14 @@ def _flip(path):
         (lambda p: _save(p, drop=["sha256", "hyperparameters"]), "not a whole .*hyperparameters"),
         (lambda p: _save(p, drop=["sha256", "model"]), "not a whole .*model"),
         (lambda p: _save(p, drop=["sha256"], model={}), "not a whole .*Missing key"),
+        (lambda p: _save(p, drop=["sha256"], model=WITHOUT_BIAS), "not a whole .*head.bias"),
     ],
 )
 def test_a_checkpoint_is_what_was_written(tmp_path, spoil, words):
     path, task = tmp_path / "best.ckpt", {"model.channels": [4, 6, 8], "classes": ["a", "b"]}
     task |= {"data.image_size": 16, "preprocess.mean": [0.4] * 3, "preprocess.std": [0.2] * 3}
     point = {"lr": 1e-3, "weight_decay": 0.0, "dilation_stage3": 2, "blocks_per_stage": 2}
-    weights = DilatedCNN((4, 6, 8), 2, 2, 2).state_dict()
-    save_checkpoint(path, {"model": weights, "task": task, "hyperparameters": point})
+    save_checkpoint(path, {"model": WEIGHTS, "task": task, "hyperparameters": point})
     assert Classifier.load(path).classes == ("a", "b")
     spoil(path)
     with pytest.raises(UserError, match=rf"best\.ckpt.*{words}"):

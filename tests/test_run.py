@@ -112,11 +112,13 @@ def test_options_are_papermills(project, params, expected):
     ("params", "message"),
     [
         ("-p max_epoch 3", "unknown parameter max_epoch (did you mean max_epochs?)"),
+        ("-p max_epochs ten", "max_epochs: input should be a valid integer, got 'ten'"),
         ("-p profile quik", "profile 'quik' is unknown (did you mean quick?)"),
         ("-p lr", "-p/--parameters/-r/--parameters_raw: expected 2 arguments"),
         ("-p name 'a", "No closing quotation"),
         ("-f nowhere.yaml", "nowhere.yaml"),
         ("-y 'lr_seeds:[0]'", "expected name: value"),
+        ("-p name answers", "folder of every run"),
         ("-p max_epochs 3 only 01_a", "01_a: unknown parameter max_epochs"),
         (" only 02_c", "02_c: no such notebook (did you mean 02_b?)"),
     ],

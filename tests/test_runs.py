@@ -113,10 +113,12 @@ def test_damaged_files_of_a_run_stop_no_list(place, text):
     [
         ("facts", lambda tree: tree["evaluate"].pop("checkpoint_sha256")),  # an older version
         ("facts", lambda tree: tree["evaluate"].update(accuracy=None)),
+        ("facts", lambda tree: tree["evaluate"].update(accuracy="0,93")),
         ("facts", lambda tree: tree["evaluate"].update(low=float("nan"))),
         ("results/train", lambda tree: tree["provenance"].update(seconds="12")),
         ("results/train", lambda tree: tree.update(provenance="x")),
         ("results/train", lambda tree: tree.update(config=[1])),
+        ("results/train", lambda tree: tree.update(config="x")),
     ],
 )
 def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, file, change):
@@ -226,6 +228,7 @@ def test_a_sweep_names_its_runs(sweep):
         ("- lr: 0.1\n- {lr: 0.2, max_epoch: 3}", "set 2 .*did you mean max_epochs"),
         ("- lr: 0.1\n- lr: 0.1", "set 2: the name lr0.1 is taken"),
         ("- {}", "set 1 is empty"),
+        ("- name: answers", "folder of every run"),
         ("lr: 0.1", "expected a list"),
         ("- lr", "set 1: expected name: value, got 'lr'"),
         ("- [", "sweep.yaml: not readable .* while parsing"),
