@@ -1,6 +1,7 @@
 """The bound page in a real browser: nothing fetched, nothing broken, usable by everyone."""
 
 import pytest
+from PIL import Image
 from report_sample import TITLE, code, curve, markdown, project, write
 
 from eurosat_lib.report.export import bind_page
@@ -18,6 +19,8 @@ def address(tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
     filler = "\n\n".join(f"Paragraphe {n}. " + "Un texte assez long. " * 30 for n in range(12))
     text = f"{filler}\n\nVoir le [tableau](#tab-plus), la [figure](#fig-photos)."
+    Image.new("RGB", (2000, 20)).save(root / "bande.png")
+    text += "\n\n![Une bande, plus large que la page](bande.png)"
     more = write(root / "03_more.ipynb", markdown(text), code("f", curve(name="s", detail=True)))
     page, problems, _ = bind_page([*project(root), more], TITLE, root)
     assert problems == []
