@@ -66,18 +66,27 @@ def view(make: Callable[..., Any]) -> Callable[..., Any]:
     return show
 
 
-def interact(show: Callable[..., Any], **controls: Any) -> Any:
-    """Show what a function makes of its controls' values, again after each change."""
+class Interactive(w.VBox):
+    """Controls, and the HTML that a function makes of their values, again after each change.
 
-    def say(**values: Any) -> None:
-        """Display HTML, or further controls."""
-        found = show(**values)
-        display(HTML(found) if isinstance(found, str) else found)
+    As ``ipywidgets.interactive``, but without an ``Output``: nbclient, by which papermill works,
+    may wait for ever for a cell that fills one (jupyter/nbclient, issue 312).
+    """
 
-    moved = w.interactive(say, **controls)
-    for control in moved.kwargs_widgets:
-        control.layout.width, control.style.description_width = "480px", "120px"
-    return moved
+    def __init__(self, show: Callable[..., str], **controls: Any) -> None:
+        """Take the function, and by argument a control or what ipywidgets makes one of."""
+        made = {name: w.interactive.widget_from_abbrev(one) for name, one in controls.items()}
+        self.show, self.controls, self.shown = show, made, w.HTML()
+        super().__init__([*made.values(), self.shown])
+        for name, control in made.items():
+            control.description = control.description or name
+            control.layout.width, control.style.description_width = "480px", "120px"
+            control.observe(self.update, "value")
+        self.update()
+
+    def update(self, *_: Any) -> None:
+        """Show it for the present values."""
+        self.shown.value = self.show(**{name: one.value for name, one in self.controls.items()})
 
 
 def img(png: bytes, alt: str, look: str) -> str:
@@ -143,8 +152,10 @@ def browse(config: Config) -> Any:
     seen = {name: getattr(dataset, name) for name in ("train", "validation")}
     measured = {name: audit.measure(split.images) for name, split in seen.items()}  # a second
 
-    def show(split: str, classe: str, constat: str) -> Any:
-        """Show images of a split, class and finding."""
+    turn = w.IntSlider(min=1, max=1)
+
+    def show(split: str, classe: str, constat: str, page: int) -> str:
+        """Show a page of the images of a split, class and finding."""
         labels = [k for k, name in enumerate(dataset.classes) if classe in (ALL, name)]
         if constat == OVERLAPPING:
             found = pairs(overlaps, split, labels)
@@ -154,12 +165,16 @@ def browse(config: Config) -> Any:
                 fits &= measured[split][FINDINGS[constat]]
             found = [[(split, row)] for row in np.flatnonzero(fits)]
         last = max(1, -(-len(found) // PAGE))
-        page = w.IntSlider(min=1, max=last, description=f"page (sur {last})")
-        return interact(lambda page: leaf(dataset, found, page), page=page)
+        turn.max, turn.description = last, f"page (sur {last})"
+        return leaf(dataset, found, min(page, last))
 
     splits = {SPLITS[name]: name for name in seen}
     findings = [ALL, *FINDINGS, *([OVERLAPPING] if overlaps else [])]
-    return interact(show, split=splits, classe=[ALL, *dataset.classes], constat=findings)
+    classes = [ALL, *dataset.classes]
+    box = Interactive(show, split=splits, classe=classes, constat=findings, page=turn)
+    for control in box.children[:3]:
+        control.observe(lambda _: setattr(turn, "value", 1), "value")
+    return box
 
 
 def pairs(overlaps: audit.Overlaps, split: str, labels: Sequence[int]) -> list:
@@ -202,7 +217,7 @@ def augmentation(config: Config) -> Any:
         return gallery([original, *images], captions) + advice
 
     numbers = {"image": w.IntSlider(min=0, max=99), "tirage": w.IntSlider(min=0, max=99)}
-    return interact(show, **numbers, **controls)
+    return Interactive(show, **numbers, **controls)
 
 
 @view
@@ -231,7 +246,7 @@ def sweep(config: Config, result: lr_finder.LRFinder) -> Any:
     undo.on_click(lambda _: take(None))
     steps = w.FloatSlider(result.smoothing, min=0, max=0.99, step=0.01)
     rules = {"médiane de toutes": MEDIAN} | {text: rule for rule, text in french.RULES.items()}
-    moved = interact(show, lissage=steps, règle=rules)
+    moved = Interactive(show, lissage=steps, règle=rules)
     return w.VBox([moved, w.HBox([use, undo])])
 
 
@@ -258,7 +273,7 @@ def trials(config: Config, grid: search.GridSearch) -> Any:
         return line(f"Score en validation : {ended}.") + picture(run_curves(ran))
 
     fits = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}
-    return interact(show, essai=w.Select(options=fits, rows=8))
+    return Interactive(show, essai=w.Select(options=fits, rows=8))
 
 
 @view
@@ -335,7 +350,7 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
             lines.append(line(f"{told}."))
         return "".join(lines)
 
-    return interact(show, confiance=w.FloatSlider(0.5, min=0, max=0.999, step=0.001))
+    return Interactive(show, confiance=w.FloatSlider(0.5, min=0, max=0.999, step=0.001))
 
 
 @view
@@ -364,4 +379,4 @@ def own_image(config: Config) -> Any:
         return said + gallery([seen], [title], height=200) + line(CAUTION)
 
     upload = w.FileUpload(accept="image/*", description="Votre image")
-    return interact(show, fichier=upload, exemple=w.IntSlider(min=0, max=99))
+    return Interactive(show, fichier=upload, exemple=w.IntSlider(min=0, max=99))
