@@ -377,13 +377,14 @@ def test_files_are_there_only_when_git_holds_them(tmp_path):
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     config = load_config(tmp_path / "configs/config.yaml")
     own = "train: {lr: 0.001, weight_decay: 1.0e-5, dilation_stage3: 2, blocks_per_stage: 2}"
+    tested = handmade.EVALUATION.hyperparameters.model_dump()
     for name in ("runs/train/events.1", "artifacts/best.ckpt", "artifacts/config.yaml"):
         write_text(tmp_path / name, own)
-    assert not any(results.files_there(config, handmade.EVALUATION).values())
+    assert not any(results.files_there(config, tested).values())
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
-    assert all(results.files_there(config, handmade.EVALUATION).values())
+    assert all(results.files_there(config, tested).values())
     (tmp_path / "artifacts/config.yaml").write_text("train: {lr: 0.5}")
     (tmp_path / "artifacts/best.ckpt").unlink()
-    found = results.files_there(config, handmade.EVALUATION)
+    found = results.files_there(config, tested)
     assert found == {"runs": True, "checkpoint": False, "config": False}

@@ -12,7 +12,6 @@ import yaml
 from eurosat_lib import french
 from eurosat_lib.config import PARAMETERS, Config, read_yaml
 from eurosat_lib.errors import UserError
-from eurosat_lib.evaluation import Evaluation
 from eurosat_lib.french import ecart, intervalle, liste, magnitude, nombre, pct, plural
 from eurosat_lib.report.title import git
 from eurosat_lib.report.words import Facts, Words, answers_folder, commands, difference, write
@@ -234,8 +233,8 @@ def journal(reports: Path, name: str) -> str:
     return re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip()
 
 
-def files_there(config: Config, evaluation: Evaluation) -> dict[str, bool]:
-    """Tell which of a run's files git holds; its copy of the configuration has what was tested."""
+def files_there(config: Config, tested: Facts) -> dict[str, bool]:
+    """Tell which of a run's files git holds; a configuration, with the hyperparameters tested."""
     root, stored = config.paths.root, config.paths.artifacts / "config.yaml"
     checkpoint = Path(root, config.evaluate.checkpoint or config.paths.artifacts / "best.ckpt")
     places = {"runs": config.paths.runs, "checkpoint": checkpoint, "config": stored}
@@ -244,4 +243,4 @@ def files_there(config: Config, evaluation: Evaluation) -> dict[str, bool]:
         held = {*git(root, "ls-files", "--", str(path)).split()} - {"runs/.gitkeep"}
         there[name] = path.exists() and bool(held)
     kept = read_yaml(stored).get("train", {}) if there["config"] else {}
-    return there | {"config": evaluation.hyperparameters.model_dump().items() <= kept.items()}
+    return there | {"config": tested.items() <= kept.items()}
