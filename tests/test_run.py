@@ -344,6 +344,17 @@ def test_braces_in_a_path_are_its_own(tmp_path):
     assert '"7\\n"' in source.with_name("out.ipynb").read_text()
 
 
+def test_widgets_of_ones_own_do_not_stop_a_notebook(tmp_path):
+    """Without the patient client one of so many cells makes this wait for ever."""
+    moved = "interactive(lambda a: display(HTML(a * 'x' * 3000)), a=IntSlider(2))"
+    cells = ["from ipywidgets import IntSlider, interactive\nfrom IPython.display import HTML"]
+    write_notebook(tmp_path / "01_a.ipynb", *cells, *[moved] * 120)
+    code = "import sys\nfrom pathlib import Path\nfrom eurosat_lib.report.run import execute\n"
+    code += "execute(Path('01_a.ipynb'), Path('out.ipynb'), {}, Path())"
+    own = {"cwd": tmp_path, "env": ENVIRONMENT, "timeout": 120, "check": True}
+    subprocess.run([sys.executable, "-c", code], **own)
+
+
 def test_a_failed_cell_is_one_line_and_the_good_copy_is_kept(project, capsys):
     good = project / "reports/notebooks/01_a.ipynb"
     good.parent.mkdir()

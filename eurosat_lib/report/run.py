@@ -5,9 +5,10 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import yaml
@@ -23,6 +24,7 @@ from eurosat_lib.report.plan import LIBRARY, Step, prepare
 # ipykernel warns about its local connection; what a kernel writes past its cells is the bars'.
 KERNEL = ["-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
 KERNEL += ["--IPKernelApp.capture_fd_output=False"]
+LOOK = 0.5  # seconds between two looks for a reply
 HABITS = ("PYTHONSTARTUP", "PYTHONWARNINGS", "TQDM_DISABLE")
 
 
@@ -182,9 +184,31 @@ def _kernel_manager(asked: Path) -> type:
     spec = KernelSpec(argv=command, env=environment, display_name="Python 3", language="python")
 
     class ThisInterpreter(AsyncKernelManager):
-        kernel_spec = spec
+        kernel_spec, client_factory = spec, _patient_client()
 
     return ThisInterpreter
+
+
+def _patient_client() -> type:
+    """Look for a reply again and again: a cell with widgets makes nbclient miss that it is there.
+
+    It sends on the socket on which it waits, and may wait for ever (jupyter/nbclient, issue 312).
+    """
+    from jupyter_client.asynchronous import AsyncKernelClient
+    from jupyter_client.channels import AsyncZMQSocketChannel
+
+    class Channel(AsyncZMQSocketChannel):
+        async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+            """Wait for a message, without end if no time is given."""
+            while timeout is None:
+                with suppress(Empty):
+                    return await super().get_msg(LOOK)
+            return await super().get_msg(timeout)
+
+    class Client(AsyncKernelClient):
+        shell_channel_class = Channel
+
+    return Client
 
 
 # --- the report ---------------------------------------------------------------------------------
