@@ -106,8 +106,6 @@ def stage(
 ) -> Callable[[Callable[[Config], R | Kept[R]]], Callable[[Config], R | None]]:
     """Make a stage of a function: its result is kept by its key, and published to the run.
 
-    ``__wrapped__`` of the stage is the function itself, which keeps and publishes nothing.
-
     Args:
         kind: of the result.
         rooms: modules that compute it; if none, it is put together from kept parts, each time.
@@ -117,6 +115,8 @@ def stage(
     """
 
     def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R | None]:
+        """Wrap a function, which is ``__wrapped__`` and by itself keeps and publishes nothing."""
+
         @wraps(compute)
         def run(config: Config) -> R | None:
             """Find the result and publish it; say in a line what the system refuses."""
