@@ -3,7 +3,7 @@
 try:
     import sys
 
-    from eurosat_lib.errors import UserError, did_you_mean, exit_code, stop_at_once
+    from eurosat_lib.errors import UserError, did_you_mean, exit_code, hear_signals, stop_at_once
 
     if __name__ == "__main__":  # imports follow
         stop_at_once()
@@ -67,6 +67,7 @@ def make_parser(stage: str) -> argparse.ArgumentParser:
 
 def run(words: list[str]) -> None:
     """Run the stages that a command line asks for, print their facts; UserError if it is wrong."""
+    hear_signals()
     work = words[:1] == ["work"]
     stage, *options = words[work:] or [""]
     if stage in ("-h", "--help"):

@@ -69,7 +69,6 @@ def exit_code(command: Callable[[], bool | None]) -> int:
     ``False`` from a command is a failure without an error.
     """
     try:
-        _hear_signals()
         if hasattr(sys.stdout, "reconfigure"):  # neither closed nor a notebook's
             sys.stdout.reconfigure(errors="replace", line_buffering=True)
         code, said = int(command() is False), ""
@@ -112,8 +111,12 @@ def stop_at_once() -> None:
         signal.signal(signal.SIGINT, stop)
 
 
-def _hear_signals() -> None:
-    """Make SIGTERM and SIGHUP stop a command as Ctrl-C does, unless they are ignored."""
+def hear_signals() -> None:
+    """Make Ctrl-C, SIGTERM and SIGHUP interrupt a command, unless they are ignored.
+
+    Called after the imports: an interruption within one is lost now and then, as those of numpy
+    clear errors.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
             signal.signal(number, signal.default_int_handler if number == 2 else _stop)

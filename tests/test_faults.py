@@ -112,7 +112,12 @@ def test_ctrl_c_from_the_start_on_is_one_line_without_a_trace_of_ours(root, word
             time.sleep(0.005)  # among the first imports
         time.sleep(moment or 0)
         child.send_signal(signal.SIGINT)
-        said = child.communicate(timeout=30)[1]
+        try:
+            said = child.communicate(timeout=20)[1]
+        except subprocess.TimeoutExpired:  # Python, starting, loses 1 of 400: one presses again
+            assert moment == 0.04
+            child.send_signal(signal.SIGINT)
+            said = child.communicate(timeout=20)[1]
         if moment:  # Python itself may be starting
             assert child.returncode in (130, -signal.SIGINT, 1)
             assert "eurosat_lib" not in said or "Traceback" not in said, said

@@ -49,9 +49,11 @@ def _run(command: str, **given: str) -> bool | None:
     from pathlib import Path
 
     from eurosat_lib.config import configure
+    from eurosat_lib.errors import hear_signals
     from eurosat_lib.report.plan import parameters
     from eurosat_lib.report.run import build
 
+    hear_signals()
     if command == "build":
         only = given.pop("only")
         made = build(parameters(**given), only)
