@@ -142,8 +142,9 @@ class Evaluation(Record, stage="evaluate"):
         found |= {"val_accuracy": self.val_accuracy, "gap": self.accuracy - self.val_accuracy}
         found |= {"gap_low": gap_low, "gap_high": gap_high}
         for end, pick in (("worst", min), ("best", max)):
-            score = pick(one["f1"] for one in self.per_class)
-            names = [one["name"] for one in self.per_class if one["f1"] == score]
+            held = [one for one in self.per_class if one["support"]]  # as in the macro-F1
+            score = pick(one["f1"] for one in held)
+            names = [one["name"] for one in held if one["f1"] == score]
             found |= {f"{end}_class": ", ".join(names), f"{end}_f1": score}
         return found
 

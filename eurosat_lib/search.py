@@ -131,9 +131,12 @@ class GridSearch(Record):
         """Return the best point, the grid and its effects; the curves stay out."""
         ranking, by_epoch, depths = self.ranking, self.best_by_epoch, []
         best, scored = ranking[0], [fit for fit in ranking if not fit.diverged]
-        for blocks in self.values("blocks_per_stage"):
-            part = [f for f in self.trials if f.hyperparameters.blocks_per_stage == blocks]
-            depths.append({"value": blocks} | effects(part, "lr"))
+        diverged = [fit.hyperparameters for fit in ranking if fit.diverged]
+        for blocks in self.values("blocks_per_stage"):  # of points that no depth lacks
+            lost = {point.model_copy(update={"blocks_per_stage": blocks}) for point in diverged}
+            part = [fit for fit in self.trials if fit.hyperparameters.blocks_per_stage == blocks]
+            kept = [fit for fit in part if fit.hyperparameters not in lost]
+            depths.append({"value": blocks} | effects(kept, "lr"))
         return {
             **best.hyperparameters.model_dump(),
             **best.model_dump(include={"train_images", "validation_images", "seed"}),

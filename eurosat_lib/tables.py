@@ -19,7 +19,7 @@ from eurosat_lib.files import read_csv
 from eurosat_lib.french import ecart, intervalle, nombre, pct, plural, power, signe, typeset
 from eurosat_lib.lr_finder import LRFinder
 from eurosat_lib.recipes import Ablation, Recipes
-from eurosat_lib.stats import summarise_seeds, wilson
+from eurosat_lib.stats import summarise_seeds
 from eurosat_lib.trainings import Seeds, SplitComparison
 
 DASH = "—"
@@ -158,7 +158,8 @@ def finalists(result: search.Finalists) -> pd.DataFrame:
         name, origin = one.hyperparameters.name, french.ORIGINS[one.origin]
         rows.append((name, origin, *cells, behind if rows else "retenu"))
     seeds = french.liste([fit.seed for fit in result.leader.fits])
-    note = f"Graines {seeds}, qui n’ont pas servi à choisir ; l’écart est apparié par graine."
+    note = f"Graines {seeds}, qui n’ont pas servi à choisir les finalistes ; "
+    note += "l’écart est apparié par graine."
     columns = ("Finaliste", "Origine", *percent, spread, "n", "Écart au premier")
     options = {"percent": percent, "digits": {spread: 1}, "level": result.level}
     return frame(columns, rows, note, **options)
@@ -189,7 +190,7 @@ def recipe_steps(found: Ablation) -> pd.DataFrame:
 def metrics(e: Evaluation) -> pd.DataFrame:
     """Lay test and validation scores side by side; cells are text."""
     n, right, level = e.n_validation, e.correct_validation, e.confidence_level
-    known, said = share(e.val_accuracy, wilson(right, n, level)), share(e.accuracy, e.interval)
+    known, said = pct(e.val_accuracy, 2), share(e.accuracy, e.interval)  # chosen: no interval
     losses = [nombre(loss, 4) for loss in (e.loss_validation, e.loss)]
     rows = [
         ("Exactitude", known, said, ecart(e.accuracy - e.val_accuracy, e.gap_interval, 2)),

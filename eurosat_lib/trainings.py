@@ -316,6 +316,7 @@ class SplitComparison(Record, stage="compare_splits"):
         trained = {(one.hyperparameters, one.seed, one.parameters) for one in sides.values()}
         return {
             "available": True,
+            "common": self.common,
             **{split: one.facts() for split, one in sides.items()},
             **{"gap": gap, "gap_low": low, "gap_high": high},
             "lower": [name for name, (_, least) in drops.items() if least > 0],

@@ -39,8 +39,9 @@ STAGES = {
 }
 SPLITS = {
     **{"available": True, "same_training": True, "gap": 0.12, "gap_low": 0.1, "gap_high": 0.14},
+    "common": 9,
     "standard": {"accuracy": 0.9},
-    "spatial": {"accuracy": 0.78, "low": 0.77, "high": 0.79},
+    "spatial": {"n": 50, "accuracy": 0.78, "low": 0.77, "high": 0.79},
     **{"drops": {"Forest": 0.37, "River": -0.13, "Highway": 0.0}, "lower": ["Forest"]},
 }
 CELLS = {  # what the cells give besides
@@ -110,6 +111,8 @@ def says(found, expected):
     [
         (effect(), None, 0.03, "est plus haut"),
         (effect(), 1, 0.03, "est, comme attendu, plus haut"),
+        (effect((0.001, 0.002)), 0, 0.03, "est presque inchangé"),
+        (effect((0.001, 0.002)), 1, 0.03, "est, comme attendu, plus haut"),
         (effect(DOWN, -1), 0, 0, "est, contre notre attente, plus bas"),
         (effect(OPEN), 1, 0.03, "est presque inchangé"),
         (effect(WIDE, 0.014, 9, 12), 0, 0.03, "est plus haut"),
@@ -131,7 +134,7 @@ MAKE = ' PROFILE=full DATA=synthetic NAME=x PARAMS="-f artifacts/x/params.yaml"'
 FLAT = {"lr_finder.reliable": False, "lr_finder.choice": None, "lr_finder.faults": {"1": "flat"}}
 HAND = {"chosen_lr": {"lr": 2e-3, "rule": "valley", "smoothing": 0.9}}
 DATA = {"config.preprocess.statistics": "data"}
-SAME = "+1,0\u00a0point [−1,0\u202f;\u00a03,0]"
+SAME = "+1,00\u00a0point [−1,00\u202f;\u00a03,00]"
 KNOWN, LAST = {"train.last_train_accuracy": 0.995}, {"train.best_epoch": 3}
 AHEAD, CALM = {"train.last_train_accuracy": 0.97}, {"train.last_val_loss": 0.2}
 FALLING = "la perte d’entraînement baissait encore"
@@ -146,6 +149,8 @@ OTHER_SPLITS = {"compare_splits": SPLITS | {"same_training": False}}
 LOSS = "check_initial_loss."
 FLAGS = " --set 'lr_finder.seeds=[0, 1]'"
 BAR = "compute_baselines.best_linear"
+NOTHING_RAN = dict.fromkeys(("train", "grid_search", "refined_grid_search"))
+LOST = csv_rows([handmade.trial(lr=2e-3, values=(), diverged="epoch 1"), handmade.trial(lr=5e-4)])
 SMALL, TWICE = {"config.data.image_size": 32}, handmade.seeds(7, 8).facts()
 MOVED = "baisse jusqu’à 37,0\u00a0points (*Forest*) et monte jusqu’à 13,0\u00a0points (*River*)"
 RANK = " ; *River* prise pour *Highway* (3\u00a0images), que nous attendions, vient au rang 2, à…"
@@ -291,21 +296,24 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     (
         "S10",
         {},
-        "entrainements",
-        "dans les essais des deux grilles (4 et 3) et dans l’entraînement final",
+        "pannes",
+        "1\u00a0divergence, dans les essais des deux grilles (4 et 3) et dans l’entraînement…",
     ),
     (
         "S10",
         {"train": None, "refined_grid_search": None},
-        "entrainements",
-        "dans les essais de la grille (4)",
+        "pannes",
+        "1\u00a0divergence, dans les essais de la grille (4)",
     ),
     ("S10", {"compare_splits": SPLITS}, "ecart_spatial", "plus haut"),
     ("S10", OTHER_SPLITS, "ecart_spatial", ""),
     ("S10", {}, "ecart_spatial", ""),
     ("S10", {"grid_search": None}, "recherches", "aucune grille n’a été calculée"),
-    ("S10", {}, "pannes", "1\u00a0divergence"),
-    ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN"),
+    ("S10", {"evaluate_seeds.diverged": [8, 9]}, "pannes", "3\u00a0divergences, dans…"),
+    ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN, dans…"),
+    ("S10", NOTHING_RAN, "pannes", "ce run n’a rien entraîné"),
+    ("S8", {"trials": LOST}, "montent", "1\u00a0run"),
+    ("M8", BETWEEN | {"trials": LOST}, "voisins", "au même weight decay, le score est…"),
     ("S11", {}, "checkpoint_case", " "),
     ("S11", {"given": {"lr_seeds": [0, 1], "name": "x", "lr": 1.0}}, "drapeaux", FLAGS),
     ("S11", {}, "graines_finalistes", "43, 44 et 45"),

@@ -86,6 +86,7 @@ def test_facts_of_an_evaluation():
     assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 80, 100, 0.95)
     assert (facts["worst_class"], facts["worst_f1"]) == ("HerbaceousVegetation", 0.9)
     assert scores((9, 1, 0), (1, 9, 0), (0, 0, 9)).facts()["worst_class"] == "AnnualCrop, Forest"
+    assert scores((9, 1, 0), (2, 8, 0), (0, 0, 0)).facts()["worst_class"] == "Forest"  # none of it
     assert [count for *_, count in STANDARD.confusions()] == [10, 10, 10, 5]
     rows = STANDARD.files()["metrics.json"]["per_class"]
     assert rows[0]["recall"] == 0.95 and rows[0]["recall_interval"] == wilson(95, 100, 0.95)

@@ -198,7 +198,7 @@ def d6(facts: Facts) -> Words:
         )
     if own["statistics"] == "data":
         whose = "calculées sur le seul split d’entraînement"
-        mean, sd = ([round(v, 3) for v in audit[k]] for k in ("channel_mean", "channel_sd"))
+        mean, sd = ([round(v, 4) for v in audit[k]] for k in ("channel_mean", "channel_sd"))
     return write(facts["verify_pipeline"]) | {
         "taille": size,
         "origine": side,

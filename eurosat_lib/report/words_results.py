@@ -16,7 +16,7 @@ from eurosat_lib.french import ecart, intervalle, liste, magnitude, nombre, pct,
 from eurosat_lib.report.title import git
 from eurosat_lib.report.words import Facts, Words, answers_folder, commands, difference, write
 from eurosat_lib.report.words_training import ending, leads
-from eurosat_lib.stats import FEWEST, wilson
+from eurosat_lib.stats import FEWEST
 
 CONFUSED = [{"Highway", "River"}, {"Pasture", "HerbaceousVegetation"}]  # expected in D10
 NOTHING = "rien perdre de décelable"
@@ -73,7 +73,7 @@ def s9_3(facts: Facts) -> Words:
     found, bounds = facts["analyse_errors"], facts["analyse_errors"]["excess_interval_before"]
     judged = {"plus haut": "trop haute", "plus bas": "trop basse", "égalité": "bonne"}
     verdict = judged[difference(*bounds)]
-    return write(found) | {"ecart": ecart(found["excess_before"], bounds), "verdict": verdict}
+    return write(found) | {"ecart": ecart(found["excess_before"], bounds, 2), "verdict": verdict}
 
 
 def s9_4(facts: Facts) -> Words:
@@ -153,15 +153,22 @@ def s10(facts: Facts) -> Words:
     grids = [facts[key] for key in ("grid_search", "refined_grid_search") if facts.get(key)]
     tried = liste(nombre(one["n_trials"]) for one in grids)
     grid_or_grids = ("", "de la grille", "des deux grilles")[len(grids)]
-    ran = [f"dans les essais {grid_or_grids} ({tried})" * bool(grids)]
-    ran.append("dans l’entraînement final" * bool(train))
+    ran = [f"dans les essais {grid_or_grids} ({tried})"] * bool(grids)
+    ran += ["dans l’entraînement final"] * bool(train)
     lost = sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
+    lost += len(seeds.get("diverged", ()))
+    apart = facts["config"]["data"]["split"] == "spatial"
+    places = "rien ne garantit que les splits séparent les lieux"
+    places = "un seul découpage sépare les lieux" if apart else places
+    broken = plural(lost, "divergence") if lost else "ni divergence ni NaN"
     reports, count = answers_folder().parent, seeds.get("count", 1)
+    alone = "une seule graine ; nos intervalles disent l’aléa des images de test, pas celui d’un "
+    alone += "autre entraînement"
     return conclusion(facts) | {
-        "graines": plural(count, "graine") if count > 1 else "une seule graine",
+        "graines": plural(count, "graine") if count > 1 else alone,
+        "lieux": places,
         "recherches": searched,
-        "pannes": plural(lost, "divergence") if lost else "ni divergence ni NaN",
-        "entrainements": " et ".join(filter(None, ran)),
+        "pannes": f"{broken}, {' et '.join(ran)}" if ran else "ce run n’a rien entraîné",
         "journal": indent(journal(reports, facts["config"]["paths"]["name"]), "  "),
     }
 
@@ -208,13 +215,11 @@ def conclusion(facts: Facts) -> Words:
     """What the run teaches."""
     found, train, recipe = facts["evaluate"], facts.get("train"), facts.get("train_recipe")
     splits = facts.get("compare_splits", {"available": False})
-    better = recipe and recipe["accuracy"]["mean"] > found["accuracy"]
-    known = (found["correct_validation"], found["n_validation"], found["confidence_level"])
+    better = recipe and recipe["low"] > found["high"]
     return {
         **write(splits),
         **write(found),
         "synthetic": facts.get("synthetic", False),
-        "val_intervalle": intervalle(wilson(*known), 2),
         "fin": ending(train) if train else "",
         "recette": pct(recipe["accuracy"]["mean"], 2) if better else "",
         "ecart_spatial": spatial_drop(splits),

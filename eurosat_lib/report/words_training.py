@@ -41,10 +41,11 @@ def direction(effect: Facts, more: str, less: str, expected: int | None, near: f
     direction.
     """
     bounds, way = (effect["ci_low"], effect["ci_high"]), more if effect["mean"] > 0 else less
-    if effect["sign"]:
+    small = None not in bounds and max(map(abs, bounds)) <= near
+    if effect["sign"] and not (small and expected == 0):
         aside = "comme attendu" if effect["sign"] == expected else "contre notre attente"
         return f"est {way}" if expected is None else f"est, {aside}, {way}"
-    if None not in bounds and max(map(abs, bounds)) <= near:
+    if small:
         return "est presque inchangé"
     clear = effect["mean"] and effect["going"] >= MOST * effect["pairs"]
     return f"est {way}" if clear else "ne change pas nettement"
@@ -290,7 +291,7 @@ def m6(facts: Facts) -> Words:
         words["mieux"] = french.pct(facts["train_recipe"]["val_accuracy"]["mean"])
     for name in ("train_loss", "val_accuracy") if trend else ():
         slope, *bounds = (trend[name][key] for key in ("slope", "low", "high"))
-        form = (4, "") if name == "train_loss" else (1, "points")
+        form = (4, "") if name == "train_loss" else (2, "points")
         words[f"pente_{name}"] = ecart(slope, bounds, *form)
         words[f"va_{name}"] = TREND[difference(*bounds)]
     return words
@@ -334,11 +335,10 @@ def s8(facts: Facts) -> Words:
     """
     refined, trials = facts["refined_grid_search"], facts["trials"]
     rising = sum(0 < trial["score"] < trial["val_accuracy"] for trial in trials)
-    falling, told = [t["lr"] for t in trials if t["score"] > t["val_accuracy"] > 0], ""
+    falling, told = [t["lr"] for t in trials if 0 < t["score"] > t["val_accuracy"]], ""
     if len({*falling}) == 1:
         told = f" ; elle ne baisse qu’à LR = {power(falling[0])} ({plural(len(falling), 'run')})"
-    up = plural(rising, "run") if rising else "aucun run"
-    words = {"montent": up if refined["epochs"] > 2 else "", "baissent": told}
+    words = {"montent": plural(rising, "run") * (refined["epochs"] > 2), "baissent": told}
     return tried(refined) | words
 
 
@@ -368,9 +368,9 @@ def m8(facts: Facts) -> Words:
     if place == "est entre deux autres":
         place = "n’est plus au bord" if before.startswith("le plus") else "n’est pas au bord"
         twins = [t for t in facts["trials"] if t["weight_decay"] == refined["weight_decay"]]
-        others = {t["lr"]: t["score"] for t in twins if t["lr"] != lr}
+        others = {t["lr"]: t["score"] for t in twins if t["lr"] != lr and t["score"]}
         told = liste(f"de {french.pct(s, 2)} à {power(rate)}" for rate, s in others.items())
-        beside = f"au même weight decay, le score est {told}"
+        beside = f"au même weight decay, le score est {told}" if told else "lui seul a un score"
         near = [power(t) for t, s in others.items() if known and refined["score"] - s < least]
         if near:
             place += ", mais de peu"
@@ -396,6 +396,7 @@ def m8_recette(facts: Facts) -> Words:
     return write(facts["train"] | recipe | beside) | {
         "reseau": "Le même réseau" if beside["same_network"] else other,
         "etapes": " ; ".join(recipe["steps"]),
+        "premiere": " (première graine)" * (recipe["count"] > 1),
         "ecart": ecart(beside["gain"], (beside["low"], beside["high"]), 2),
     }
 
