@@ -311,6 +311,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S10", {"grid_search": None}, "recherches", "aucune grille n’a été calculée"),
     ("S10", {"evaluate_seeds.diverged": [8, 9]}, "pannes", "3\u00a0divergences, dans…"),
     ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN, dans…"),
+    ("S10", {"config.data.split": "spatial"}, "lieux", "un seul découpage sépare les lieux"),
     ("S10", NOTHING_RAN, "pannes", "ce run n’a rien entraîné"),
     ("S8", {"trials": LOST}, "montent", "1\u00a0run"),
     ("M8", BETWEEN | {"trials": LOST}, "voisins", "au même weight decay, le score est…"),
