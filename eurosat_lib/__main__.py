@@ -90,7 +90,8 @@ def run(words: list[str]) -> None:
         if (text := getattr(given, flag)) is not None:
             values[key] = parse_value(flag, text)
     values |= dict(parse_override(text) for text in given.set)
-    if is_frozen() and (more := sorted(values.keys() - {"paths.name", "data.source"})):
+    own = values | ({} if given.profile == "auto" else {"profile": given.profile})
+    if is_frozen() and (more := sorted(own.keys() - {"paths.name"})):
         raise UserError(f"FROZEN=1: the run is taken as it is; leave out {', '.join(more)}")
     config = load_config(given.config, given.profile, values)
     for name in EVERY if stage == WHOLE else (stage,):

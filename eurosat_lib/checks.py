@@ -64,7 +64,7 @@ class Baselines(Findings, stage="compute_baselines"):
     """Accuracies in [0, 1] to beat; the linear model is scored on validation only."""
 
 
-@stage(Baselines, "checks", reads=("data.train_limit",))
+@stage(Baselines, "checks", "loaders", "stats", reads=("data.train_limit",))
 def compute_baselines(config: Config) -> Baselines:
     """Score the majority class, uniform guessing, and a linear model of the colours."""
     dataset = load_dataset(config)

@@ -79,7 +79,10 @@ def load_recipe(config: Config, name: str) -> Recipe:
     """Read ``configs/recipes/<name>.yaml``, and check what it sets."""
     path = _one_of(Path(config.paths.root, "configs/recipes"), "recipe", name)
     recipe = validate(read_yaml(path) | {"name": name}, f"recipes/{name}.yaml", Recipe)
-    recipe.after(config)
+    train = recipe.after(config).train
+    for key in ("lr", "weight_decay", "blocks_per_stage", "dilation_stage3"):
+        if getattr(train, key) is None:
+            raise UserError(f"recipes/{name}.yaml: give train.{key}")
     return recipe
 
 

@@ -191,7 +191,7 @@ def _recipe_and_own(config: Config) -> dict[str, str] | None:
     if not (recipe and latest(config, Training)):
         return None
     there = digest(own) if own.is_file() else ""
-    return {"recipe": recipe.runs[0].scored.checkpoint_sha256, "own": there}
+    return {"recipe": recipe.runs[0].scored.stored, "own": there}
 
 
 @stage(*(BesideProtocol, "recipes", *SCORING.rooms), reads=SCORING.reads, inputs=_recipe_and_own)

@@ -34,7 +34,7 @@ from eurosat_lib.sources import digest
 from eurosat_lib.tracking import Run, write_runs
 
 # Read now: a file edited later is not the code that this process runs.
-TEXTS = {p.stem: p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("*.py")}
+TEXTS = {p.stem: p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("[!.]*.py")}
 STAGES: dict[str, Callable[[Config], Any]] = {}  # by name
 # Of a value that is not there, or not what this version makes of it.
 FOREIGN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, UserError)
@@ -272,8 +272,10 @@ def together(result: R, parts: Sequence[Kept], more: Files | None = None) -> Kep
 def publish(config: Config, kept: Kept) -> None:
     """Write a result with the configuration it was asked for, its facts, files and runs.
 
-    One process at a time writes to a run's folders.
+    One process at a time writes to a run's folders; with ``FROZEN=1`` none does.
     """
+    if is_frozen():
+        return
     artifacts, result, runs = config.paths.artifacts, kept.result, kept.result.tensorboard_runs()
     path, contents = result_path(config, result.stage), {**result.files(), **kept.files}
     tree = {

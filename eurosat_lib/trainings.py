@@ -37,7 +37,7 @@ TRAINING = Code(
     trains=True,
 )
 SCORING = Code(
-    rooms=("model", "transforms", "loaders", "classifier", "stats", "evaluation"),
+    rooms=("model", "transforms", "loaders", "train", "classifier", "stats", "evaluation"),
     reads=(
         *(*IMAGES, *LIMITS, "data.batch_size"),
         *("model.channels", "evaluate.confidence", "evaluate.views"),

@@ -138,6 +138,7 @@ def test_a_recipe_is_other_values_of_the_same_sections(full):
         ("a: {seed: 7}", "seed is not of the training itself"),
         ("a: 3", "steps.a: input should be an object"),
         ("a: {augment.symmetries: 3}", "valid boolean"),
+        ("a: {train.weight_decay: 0.1}", "give train.blocks_per_stage"),
     ],
 )
 def test_a_wrong_recipe_is_one_clear_line(root, full, step, words):

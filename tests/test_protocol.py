@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import UserList
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from eurosat_lib.errors import Interrupted, UserError
 from eurosat_lib.evaluation import open_checkpoint
 from eurosat_lib.files import read_csv
 from eurosat_lib.loaders import make_loader
+from eurosat_lib.report.runs import reproduce
 from eurosat_lib.stages import STAGES, latest, result_path
 from eurosat_lib.tracking import read_run
 
@@ -235,6 +237,11 @@ def test_a_recipe_is_tested_kept_and_set_beside_the_protocol(short, fits):
     beside = protocol.beside_protocol(short)
     assert beside.gain == pytest.approx(run.scored.val_accuracy - own)
     assert beside.same_network and beside.low < beside.gain < beside.high
+    path = Path(short.paths.root, "configs/recipes/short.yaml")
+    path.write_text(SHORT.replace("views: 8", "views: 1"))
+    assert STAGES["train_recipe"](short).runs[0].fit == run.fit  # its weights, seen otherwise
+    assert protocol.beside_protocol(short) and len([*short.paths.stages.glob("beside-*")]) == 2
+    assert reproduce(Path(short.paths.root), short.paths.name, "beside")
 
 
 def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(short):

@@ -24,6 +24,7 @@ FACTS = {f"evaluate.{name}": value for name, value in SCORE.items()} | {
     "train_recipe": RECIPE | {"accuracy": {"mean": 0.981, "sd": 0.001}},
 }
 NEEDED = ("explore_dataset", "train", "evaluate", "analyse_errors", "evaluate_seeds")
+OTHER = [{"checkpoint_sha256": "b" * 64}]
 
 
 @pytest.fixture
@@ -35,8 +36,9 @@ def project(root):
     write_json(config.paths.artifacts / "facts.json", facts(FACTS))
     write_json(config.paths.artifacts / "metrics.json", {"correct": 900, "n": 1000})
     tree = {"provenance": COMMIT, "config": config.model_dump(mode="json")}
-    tree["result"] = EVALUATION.model_dump(mode="json")
-    for stage in NEEDED:
+    tested = {"checkpoint_sha256": FACTS["evaluate.checkpoint_sha256"]}
+    tree["result"] = EVALUATION.model_dump(mode="json") | {"runs": [tested]}
+    for stage in (*NEEDED, "compare_splits"):
         write_json(config.paths.artifacts / "results" / f"{stage}.json", tree)
     (root / "README.md").write_text(f"# Before\n{BEGIN}\nold\n{END}\nafter\n")
     return config
@@ -60,7 +62,7 @@ def test_the_headline_says_what_the_files_say(project, root, capsys):
     assert text.startswith(start) and text.endswith(f"\n{END}\nafter\n") and "old" not in text
     assert "**90.00 % [88.00, 92.00]**, 900 of 1,000 images; mean of 3 seeds 90.10 % ±" in text
     assert "recipe `best` instead: **98.00 % [97.00, 99.00]**; mean of 2 seeds 98.10 %" in text
-    assert capsys.readouterr().out.endswith("git add README.md artifacts/done reports/done\n")
+    assert capsys.readouterr().out.endswith("the headline of README.md\n")
 
 
 def test_the_card_has_a_header_that_the_hub_reads_and_follows_the_run(project):
@@ -85,6 +87,8 @@ def test_the_card_has_a_header_that_the_hub_reads_and_follows_the_run(project):
     [
         (("train", lambda t: t["provenance"].update(commit="1c135ce0ab-dirty")), "no commit"),
         (("../facts", lambda t: t["explore_dataset"].update(synthetic=True)), "drawn by program"),
+        (("evaluate_seeds", lambda t: t["result"].update(runs=OTHER)), "seeds or splits are of"),
+        (("compare_splits", lambda t: t["result"].update(standard=OTHER[0])), "seeds or splits"),
         (("../facts", lambda t: t["evaluate"].pop("worst_f1")), "of an older shape.*worst_f1"),
         (("../metrics", lambda t: t.update(correct=901)), "metrics.json does not say"),
         ("artifacts/done/results/evaluate.json", "no result of evaluate"),

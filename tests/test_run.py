@@ -177,19 +177,21 @@ def test_a_frozen_run_has_the_parameters_and_images_that_it_was_given(
     project, executed, monkeypatch
 ):
     make(params="-p lr 0.5", name="done", profile="full")
+    given = (project / "artifacts/done/params.yaml").read_text()
     images = load_dataset(load_config(profile="full", overrides={"data.source": "synthetic"}))
-    kept = {"scope": {"profile": "full", "data": images.fingerprint}, "config": {"seed": 42}}
+    kept = {"scope": {"profile": "full", "data": images.fingerprint}, "config": {"seed": 5}}
     place = project / "artifacts/done/results"
     write_json(place / "train.json", {"provenance": {"seconds": 1}} | kept)
     monkeypatch.setenv("FROZEN", "1")
     config, stored, _ = prepare({"name": "done", "data": "synthetic", "profile": "auto"})
-    assert (config.profile, config.train.lr, stored) == ("full", 0.5, {"lr": 0.5})
+    assert (config.profile, config.seed, stored) == ("full", 5, {"seed": 5, "lr": 0.5})
     make(name="done")
+    assert (project / "artifacts/done/params.yaml").read_text() == given  # not written to
     for asked in ({"profile": "quick"}, {"lr": 0.25}, {"seed": 7}):
         with pytest.raises(UserError, match=f"has {next(iter(asked))} = .*leave it out"):
             prepare({"name": "done"} | asked)
     write_json(place / "evaluate.json", kept | {"scope": {"profile": "full", "data": "others"}})
-    with pytest.raises(UserError, match="done holds results of several experiments"):
+    with pytest.raises(UserError, match="several experiments, as evaluate and train: move"):
         make(name="done")
     write_json(
         place / "train.json", {"provenance": {"seconds": 1}} | kept | {"scope": {"data": "others"}}

@@ -272,6 +272,7 @@ def test_a_reproduction_is_computed_anew_and_says_what_differs(two, place, slow,
     assert "reproduced: every fact is the same" in said and "train: the same to the bit" in said
     edit(slow / "facts.json", lambda tree: tree["evaluate"].update(loss=9.5))
     edit(slow / "results/train.json", lambda tree: tree["provenance"].update(torch="1.0"))
+    edit(slow / "results/train.json", lambda tree: tree["config"]["compute"].update(engine="ray"))
     (own / "marker").touch()
     assert main(["reproduce", "--name", "slow"]) == 1
     said = capsys.readouterr().out

@@ -156,7 +156,9 @@ def test_latest_is_of_the_same_experiment_and_frozen_results_are_taken_as_they_a
     answer(on_blobs)
     changed = override(on_blobs, {"seed": 7, "model.channels": [4, 6, 9]})
     assert latest(on_blobs, Answer).value == 21.0 and latest(changed, Answer) is None
+    publish(on_blobs, Kept(Baselines(found={"uniform": 0.1}), {}))
     monkeypatch.setenv("FROZEN", "1")
+    publish(on_blobs, Kept(Baselines(found={"best_linear": 0.9}), {}))  # does nothing now
     assert answer(changed).value == 21.0 and latest(changed, Answer)
     assert len(answer.calls) == 1
     path = on_blobs.paths.artifacts / "results/answer.json"
@@ -174,7 +176,6 @@ def test_latest_is_of_the_same_experiment_and_frozen_results_are_taken_as_they_a
     path.unlink()
     with pytest.raises(UserError, match=r"artifacts/results/answer\.json is missing"):
         answer(on_blobs)
-    publish(on_blobs, Kept(Baselines(found={"uniform": 0.1}), {}))
     with pytest.raises(UserError, match="of another version, without best_linear"):
         latest(on_blobs, Baselines).found["best_linear"]
 

@@ -47,6 +47,7 @@ TASK = re.compile(r"^(\s*[-*+] )\[([ xX])\] ", re.MULTILINE)
 # Code between two fences, in a list or quotation too.
 FENCE = r"^([ \t>\d.)*+-]*(`{3,}(?=[^`\n]*$)|~{3,})[\s\S]*?(?:^[ \t>]*\2[`~]*[ \t]*$|\Z))"
 FENCE = re.compile(FENCE, re.MULTILINE)
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what XML cannot hold
 HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 # "(capture : figure)" or "; capture : figure", of a screenshot still to be taken.
 ASIDE = re.compile(r'\s*(?:(\()|;)[^()<>;]*<a href="#(capture-[\w-]+)">[^<]*</a>(?(1)\))')
@@ -240,7 +241,7 @@ class Rapport(HTMLExporter):
         text, _ = super().from_notebook_node(bound, {"report": title, "wanted": wanted})
         missing = re.findall(r'<details class="fold" id="(capture-[\w-]+)"', text)
         text = ASIDE.sub(lambda found: "" if found[2] in missing else found[0], text)
-        page = lxml.html.document_fromstring(text)
+        page = lxml.html.document_fromstring(CONTROL.sub("", text))
         folders = picture_places(root, notebooks)
         images = page.xpath("//img[not(starts-with(@src, 'data:'))]")
         pictures = [image.get("src", "") for image in images]

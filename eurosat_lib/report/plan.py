@@ -106,12 +106,16 @@ def prepare(asked: Mapping[str, Any], only: str = "") -> tuple[Config, dict[str,
 
 def _as_published(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a run that is taken as it is; other ones are a UserError."""
-    trees = map(read_json, config.paths.artifacts.glob("results/*.json"))
-    scopes = [tree["scope"] for tree in trees if tree and isinstance(tree.get("scope"), dict)]
+    paths = sorted(config.paths.artifacts.glob("results/*.json"))
+    trees = {path.stem: read_json(path) or {} for path in paths}
+    kinds = {digest(tree["scope"]): name for name, tree in trees.items() if tree.get("scope")}
     where = f"FROZEN=1: the run {config.paths.name or 'without a name'}"
-    if len({digest(scope) for scope in scopes}) > 1:
-        raise UserError(f"{where} holds results of several experiments; compute it without FROZEN")
-    own = {"profile": scopes[0].get("profile", config.profile)} if scopes else {}
+    if len(kinds) > 1:
+        told = f"holds results of several experiments, as {' and '.join(kinds.values())}"
+        raise UserError(f"{where} {told}: move those of one away from {paths[0].parent}")
+    one = trees[next(iter(kinds.values()))] if kinds else {"config": {}, "scope": {}}
+    own = one["config"] | one["scope"]
+    own = {name: own[name] for name in ("profile", "seed") if name in own}
     own |= configuration.stored_parameters(config)
     for name in given.keys() & {*PARAMETERS, "profile"} - {"data", "name"}:
         if given[name] not in ("auto", own.get(name)):
@@ -190,6 +194,7 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
         with suppress(UserError):  # said when the images are loaded
             parts.append(describe_source(one).signature)
     code = [path for path in LIBRARY.rglob("*") if path.suffix in (".py", ".mplstyle")]
+    code = [p for p in code if "/." not in str(p.relative_to(LIBRARY.parent))]  # an editor's
     files = [p for p in code if p.parent.name != "report" or p.stem in SHOWN]
     parts.append(files_digest(sorted(files)))
     if any("stored_parameters" in source for _, source in cells):

@@ -38,7 +38,6 @@ def make_results(root: Path, name: str) -> None:
     write_text(run.paths.artifacts / CARD, card)
     write_text(readme, f"{before}{BEGIN}\n{said}\n{END}{after}")
     print(f"written: artifacts/{name}/{CARD}, the headline of README.md")
-    print(f"git add README.md artifacts/{name} reports/{name}")
 
 
 def faults(run: Run) -> Iterator[str]:
@@ -58,6 +57,10 @@ def faults(run: Run) -> Iterator[str]:
         yield "the images are drawn by program, not EuroSAT's"
     if not (run.paths.artifacts / "best.ckpt").is_file() or run.tested_other:
         yield "best.ckpt is not the checkpoint that was tested"
+    beside = [run.results["evaluate_seeds"]["result"]["runs"][0]]
+    beside += [run.results.get("compare_splits", {"result": {}})["result"].get("standard")]
+    if any(one and one["checkpoint_sha256"] != scores["checkpoint_sha256"] for one in beside):
+        yield "seeds or splits are of another checkpoint than the one that was tested"
     if not (run.paths.reports / "rapport.pdf").is_file():
         yield "no report: make report"
 

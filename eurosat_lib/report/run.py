@@ -46,7 +46,8 @@ def build(asked: Mapping[str, Any], only: str = "") -> list[Path]:
         text = yaml.safe_dump(given, sort_keys=True, allow_unicode=True)
         if left := stored_parameters(config).keys() - given.keys():
             print(f"not given this time, so as configured again: {', '.join(sorted(left))}")
-        write_text(config.paths.artifacts / "params.yaml", text)
+        if not is_frozen():
+            write_text(config.paths.artifacts / "params.yaml", text)
         for number, step in enumerate(steps, 1):
             done = not only and step.current()
             title = f"[{number}/{len(steps)}] {step.source.stem}"

@@ -23,7 +23,7 @@ from eurosat_lib.config import CONFIG, PARAMETERS, configure, override, read_yam
 from eurosat_lib.errors import NotebookFailed, UserError, did_you_mean, one_line
 from eurosat_lib.files import read_json
 from eurosat_lib.french import duree, intervalle, nombre, pct, plural, signe
-from eurosat_lib.report.plan import LIBRARY, prepare
+from eurosat_lib.report.plan import ENGINE, LIBRARY, prepare
 from eurosat_lib.report.run import build, execute, workplace
 from eurosat_lib.schema import Config, Paths
 from eurosat_lib.sources import digest
@@ -365,6 +365,7 @@ def reproduce(root: Path, name: str, stages: str = "") -> bool:
     from eurosat_lib.stages import STAGES
 
     before, only = find_run(root, name), stages.split()
+    only += ["train_recipe"] * ("beside" in only)  # which judges its kept predictions
     if files.is_frozen():
         raise UserError("FROZEN=1 computes nothing: reproduce without it")
     for stage in set(only) - set(before.results):
@@ -376,6 +377,7 @@ def reproduce(root: Path, name: str, stages: str = "") -> bool:
     configs = {}
     for stage in wanted:
         own = before.results[stage]["config"] | {"paths": {}, "identity": {}}
+        own["compute"] = {k: v for k, v in own["compute"].items() if k not in ENGINE}
         configs[stage] = override(base, own, f"artifacts/{name}: {stage}, another version")
     _begin(before, base.paths)
     print(f"{len(wanted)} stages to compute anew: {', '.join(wanted)}")

@@ -7,6 +7,7 @@ to 4: data, network, LR finder.
 """
 
 import re
+import shlex
 import traceback
 from collections import ChainMap
 from collections.abc import Mapping
@@ -87,7 +88,7 @@ def commands(config: Facts, synthetic: bool = False, given: Any = None) -> Words
     name, data = config["paths"]["name"], "synthetic" if synthetic else ""
     folder = f"artifacts/{name}/" if name else "artifacts/"
     options = {"profile": config["profile"], "data": data, "name": name}
-    told = [(key, value) for key, value in options.items() if value]
+    told = [(key, shlex.quote(value)) for key, value in options.items() if value]
     params = f' PARAMS="-f {folder}params.yaml"' if given else ""
     return {
         "options": "".join(f" --{key} {value}" for key, value in told),

@@ -188,6 +188,7 @@ def s11(facts: Facts) -> Words:
     return {
         **commands(config, facts["synthetic"], given),
         "graine": facts["evaluate"]["seed"],
+        "fichier_shell": shlex.quote(commands(config)["fichier"]),
         "graines_lr": liste(config["lr_finder"]["seeds"]),
         "graines_finalistes": liste(again),
         "extrait": "\n".join(text.strip()[1:-1] for text in parts),  # a section a line
