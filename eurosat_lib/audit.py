@@ -6,6 +6,7 @@ tiles propose a shift, and the correlation of the shared rectangle decides.
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class Audit(Record, stage="explore_dataset"):
             "largest_count": int(train.max()),
             "smallest_class": train.idxmin(),
             "smallest_count": int(train.min()),
-            "imbalance": float(train.max() / train.min()),
+            "imbalance": float(train.max() / max(train.min(), 1)),
             "faint_classes": list(most.index),
         }
 
@@ -88,7 +89,8 @@ def explore_dataset(dataset: EuroSAT) -> Audit:
     labels = np.concatenate([split.labels for split in splits])
     counts = np.stack([np.bincount(split.labels, minlength=count) for split in splits])
     test = None if dataset.source.synthetic else chi2_contingency(counts, correction=False)
-    lists = [hashlib.sha256("\n".join(split.names).encode()).hexdigest() for split in splits]
+    names = ["\n".join(f"{PurePath(n).stem}.jpg" for n in split.names) for split in splits]
+    lists = [hashlib.sha256(text.encode()).hexdigest() for text in names]
     mean, sd = measures[0]["mean"], measures[0]["sd"]
     center = mean.mean(0)
     spread = np.sqrt((sd**2 + (mean - center) ** 2).mean(0))  # law of total variance

@@ -56,7 +56,7 @@ class Classifier:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the scores before the softmax, (N, K), of RGB images, uint8 (N, 3, H, W)."""
-        parts = torch.tensor(images).split(self.batch)
+        parts = torch.tensor(np.ascontiguousarray(images)).split(self.batch)
         unknown = torch.full((self.batch,), -1)  # nobody knows their classes
         look = {"memory_format": torch.channels_last}
         batches = ((self.prepare(part).contiguous(**look), unknown[: len(part)]) for part in parts)

@@ -78,7 +78,7 @@ def _train(
     name: str, config: Config, bar: tqdm, place: str = "", wait: bool = True
 ) -> Kept | None:
     folder = config.paths.runs / name
-    hear = [start(folder) for start in watchers if not (place or is_kept(config))]
+    hear = [start(folder) for start in watchers if wait and not (place or is_kept(config))]
 
     def say(record: EpochRecord) -> None:
         """Name the epoch beside the bar, and tell who watches."""

@@ -121,11 +121,12 @@ def ablation_rows(config: Config, recipe: Recipe) -> list[tuple[str, Config]]:
         "evaluate.views": 1,
         "data.train_limit": own.ablation_limit or data.train_limit,
         "data.image_size": side,
-        "augment.crop_padding": round(config.augment.crop_padding * side / data.image_size),
     }
     rows: list[tuple[str, Config]] = []
     for count, name in enumerate(["départ : protocole", *recipe.steps]):
-        row = trainings.counted(override(recipe.after(config, count), fixed))
+        row = recipe.after(config, count)
+        scaled = round(row.augment.crop_padding * side / row.data.image_size)
+        row = trainings.counted(override(row, fixed | {"augment.crop_padding": scaled}))
         if not rows or row != rows[-1][1]:
             rows.append((name, row))
     return rows

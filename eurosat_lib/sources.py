@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -42,6 +42,7 @@ PUBLISHED = {
     "eurosat-spatial-val.txt": "6c758477604b7057a0fd990d7f6327b63b99a6725aac11a6a9d0174a7fdd8f0b",
     "eurosat-spatial-test.txt": "de22dec83d350cac3b3e4ca8e285cb6733c81ab94bf5bcf9213a567993402452",
 }
+SHARDS = "*.parquet", 4  # on the Hub
 STANDARD, SPATIAL = tuple(PUBLISHED)[:3], tuple(PUBLISHED)[3:]  # in the order of SPLITS
 SHORT = ("train", "val", "test")  # how the files of the splits begin, and their lists end
 FORMAT = 7  # of decoded or drawn images: another number leaves older ones aside
@@ -158,7 +159,7 @@ def _folder_source(folder: Path) -> Source:
 def _find_lists(folder: Path, needed: bool = True) -> tuple[str, ...]:
     """Find the lists of the splits in a folder, but spatial ones; none, if not needed: empty."""
     own = [path for path in _files_below(folder, "*.txt") if Path(path).name not in SPATIAL]
-    lists = [[path for path in own if path.endswith(f"{end}.txt")] for end in SHORT]
+    lists = [[path for path in own if path.lower().endswith(f"{end}.txt")] for end in SHORT]
     if {len(paths) for paths in lists} != {1} and (needed or any(lists)):
         raise UserError(f"{folder}: {LISTS} is wanted")
     return tuple(path for paths in lists for path in paths)
@@ -167,13 +168,18 @@ def _find_lists(folder: Path, needed: bool = True) -> tuple[str, ...]:
 def _files_below(folder: str | Path, pattern: str = "*.*") -> list[str]:
     """Return the paths of the files below a folder, each folder once, no hidden ones, in order."""
     found, walked = [], set()
-    for top, folders, names in os.walk(folder, followlinks=True):
+
+    def fail(error: OSError) -> NoReturn:
+        """Refuse a folder that cannot be read: its images would be missing without a word."""
+        raise error
+
+    for top, folders, names in os.walk(folder, onerror=fail, followlinks=True):
         if (real := os.path.realpath(top)) in walked:  # by a link
             folders.clear()
             continue
         walked.add(real)
         folders[:] = sorted(name for name in folders if name[0] != ".")
-        found += (f"{top}/{n}" for n in names if n[0] != "." and fnmatch(n, pattern))
+        found += (f"{top}/{n}" for n in names if n[0] != "." and fnmatch(n.lower(), pattern))
     # No pipes; a broken link is a fault, which opening it says.
     return sorted(path for path in found if os.path.isfile(path) or not os.path.exists(path))
 
@@ -183,7 +189,7 @@ def read_rows(source: Source) -> list[Row]:
     if source.synthetic:
         counts = zip(SPLITS, source.counts, strict=True)
         return [row for split, count in counts for row in draw_rows(split, count)]
-    files = source.files or _files_below(_hub_folder(HUB, REVISION, "*.parquet"), "*.parquet")
+    files = source.files or _files_below(_hub_folder(HUB, REVISION, *SHARDS), SHARDS[0])
     images = [file for file in files if file.lower().endswith(IMAGES)]
     rows = _image_rows(images, source.place) if images else _table_rows(files, source.place)
     aside = [row for row in rows if not row.split]
@@ -271,7 +277,7 @@ def _paths(names: tuple[str, ...]) -> list[Path]:
     if names[0] not in PUBLISHED:
         return [Path(name) for name in names]
     named = os.environ.get("EUROSAT_SPLITS")
-    folder = named or _hub_folder(LISTS_HUB, LISTS_REVISION, "eurosat-*.txt")
+    folder = named or _hub_folder(LISTS_HUB, LISTS_REVISION, "eurosat-*.txt", len(PUBLISHED))
     paths = [Path(folder, name).expanduser() for name in names]
     for path in paths:
         if not path.is_file() or digest(path) != PUBLISHED[path.name]:
@@ -279,16 +285,16 @@ def _paths(names: tuple[str, ...]) -> list[Path]:
     return paths
 
 
-def _hub_folder(repository: str, revision: str, files: str) -> Path:
-    """Return the folder of a data set: from the Hub's local cache, else downloaded."""
+def _hub_folder(repository: str, revision: str, files: str, count: int) -> Path:
+    """Return the folder of a data set, from the Hub's cache if all is there, else downloaded."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT", "").rstrip("/") or None)
     which = {"repo_type": "dataset", "revision": revision, "allow_patterns": files}
     with suppress(LocalEntryNotFoundError):
         folder = Path(api.snapshot_download(repository, local_files_only=True, **which))
-        if _files_below(folder, files):  # other files of it may be there
+        if len(_files_below(folder, files)) >= count:  # others of it may be there
             return folder
     what, kind = f"{repository}@{revision[:7]}", HubUnavailable
     try:  # to ask first: without an answer the download would go on trying
@@ -307,7 +313,7 @@ def _hub_folder(repository: str, revision: str, files: str) -> Path:
 @cache  # asked once per process, so that ``auto`` never changes the images half way …
 def _hub_is_there(ways: tuple) -> bool:  # … unless the ways to the Hub have been mended
     try:
-        _hub_folder(HUB, REVISION, "*.parquet")
+        _hub_folder(HUB, REVISION, *SHARDS)
     except HubUnavailable as error:
         announce(
             "ATTENTION : images SYNTHÉTIQUES de démonstration, et non EuroSAT ; elles ne disent "

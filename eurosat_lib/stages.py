@@ -197,8 +197,10 @@ def keep(
         if path.exists():
             announce(f"{folder.name} : abîmé ou d’une autre version, calculé de nouveau")
         origin, clock = _provenance(config), time.perf_counter()
-        result = compute(folder).model_dump(mode="json")
-        origin["seconds"] = round(time.perf_counter() - clock, 2)
+        result = compute(folder)
+        spent = max(time.perf_counter() - clock, getattr(result, "seconds", 0))  # before a stop
+        origin["seconds"] = round(spent, 2)
+        result = result.model_dump(mode="json")
         write_json(path, _sealed({"provenance": origin, "result": result}))
         return _load(folder, kind)
 

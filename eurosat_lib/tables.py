@@ -76,7 +76,7 @@ def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
     ]
     rows = [(what, n, n / of if of else None, so if n else "rien") for what, n, of, so in rows]
     columns = ("Contrôle", "Cas", "Part", "Pour l’entraînement")
-    return frame(columns, rows, percent=["Part"], digits={"Part": 2})
+    return frame(columns, rows, percent=["Part"], digits={"Part": 3})
 
 
 def layers(arch: Architecture) -> pd.DataFrame:
@@ -155,6 +155,8 @@ def finalists(result: search.Finalists) -> pd.DataFrame:
         lead, bounds = result.lead(one)
         behind = ecart(-lead, bounds and (-bounds[1], -bounds[0]))
         cells = (one.selected, one.score, one.sd and 100 * one.sd, len(one.fits))
+        if any(fit.diverged for fit in one.fits):
+            cells, behind = (one.selected, None, None, len(one.fits)), "divergé"
         name, origin = one.hyperparameters.name, french.ORIGINS[one.origin]
         rows.append((name, origin, *cells, behind if rows else "retenu"))
     seeds = french.liste([fit.seed for fit in result.leader.fits])

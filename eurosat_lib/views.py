@@ -41,7 +41,7 @@ from eurosat_lib.stats import wilson
 from eurosat_lib.tables import faults
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
 from eurosat_lib.train import Fit
-from eurosat_lib.transforms import get_augmentation_transforms
+from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
 REST = 10.0  # times what drawing a live curve takes: training has the rest
 ELSEWHERE = "Vue interactive : exécuter cette cellule dans JupyterLab."
@@ -200,20 +200,22 @@ def leaf(dataset: EuroSAT, found: list, page: int) -> str:
 def augmentation(config: Config) -> Any:
     """Move every parameter of the augmentation and see one training image drawn again."""
     train, usual = load_dataset(config).train, get_augmentation_transforms(config)
+    resize = get_preprocess_transforms(config).resize
     shares = ("flip_probability", "brightness", "contrast", "saturation")
     controls = {k: w.FloatSlider(getattr(usual, k), min=0, max=1, step=0.05) for k in shares}
     controls["crop_padding"] = w.IntSlider(usual.crop_padding, min=0, max=32)
 
     def show(image: int, tirage: int, **values: float) -> str:
         """Show an image and its draws with these amplitudes."""
-        chosen, original = replace(usual, **values), train.images[image * len(train) // 100]
+        chosen, tile = replace(usual, **values), train.images[image * len(train) // 100]
+        original = resize(torch.from_numpy(tile)[None])[0].numpy()  # as the network's are
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
         repeated = torch.from_numpy(np.repeat(original[None], DRAWS, axis=0)) / 255
         images = (chosen(repeated, drawn) * 255).round().clamp(0, 255).byte().numpy()
         captions = ["original", *(f"tirage {k + 1}" for k in range(DRAWS))]
         changed = [f"{k}: {v:g}" for k, v in values.items() if v != getattr(usual, k)]
-        advice = f"section augment : {', '.join(changed) or 'rien à changer'}."
-        advice = line(f"Pour l’adopter, dans configs/config.yaml, {advice}")
+        advice = f"section augment de la configuration : {', '.join(changed) or 'rien à changer'}."
+        advice = line(f"Pour l’adopter, {advice}")
         return gallery([original, *images], captions) + advice
 
     numbers = {"image": w.IntSlider(min=0, max=99), "tirage": w.IntSlider(min=0, max=99)}

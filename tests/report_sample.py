@@ -88,7 +88,9 @@ def project(root):
         root / "reports/notebooks/01_data.ipynb",
         markdown("# 01 · Données", "hide"),
         code("seed: int = 3", tags=["parameters"]),
-        markdown("## 1) Données\n\nTexte à 27 000 images :\x0b l'essentiel, $x_1 = 2,303$."),
+        markdown(
+            "## 1) Données\n\nTexte à 27 000 images :\x0b l'essentiel, $x_1 = 2,303$, run$n$.csv."
+        ),
         markdown("### 1.1 Le _dataset_ & co\n\n- [x] fait\n\n[Suite](02_model.ipynb)."),
         code("figure(f)", picture(name="photos")),
         markdown("Ce qui introduit le supplément.", "detail"),

@@ -40,6 +40,8 @@ def test_a_picture_gets_a_probability_per_class(untrained, blobs, tmp_path):
     picture = Image.fromarray(image)
     picture.save(tmp_path / "tile.png")
     said = untrained.classify(image)
+    flipped = np.ascontiguousarray(image[..., ::-1])[..., ::-1]  # as from BGR: a negative stride
+    assert untrained.classify(flipped) == said
     picture.convert("RGBA").save(tmp_path / "clear.png")
     for same in (picture, tmp_path / "tile.png", str(tmp_path / "clear.png")):
         assert untrained.classify(same) == said

@@ -365,6 +365,14 @@ def test_the_hub_is_downloaded_once(tmp_path, monkeypatch):
     served = fake.write_parquet(tmp_path / "served")
     with fake_hub.serve(served, HUB, REVISION) as (url, fetched):
         go_to(monkeypatch, url)
+        api = huggingface_hub.HfApi(endpoint=url)
+        one = {
+            "repo_type": "dataset",
+            "revision": REVISION,
+            "filename": sorted(served.rglob("*.parquet"))[0],
+        }
+        one["filename"] = f"data/{one['filename'].name}"
+        api.hf_hub_download(HUB, **one)  # as an interrupted download leaves it
         first = load("auto")
         assert set(fetched) == {f"data/{path.name}" for path in served.rglob("*.parquet")}
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path / "other"))

@@ -85,7 +85,7 @@ def test_classes_are_counted_and_ticks_are_french():
     fig = draw(data.class_distribution)
     widths = sorted(bar.get_width() for bar in fig.axes[0].patches)
     assert widths == sorted(n for counts in made.AUDIT.counts.values() for n in counts)
-    assert "149" in texts(fig) and "rapport de 3,00" in texts(fig)
+    assert "149" in texts(fig) and "de 90 images" in texts(fig)
     assert style.french_ticks("exactitude (%)")(0.825) == "82,5\u202f%"
     assert style.french_ticks("perte (nats)")(0.25) == "0,25"
 

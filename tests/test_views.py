@@ -115,6 +115,8 @@ def test_pictures_are_browsed_augmented_and_taken_apart(on_blobs):
     assert "<img" not in shown.value and "0\N{NO-BREAK SPACE}image." in shown.value
     *_, saturation, _, shown = views.augmentation(config).children
     assert shown.value.count("<img") == 12 and "rien à changer" in shown.value
+    large = views.augmentation(override(config, {"data.image_size": 64})).children[-1]
+    assert len(large.value) > 1.2 * len(shown.value)  # the images that the network sees
     saturation.value = 0.95
     assert "saturation: 0.95." in shown.value
     shown = views.trials(config, GRID).shown.value

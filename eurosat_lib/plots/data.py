@@ -35,7 +35,7 @@ def class_distribution(audit: Audit) -> Figure:
     ax.set(xlabel="images", ylabel="classe", xlim=(0, totals.max() * 1.07))
     most, least = counts.iloc[[0, -1], 0].tolist()
     alt = f"En entraînement, de {plural(most, 'image')} ({counts.index[0]}) à {nombre(least)} "
-    alt += f"({counts.index[-1]}), un rapport de {nombre(most / least, 2)}."
+    alt += f"({counts.index[-1]})."
     return finish(fig, alt)
 
 

@@ -73,7 +73,8 @@ def grad_cam(config: Config, explanations: Explanations) -> Figure:
     shown, titles = [], []
     for case in sorted(explanations.cases, key=lambda case: order(case["truth"])):
         image, labels = images[case["index"]], dict.fromkeys((case["truth"], case["prediction"]))
-        heat = zoom(case["heat"], image.shape[1] / len(case["heat"]), order=1)
+        ratio, cells = image.shape[1] / len(case["heat"]), {"grid_mode": True, "mode": "nearest"}
+        heat = zoom(case["heat"], ratio, order=1, **cells)
         glow = colormaps["inferno"](heat)[..., :3].transpose(2, 0, 1)
         shown += [image, (1 - HEAT) * image.mean(0) / 255 + HEAT * glow]
         titles += ["\n→ ".join(map(style.break_name, labels)), _sure(case["confidence"])]

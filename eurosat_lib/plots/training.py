@@ -99,7 +99,7 @@ def lr_sweep(r: LRFinder) -> Figure:
     ax.plot(rates, curves.median(), label="médiane", color=style.INK, lw=1.8)
     ax.set(xscale="log", ylabel="perte (nats)")
     ax.set_xlabel("LR (échelle logarithmique) ; traits du bas : lectures des règles")
-    ax.set_ylim(0.8 * curves.min(axis=None), HEADROOM * curves[0].max())
+    ax.set_ylim(0.8 * min(min(one.smoothed) for one in r.sweeps), HEADROOM * curves[0].max())
     ax.minorticks_off()
     sns.rugplot(x=r.suggestions, ax=ax, color=style.INK, height=0.04)
     chosen = f"aucun LR retenu : {faults(r)}"

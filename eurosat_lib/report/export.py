@@ -171,7 +171,8 @@ class _Renderer(IPythonRenderer):
     def image(self, text: str, url: str, title: str | None = None) -> str:
         """Write a picture, with the data of an attachment."""
         source = self.attached.get(_plain(url), url)
-        return f'<img src="{html.escape(source)}" alt="{html.escape(text)}">'
+        plain = html.unescape(re.sub("<[^>]*>", "", text))
+        return f'<img src="{html.escape(source)}" alt="{html.escape(plain)}">'
 
 
 def _plain(name: str) -> str:

@@ -21,6 +21,7 @@ from eurosat_lib import french
 from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.french import intervalle, liste, magnitude, nombre, p_value, pct, plural, power
 from eurosat_lib.report.title import NAMELESS
+from eurosat_lib.sources import HUB
 
 Facts = Mapping[str, Any]
 Words = dict[str, Any]
@@ -125,7 +126,11 @@ def s0(facts: Facts) -> Words:
 def d1(facts: Facts) -> Words:
     """Which data set, the format of its images, and what the loaders say of them."""
     audit = facts["explore_dataset"]
-    return write(audit | facts["verify_pipeline"]) | {"num_classes": len(audit["classes"])}
+    link = f"<https://huggingface.co/datasets/{HUB}>, lu depuis `{audit['source_location']}`"
+    return write(audit | facts["verify_pipeline"]) | {
+        "num_classes": len(audit["classes"]),
+        "source": "aucune, images dessinées par programme" if audit["synthetic"] else link,
+    }
 
 
 def d2(facts: Facts) -> Words:

@@ -19,7 +19,7 @@ local function named(el, names, make) -- #question[...], for the first of its cl
   for _, name in ipairs(names) do
     if el.classes:includes(name) then
       el.content:insert(1, make('typst', '#' .. name .. '['))
-      el.content:insert(make('typst', ']' .. label(el)))
+      el.content:insert(make('typst', ']' .. label(el) .. ';'))
       return el.content
     end
   end
@@ -73,13 +73,13 @@ function Table(el)
 end
 
 function Image(el)
-  return pandoc.RawInline('typst', ('#image(%s, alt: %s, width: %s)'):format(quoted(el.src),
+  return pandoc.RawInline('typst', ('#image(%s, alt: %s, width: %s);'):format(quoted(el.src),
     quoted(pandoc.utils.stringify(el.caption)), el.attributes.width or 'auto'))
 end
 
 function Math(el)
   local formula = pandoc.write(pandoc.Pandoc { pandoc.Plain { el } }, 'typst'):gsub('%s+$', '')
-  return pandoc.RawInline('typst', ('#math.equation(alt: %s, %s.body)'):format(quoted(el.text), formula))
+  return pandoc.RawInline('typst', ('#math.equation(alt: %s, %s.body);'):format(quoted(el.text), formula))
 end
 
 function Figure(el)

@@ -81,6 +81,10 @@ def test_the_phone_has_the_contents_in_a_panel_also_without_scripts(visit):
     expect(page.locator(".bar .place")).to_have_text("2) Modèle")  # once it has come to rest
     top, bar = (page.locator(name).bounding_box() for name in ("#sec-3", ".bar"))
     assert top["y"] > bar["height"]
+    page.locator(".menu").tap()
+    press(page, "answers")
+    page.evaluate("scrollTo(0, 0); dispatchEvent(new Event('scroll'))")
+    expect(page.locator(".bar .place")).not_to_have_text("2) Modèle")  # its heading is hidden
     page = visit(java_script_enabled=False, **PHONE)
     assert page.locator("#toc a").first.is_visible() and page.locator("#D1").is_visible()
     assert not page.locator(".tools").is_visible()
@@ -93,6 +97,9 @@ def test_the_theme_follows_the_system_until_it_is_switched(visit):
     page.locator("[data-action=theme]", has_text="sombre").wait_for(state="attached")
     assert colour(page) != dark
     press(page, "theme")
+    for scheme in ("dark", "light"):  # the system may change its mind
+        page.emulate_media(color_scheme=scheme)
+    assert colour(page) == dark
     page.reload()
     assert colour(page) == dark
     filters = "i => getComputedStyle(i).filter"

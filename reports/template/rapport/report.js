@@ -19,13 +19,13 @@
   const press = (action, on) => {
     if (action === "answers") page.classList.toggle("answers", on);
     else for (const fold of all(MARKS[action])) fold.open = on;
-    button(action).setAttribute("aria-pressed", on);
+    button(action).dataset.on = on;
     button(action).textContent = NAMES[action][Number(on)];
   };
   for (const action of Object.keys(NAMES)) {
     button(action).hidden = all(MARKS[action]).length < (action === "answers" ? 2 : 1);
     button(action).addEventListener("click", () => {
-      press(action, button(action).getAttribute("aria-pressed") !== "true");
+      press(action, button(action).dataset.on !== "true");
     });
   }
   button("print").addEventListener("click", () => window.print());
@@ -34,12 +34,10 @@
     button("theme").textContent = theme === "dark" ? "Thème clair" : "Thème sombre";
   };
   button("theme").addEventListener("click", () => {
-    paint(page.dataset.theme === "dark" ? "light" : "dark");
-    try {
-      localStorage.setItem("rapport-theme", page.dataset.theme);
-    } catch { /* no storage: the choice lasts as long as the page */ }
+    paint(chosen = page.dataset.theme === "dark" ? "light" : "dark");
+    try { localStorage.setItem("rapport-theme", chosen); } catch { /* no storage: it lasts as long as the page */ }
   });
-  dark.addEventListener("change", () => paint(dark.matches ? "dark" : "light"));
+  dark.addEventListener("change", () => paint(chosen ?? (dark.matches ? "dark" : "light")));
   paint(page.dataset.theme);
 
   // The contents: where one reads, and the panel they stand in on a small screen.
@@ -54,11 +52,12 @@
     if (place.closest(".contents a, [data-action=answers]") || !contents.contains(place)) open(false);
     if (place.closest("a")?.hash === location.hash) reveal();
   });
+  contents.addEventListener("focusout", ({ relatedTarget: next }) => { if (next && !contents.contains(next)) open(false); });
   const links = new Map(all("#toc a").map((link) => [target(link), link]));
   let current;
   const mark = () => {
     const limit = innerHeight * 0.25;
-    const now = [...links.keys()].filter((h) => h.getBoundingClientRect().top < limit).pop();
+    const now = [...links.keys()].filter((h) => h.checkVisibility() && h.getBoundingClientRect().top < limit).pop();
     page.classList.toggle("scrolled", scrollY > innerHeight);
     if (now === current) return;
     links.get(current)?.removeAttribute("aria-current");
