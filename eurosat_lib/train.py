@@ -128,9 +128,9 @@ def compact(value: float) -> str:
 class Divergence(Exception):
     """The training loss stopped being finite."""
 
-    def __init__(self, step: int, lr: float) -> None:
-        """Say at which step, counted from 1 within its epoch, and learning rate."""
-        super().__init__(f"loss not finite at step {step} of the epoch, learning rate {lr:g}")
+    def __init__(self, step: int) -> None:
+        """Say at which step, counted from 1 within its epoch."""
+        super().__init__(f"loss not finite at step {step} of the epoch")
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def train_epoch(
             break
     losses, rights, norms = torch.stack(measures).cpu().double().unbind(1)  # MPS has no float64
     if not losses.isfinite().all():
-        raise Divergence(int((~losses.isfinite()).nonzero()[0, 0]) + 1, step.lr)
+        raise Divergence(int((~losses.isfinite()).nonzero()[0, 0]) + 1)
     total = sum(sizes)
     weights = torch.tensor(sizes, dtype=torch.float64) / total
     return EpochMeans(
@@ -269,7 +269,7 @@ def fit(
     Args:
         config: data, network, ``train`` with its four hyperparameters given, seed, device.
         dataset: its train and validation splits are used.
-        folder: for ``last.ckpt`` (removed at the end) and ``best.ckpt``.
+        folder: for ``last.ckpt``, the state after each epoch, and at the end ``best.ckpt``.
         run_folder: TensorBoard events, one point per epoch.
         on_batch: called with the number of images of each training step.
         on_epoch: called after each epoch.
@@ -305,7 +305,7 @@ class _Trainer:
         self._start()
 
     def _start(self) -> None:
-        own, self.records = self.own, []
+        own, self.records, self.kept = self.own, [], {}
         set_seed(self.config.seed)
         model = build_model(self.config, own.blocks_per_stage, own.dilation_stage3)
         self.model = self.runtime.place(model)
@@ -332,7 +332,7 @@ class _Trainer:
         self.model.load_state_dict(content["model"])
         records = [EpochRecord(**row) for row in content["epochs"]]
         self.optimizer.restore(content["optimizers"], sum(record.steps for record in records))
-        self.records = records
+        self.records, self.kept = records, content["kept"]
 
     def goes_on(self) -> bool:
         """Tell whether another epoch is due."""
@@ -350,7 +350,7 @@ class _Trainer:
         means = train_epoch(self.step, loader.epoch(number), on_batch, self._steps_left())
         checked = evaluate(self.model, self.validation, self.runtime)
         if not (math.isfinite(checked.loss) and math.isfinite(means.grad_norm)):
-            raise Divergence(means.steps, self.step.lr)
+            raise Divergence(means.steps)
         record = EpochRecord(
             epoch=number + 1,
             side=side,
@@ -368,10 +368,9 @@ class _Trainer:
         return record
 
     def finish(self, diverged: str) -> Fit:
-        """Keep the last weights if these are asked for, remove the state, sum up."""
-        if self.own.keep == "last" and self.records and not diverged:
-            save_checkpoint(self.folder / WEIGHTS, self._weights(self.records[-1]))
-        (self.folder / STATE).unlink(missing_ok=True)
+        """Write the weights that are asked for, of the best or the last epoch or none; sum up."""
+        if self.kept:
+            save_checkpoint(self.folder / WEIGHTS, self.kept)
         names = Hyperparameters.model_fields
         return Fit(
             hyperparameters=Hyperparameters(**{name: getattr(self.own, name) for name in names}),
@@ -391,18 +390,19 @@ class _Trainer:
     def _keep(self, record: EpochRecord) -> None:
         best = max((r.val_accuracy for r in self.records), default=-1.0)
         self.records.append(record)
-        if self.own.keep == "best" and record.val_accuracy > best:
-            save_checkpoint(self.folder / WEIGHTS, self._weights(record))
+        if self.own.keep == "last" or (self.own.keep == "best" and record.val_accuracy > best):
+            self.kept = self._weights(record)
         state = {
             "model": self.model.state_dict(),
             "optimizers": self.optimizer.state(),
             "epochs": [r.model_dump() for r in self.records],
+            "kept": self.kept,
         }
         save_checkpoint(self.folder / STATE, state)
 
     def _weights(self, record: EpochRecord) -> dict[str, Any]:
         return {
-            "model": {name: value.cpu() for name, value in self.model.state_dict().items()},
+            "model": {n: v.to("cpu", copy=True) for n, v in self.model.state_dict().items()},
             "task": describe_task(self.config, self.dataset.classes),
             "hyperparameters": {n: getattr(self.own, n) for n in Hyperparameters.model_fields},
             "data_fingerprint": self.dataset.fingerprint,

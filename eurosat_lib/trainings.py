@@ -22,14 +22,14 @@ from eurosat_lib.sources import digest
 from eurosat_lib.stages import Code, Kept, Record, cache_folder, code_digest, keep, stage_key
 from eurosat_lib.stats import Bounds, newcombe, summarise_seeds, wilson
 from eurosat_lib.tracking import TRAINING_TAGS, Run
-from eurosat_lib.train import WEIGHTS, EpochRecord, Fit, Hyperparameters, fit
+from eurosat_lib.train import STATE, WEIGHTS, EpochRecord, Fit, Hyperparameters, fit
 
 IMAGES = ("data.image_size", "preprocess")
 BATCHES = (*IMAGES, "seed", "data.batch_size", "data.train_limit", "augment")
 LIMITS = ("data.validation_limit", "data.test_limit")
 ASIDE = ("seeds", "fallback_lr", "fallback_weight_decay")  # say which trainings, not how
 TRAINING = Code(
-    rooms=("model", "transforms", "loaders", "optimizers", "train"),
+    rooms=("model", "transforms", "loaders", "optimizers", "runtime", "train"),
     reads=(
         *(*BATCHES, "data.validation_limit", "model.channels"),
         *(f"train.{name}" for name in Train.model_fields if name not in ASIDE),
@@ -88,7 +88,10 @@ def perform(
         """Train in the stage's folder."""
         return fit(config, load_dataset(config), folder, run_folder, on_batch, on_epoch)
 
-    return keep(config, Fit, "training", TRAINING, {}, compute, wait)
+    kept = keep(config, Fit, "training", TRAINING, {}, compute, wait)
+    if kept:
+        (kept.folder / STATE).unlink(missing_ok=True)
+    return kept
 
 
 def is_kept(config: Config) -> bool:

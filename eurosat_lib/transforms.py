@@ -11,7 +11,6 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional as F
 
 from eurosat_lib.config import Config
 from eurosat_lib.data import Split, load_dataset
@@ -41,7 +40,7 @@ class Preprocessing:
         Returns:
             float32 (B, 3, size, size), in units of the channel's standard deviation.
         """
-        images = F.to_dtype(self.resize(images), torch.float32, scale=True)
+        images = to_float(self.resize(images))
         mean, std = (_per_channel(values, images.device) for values in (self.mean, self.std))
         return images.sub(mean).div_(std)
 
@@ -49,12 +48,19 @@ class Preprocessing:
         """Resize to (size, size), bilinear with antialiasing; nothing if it is that size."""
         if images.shape[-2:] == (self.size, self.size):
             return images
+        from torchvision.transforms.v2 import functional as F  # takes seconds to import
+
         return F.resize(images, [self.size, self.size], antialias=True)
 
     def invert(self, batch: Tensor) -> Tensor:
         """Undo the normalisation, for display: float32 (B, 3, size, size) in [0, 1]."""
         mean, std = (_per_channel(values, batch.device) for values in (self.mean, self.std))
         return (batch * std + mean).clamp(0, 1)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Scale uint8 images to float32 in [0, 1], as torchvision's ``to_dtype``; float32 stays."""
+    return images if images.is_floating_point() else images.float().mul_(1 / 255)
 
 
 @cache
@@ -127,7 +133,7 @@ class Augmentation:
         if self.symmetries:
             images = reflect(images, *draws.symmetry.unbind(1))
         if self.brightness or self.contrast or self.saturation:
-            images = F.to_dtype(images, torch.float32, scale=True)
+            images = to_float(images)
             images = jitter_color(images, draws.factors, draws.order)
         return images
 

@@ -133,7 +133,7 @@ def test_short_trainings_repeat_and_learn_nothing_from_black(on_blobs, monkeypat
 
 def test_divergence_is_the_users_to_mend(on_blobs, monkeypatch):
     def diverge(*_):
-        raise Divergence(1, 10.0)
+        raise Divergence(1)
 
     monkeypatch.setattr(checks, "train_epoch", diverge)
     with pytest.raises(UserError, match=r"lower overfit\.lr"):

@@ -68,7 +68,11 @@ def test_questions_answers_supplements_and_code_are_blocks(bound):
     assert "01 · Données" not in text and "interactif" not in text and "seed" not in text
     shown = [spoken(block.find_class("highlight")[0]) for block in main.find_class("code")]
     assert shown == ["curve = train() figure(curve)", "print(1)", "rien = 1"]
-    assert [m.get("alttext") for m in bound[0].iter("math")][:3] == ["x_1 = 2,303", "n", "\\frac{1}{2}"]
+    assert [m.get("alttext") for m in bound[0].iter("math")][:3] == [
+        "x_1 = 2,303",
+        "n",
+        "\\frac{1}{2}",
+    ]
     assert not bound[0].find_class("tex")
 
 

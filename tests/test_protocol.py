@@ -87,6 +87,7 @@ def test_every_stage_runs_and_publishes_its_facts_and_files(short, monkeypatch):
     assert {row[1] for row in log} == {"final", "seed", "spatial", "recipe"}
     monkeypatch.setenv("FROZEN", "1")  # neither cache nor checkpoint: the published results do
     shutil.rmtree(short.paths.stages)
+    assert not any(short.paths.stages.glob("training-*/last.ckpt"))  # states have served
     (short.paths.artifacts / "best.ckpt").unlink()
     for path in (short.paths.artifacts / "results").iterdir():
         assert STAGES[path.stem](short)
@@ -118,7 +119,7 @@ def test_diverged_trials_are_recorded_and_all_of_them_are_said(on_blobs, monkeyp
     assert found == [bool(fit.diverged) for fit in result.trials] and len(found) == 8
 
     def diverge(*_, **__):
-        raise trainer.Divergence(1, 1.0)
+        raise trainer.Divergence(1)
 
     monkeypatch.setattr(trainer, "train_epoch", diverge)
     other = override(on_blobs, {"seed": 7, "paths.name": "other"})
@@ -186,7 +187,7 @@ def test_a_seed_that_diverges_is_named_and_not_averaged(trained, monkeypatch):
 
     def broken(step, *args):
         if torch.initial_seed() == 43:
-            raise trainer.Divergence(3, step.lr)
+            raise trainer.Divergence(3)
         return real(step, *args)
 
     monkeypatch.setattr(trainer, "train_epoch", broken)

@@ -100,7 +100,9 @@ def test_a_killed_training_goes_on_to_the_same_bits(values, tiny, blobs, tmp_pat
     resumed = run(config, blobs, tmp_path / "cut")
     assert history(resumed) == history(whole)
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
-    assert not (tmp_path / "cut/work/last.ckpt").exists()
+    (tmp_path / "cut/work/best.ckpt").unlink()  # a kill between the end and its result
+    run(config, blobs, tmp_path / "cut")
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
 
 
 @pytest.mark.gpu
@@ -128,7 +130,7 @@ def test_a_loss_that_is_not_finite_is_a_divergence(tiny, blobs, tmp_path, monkey
     with torch.no_grad():
         model.head.bias.fill_(float("nan"))
     step = TrainStep(model, make_optimizer(model, 0.5, 0.0), Runtime.of(tiny))
-    with pytest.raises(room.Divergence, match=r"step 1 .* 0\.5"):
+    with pytest.raises(room.Divergence, match=r"step 1 of the epoch"):
         train_epoch(step, make_loader(tiny, blobs.train).epoch(0))
     real = room.evaluate
     monkeypatch.setattr(room, "evaluate", lambda *a: replace(real(*a), loss=float("nan")))
