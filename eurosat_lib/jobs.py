@@ -56,7 +56,7 @@ def train_all(title: str, jobs: Mapping[str, Config]) -> list[Kept[Fit]]:
     """
     if not jobs:
         return []
-    first, found, done = next(iter(jobs.values())), [], 0
+    first, found, done, watched = next(iter(jobs.values())), [], 0, len(jobs) == 1
     if first.compute.engine == "ray":
         values = settle(first)
         jobs = {name: override(own, values) for name, own in jobs.items()}
@@ -65,20 +65,20 @@ def train_all(title: str, jobs: Mapping[str, Config]) -> list[Kept[Fit]]:
             warm({name: own for name, own in jobs.items() if not is_kept(own)}, bar)
         elif first.compute.engine == "work":
             for name, own in jobs.items():
-                _train(name, own, bar, wait=False)
+                _train(name, own, bar, watched, wait=False)
         for number, (name, own) in enumerate(jobs.items(), start=1):
             place = f"{number} sur {len(jobs)}, " if len(jobs) > 1 else ""
-            found.append(_train(name, own, bar, place))
+            found.append(_train(name, own, bar, watched, place))
             done += images_of(own)
             bar.update(done - bar.n)  # of what was kept, or ended early
     return found
 
 
 def _train(
-    name: str, config: Config, bar: tqdm, place: str = "", wait: bool = True
+    name: str, config: Config, bar: tqdm, watched: bool, place: str = "", wait: bool = True
 ) -> Kept | None:
     folder = config.paths.runs / name
-    hear = [start(folder) for start in watchers if wait and not (place or is_kept(config))]
+    hear = [start(folder) for start in watchers if watched and not is_kept(config)]
 
     def say(record: EpochRecord) -> None:
         """Name the epoch beside the bar, and tell who watches."""

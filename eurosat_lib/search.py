@@ -131,7 +131,9 @@ class GridSearch(Record):
         """Return the best point, the grid and its effects; the curves stay out."""
         ranking, by_epoch, depths = self.ranking, self.best_by_epoch, []
         best, scored = ranking[0], [fit for fit in ranking if not fit.diverged]
+        alive = {fit.hyperparameters.blocks_per_stage for fit in scored}
         diverged = [fit.hyperparameters for fit in ranking if fit.diverged]
+        diverged = [point for point in diverged if point.blocks_per_stage in alive]
         for blocks in self.values("blocks_per_stage"):  # of points that no depth lacks
             lost = {point.model_copy(update={"blocks_per_stage": blocks}) for point in diverged}
             part = [fit for fit in self.trials if fit.hyperparameters.blocks_per_stage == blocks]

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
@@ -42,7 +42,6 @@ PUBLISHED = {
     "eurosat-spatial-val.txt": "6c758477604b7057a0fd990d7f6327b63b99a6725aac11a6a9d0174a7fdd8f0b",
     "eurosat-spatial-test.txt": "de22dec83d350cac3b3e4ca8e285cb6733c81ab94bf5bcf9213a567993402452",
 }
-SHARDS = "*.parquet", 4  # on the Hub
 STANDARD, SPATIAL = tuple(PUBLISHED)[:3], tuple(PUBLISHED)[3:]  # in the order of SPLITS
 SHORT = ("train", "val", "test")  # how the files of the splits begin, and their lists end
 FORMAT = 7  # of decoded or drawn images: another number leaves older ones aside
@@ -178,7 +177,7 @@ def _files_below(folder: str | Path, pattern: str = "*.*") -> list[str]:
             folders.clear()
             continue
         walked.add(real)
-        folders[:] = sorted(name for name in folders if name[0] != ".")
+        folders[:] = sorted(n for n in folders if n[0] != "." and n != "lost+found")
         found += (f"{top}/{n}" for n in names if n[0] != "." and fnmatch(n.lower(), pattern))
     # No pipes; a broken link is a fault, which opening it says.
     return sorted(path for path in found if os.path.isfile(path) or not os.path.exists(path))
@@ -189,7 +188,9 @@ def read_rows(source: Source) -> list[Row]:
     if source.synthetic:
         counts = zip(SPLITS, source.counts, strict=True)
         return [row for split, count in counts for row in draw_rows(split, count)]
-    files = source.files or _files_below(_hub_folder(HUB, REVISION, *SHARDS), SHARDS[0])
+    files = source.files or _files_below(
+        _hub_folder(HUB, REVISION, "*.parquet", _are_whole), "*.parquet"
+    )
     images = [file for file in files if file.lower().endswith(IMAGES)]
     rows = _image_rows(images, source.place) if images else _table_rows(files, source.place)
     aside = [row for row in rows if not row.split]
@@ -210,6 +211,18 @@ def _image_rows(paths: list[str], folder: str) -> list[Row]:
     return [Row(short.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
 
 
+def _shards(files: Sequence[str], split: str) -> tuple[list[str], bool]:
+    """Return the shards of a split, and whether they are all of them, each once."""
+    own = [f for f in files if re.search(f"/{split}[^/]*([.]parquet|/[^/]*[.]arrow)$", f)]
+    said = [re.search(r"(\d+)-of-(\d+)[^/]*$", file) for file in own]
+    parts = sorted((int(one[1]), int(one[2])) for one in said if one)
+    return own, bool(own) and parts == [(i, len(own)) for i in range(len(own))]
+
+
+def _are_whole(files: Sequence[str]) -> bool:
+    return all(_shards(files, split)[1] for split in SHORT)
+
+
 def _table_rows(files: Sequence[str], place: str) -> list[Row]:
     """Read the shards of the three splits, parquet or of ``save_to_disk``; labels by name."""
     import pyarrow as pa
@@ -218,11 +231,8 @@ def _table_rows(files: Sequence[str], place: str) -> list[Row]:
 
     rows = []
     for split, short in zip(SPLITS, SHORT, strict=True):
-        ours = re.compile(f"/{short}[^/]*([.]parquet|/[^/]*[.]arrow)$")
-        own = list(filter(ours.search, files))
-        said = [re.search(r"(\d+)-of-(\d+)[^/]*$", file) for file in own]
-        parts = sorted((int(one[1]), int(one[2])) for one in said if one)
-        if not own or parts != [(i, len(own)) for i in range(len(own))]:
+        own, whole = _shards(files, short)
+        if not whole:
             raise UserError(f"{place}: {split}: one whole set of shards is wanted, not {own}")
         try:
             parquet = (read_table(file, partitioning=None) for file in own)
@@ -277,7 +287,13 @@ def _paths(names: tuple[str, ...]) -> list[Path]:
     if names[0] not in PUBLISHED:
         return [Path(name) for name in names]
     named = os.environ.get("EUROSAT_SPLITS")
-    folder = named or _hub_folder(LISTS_HUB, LISTS_REVISION, "eurosat-*.txt", len(PUBLISHED))
+    hub = (
+        LISTS_HUB,
+        LISTS_REVISION,
+        "eurosat-*.txt",
+        lambda files: {*names} <= {*map(os.path.basename, files)},
+    )
+    folder = named or _hub_folder(*hub)
     paths = [Path(folder, name).expanduser() for name in names]
     for path in paths:
         if not path.is_file() or digest(path) != PUBLISHED[path.name]:
@@ -285,16 +301,18 @@ def _paths(names: tuple[str, ...]) -> list[Path]:
     return paths
 
 
-def _hub_folder(repository: str, revision: str, files: str, count: int) -> Path:
+def _hub_folder(
+    repository: str, revision: str, files: str, whole: Callable[[list[str]], bool]
+) -> Path:
     """Return the folder of a data set, from the Hub's cache if all is there, else downloaded."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT", "").rstrip("/") or None)
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co")
     which = {"repo_type": "dataset", "revision": revision, "allow_patterns": files}
     with suppress(LocalEntryNotFoundError):
         folder = Path(api.snapshot_download(repository, local_files_only=True, **which))
-        if len(_files_below(folder, files)) >= count:  # others of it may be there
+        if whole(_files_below(folder, files)):  # some, or others of it may be there
             return folder
     what, kind = f"{repository}@{revision[:7]}", HubUnavailable
     try:  # to ask first: without an answer the download would go on trying
@@ -313,7 +331,7 @@ def _hub_folder(repository: str, revision: str, files: str, count: int) -> Path:
 @cache  # asked once per process, so that ``auto`` never changes the images half way …
 def _hub_is_there(ways: tuple) -> bool:  # … unless the ways to the Hub have been mended
     try:
-        _hub_folder(HUB, REVISION, *SHARDS)
+        _hub_folder(HUB, REVISION, "*.parquet", _are_whole)
     except HubUnavailable as error:
         announce(
             "ATTENTION : images SYNTHÉTIQUES de démonstration, et non EuroSAT ; elles ne disent "

@@ -89,7 +89,7 @@ def perform(
         return fit(config, load_dataset(config), folder, run_folder, on_batch, on_epoch)
 
     kept = keep(config, Fit, "training", TRAINING, {}, compute, wait)
-    if kept:
+    if kept and (kept.folder / STATE).exists():
         (kept.folder / STATE).unlink(missing_ok=True)
     return kept
 

@@ -208,7 +208,7 @@ def augmentation(config: Config) -> Any:
     def show(image: int, tirage: int, **values: float) -> str:
         """Show an image and its draws with these amplitudes."""
         chosen, tile = replace(usual, **values), train.images[image * len(train) // 100]
-        original = resize(torch.from_numpy(tile)[None])[0].numpy()  # as the network's are
+        original = resize(torch.tensor(tile)[None])[0].numpy()  # as the network's are
         drawn = chosen.draw(DRAWS, epoch_generator(config.seed + tirage, 0))
         repeated = torch.from_numpy(np.repeat(original[None], DRAWS, axis=0)) / 255
         images = (chosen(repeated, drawn) * 255).round().clamp(0, 255).byte().numpy()

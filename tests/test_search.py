@@ -73,11 +73,14 @@ def test_effects_by_depth_and_around_the_best():
     assert rates == [1e-3, 2e-3, 4e-3] and len(facts["lr"]["curves"]) == 3
     assert facts["blocks_per_stage"]["score"]["pairs"] == 12
     assert facts["lr_effect_by"] == CROSSED.facts()["lr_effect_by"]
-    ran = list(CROSSED.trials)
+    ran, depth = list(CROSSED.trials), lambda fit: fit.hyperparameters.blocks_per_stage
     ran[-3] = ran[-3].model_copy(update={"diverged": "late"})  # of three blocks
     depths = grid_of(*ran).facts()["lr_effect_by"]["blocks_per_stage"]
     ends = [[one["score"][key] for key in ("low", "high", "pairs")] for one in depths]
     assert ends == [[1e-3, 4e-3, 3]] * 2  # both depths are compared without that point
+    deep = [fit.model_copy(update={"diverged": "late"} if depth(fit) == 3 else {}) for fit in ran]
+    depths = grid_of(*deep).facts()["lr_effect_by"]["blocks_per_stage"]
+    assert [one["score"]["pairs"] for one in depths] == [4, 0]  # one depth is left
 
 
 def test_published_rows_and_runs():

@@ -53,8 +53,8 @@ def _run(command: str, **given: str) -> bool | None:
     from eurosat_lib.report.plan import parameters
     from eurosat_lib.report.run import build
 
-    hear_signals()
     if command == "build":
+        hear_signals()
         only = given.pop("only")
         made = build(parameters(**given), only)
     else:
@@ -63,6 +63,7 @@ def _run(command: str, **given: str) -> bool | None:
 
         config = configure({"name": given.get("name")})
         root = Path(config.paths.root)
+        hear_signals()
     match command:
         case "sweep":
             return runs.sweep(given.pop("file"), parameters(**given))

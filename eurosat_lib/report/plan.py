@@ -108,13 +108,14 @@ def _as_published(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a run that is taken as it is; other ones are a UserError."""
     paths = sorted(config.paths.artifacts.glob("results/*.json"))
     trees = {path.stem: read_json(path) or {} for path in paths}
-    kinds = {digest(tree["scope"]): name for name, tree in trees.items() if tree.get("scope")}
+    known = {name: tree for name, tree in trees.items() if isinstance(tree.get("scope"), dict)}
+    kinds = {digest(tree["scope"]): name for name, tree in known.items()}
     where = f"FROZEN=1: the run {config.paths.name or 'without a name'}"
     if len(kinds) > 1:
         told = f"holds results of several experiments, as {' and '.join(kinds.values())}"
         raise UserError(f"{where} {told}: move those of one away from {paths[0].parent}")
-    one = trees[next(iter(kinds.values()))] if kinds else {"config": {}, "scope": {}}
-    own = one["config"] | one["scope"]
+    one = next((known[name] for name in ("train", *known) if name in known), {})
+    own = (one.get("config") or {}) | one.get("scope", {})
     own = {name: own[name] for name in ("profile", "seed") if name in own}
     own |= configuration.stored_parameters(config)
     for name in given.keys() & {*PARAMETERS, "profile"} - {"data", "name"}:
@@ -193,15 +194,19 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     for one in (config, on_spatial(config)):
         with suppress(UserError):  # said when the images are loaded
             parts.append(describe_source(one).signature)
-    code = [path for path in LIBRARY.rglob("*") if path.suffix in (".py", ".mplstyle")]
-    code = [p for p in code if "/." not in str(p.relative_to(LIBRARY.parent))]  # an editor's
-    files = [p for p in code if p.parent.name != "report" or p.stem in SHOWN]
-    parts.append(files_digest(sorted(files)))
+    files = [p for p in _code() if p.parent.name != "report" or p.stem in SHOWN]
+    parts.append(files_digest(files))
     if any("stored_parameters" in source for _, source in cells):
         parts.append(stored)
     if any("find_captures" in source for _, source in cells):  # it says where figures go
         parts.append(sorted(path.name for path in config.paths.artifacts.glob("captures/*.png")))
     return digest(parts)
+
+
+def _code() -> list[Path]:
+    """Find the library's modules and styles, but not what editors leave beside them."""
+    found = [path for path in LIBRARY.rglob("*") if path.suffix in (".py", ".mplstyle")]
+    return sorted(p for p in found if "/." not in str(p.relative_to(LIBRARY.parent)))
 
 
 def results_state(config: Config, stages: Iterable[str]) -> dict[str, str]:
@@ -233,10 +238,10 @@ def report_key(config: Config, executed: Sequence[Path]) -> str:
     places = {
         root / "reports": ("answers/*", "template/**/*", "journal.md"),
         artifacts: ("results/*.json", "params.yaml", "captures/**/*"),
-        LIBRARY: ("**/*.py",),
     }
     found = [sorted(folder.glob(one)) for folder, kinds in places.items() for one in kinds]
-    files = files_digest(chain(executed, [config.paths.reports / "journal.md"], *found))
+    found += [executed, [config.paths.reports / "journal.md"], _code()]
+    files = files_digest(chain(*found))
     return digest([files, _settings(config), revision(root), is_frozen()])
 
 

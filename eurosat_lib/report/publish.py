@@ -20,7 +20,7 @@ ABOUT |= {"pipeline_tag": TASK, "tags": ["remote-sensing", "land-cover", "sentin
 
 
 def make_results(root: Path, name: str) -> None:
-    """Check a run, write its model card and the README's headline, name the files for git."""
+    """Check a run, write its model card and the README's headline."""
     if not name:
         raise UserError("make results NAME=…: git holds named runs")
     run = find_run(root, name)

@@ -169,7 +169,9 @@ def _balance(p: float) -> str:
 def d4(facts: Facts) -> Words:
     """How far the most frequent class is from the rarest, and what that means."""
     audit = facts["explore_dataset"]
-    return write(audit) | {"modere": audit["imbalance"] < MODERATE}
+    words, absent = write(audit), "la classe la plus fréquente, et il n’y a aucune image de"
+    told = f"{words['imbalance']} fois plus fréquent que" if audit["smallest_count"] else absent
+    return words | {"compare": told, "modere": audit["imbalance"] < MODERATE}
 
 
 def d5(facts: Facts) -> Words:

@@ -114,6 +114,8 @@ def s9_6(facts: Facts) -> Words:
     if not found["available"]:
         return words
     drops, told = found["drops"], []
+    chosen = " Les réglages, eux, viennent des listes standard, dont le test n’a que "
+    chosen += f"{words['common']} de ces {words['spatial_n']} images."
     worst, least = max(drops, key=drops.get), min(drops, key=drops.get)
     if drops[worst] > 0:
         told.append(f"baisse jusqu’à {magnitude(drops[worst])} (*{worst}*)")
@@ -124,6 +126,7 @@ def s9_6(facts: Facts) -> Words:
         "autre": "" if found["same_training"] else " d’un autre réseau",
         "varie": " et ".join(told) or "ne change pas",
         "etablies": plural(len(found["lower"]), "classe"),
+        "choisis": chosen if found["common"] and found["same_training"] else "",
     }
 
 
@@ -157,6 +160,7 @@ def s10(facts: Facts) -> Words:
     ran += ["dans l’entraînement final"] * bool(train)
     lost = sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
     lost += len(seeds.get("diverged", ()))
+    ran += ["dans les autres graines"] * bool(seeds.get("diverged"))
     apart = facts["config"]["data"]["split"] == "spatial"
     places = "rien ne garantit que les splits séparent les lieux"
     places = "un seul découpage sépare les lieux" if apart else places
@@ -168,7 +172,7 @@ def s10(facts: Facts) -> Words:
         "graines": plural(count, "graine") if count > 1 else alone,
         "lieux": places,
         "recherches": searched,
-        "pannes": f"{broken}, {' et '.join(ran)}" if ran else "ce run n’a rien entraîné",
+        "pannes": f"{broken}, {liste(ran)}" if ran else "ni grille ni entraînement final",
         "journal": indent(journal(reports, facts["config"]["paths"]["name"]), "  "),
     }
 

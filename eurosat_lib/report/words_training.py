@@ -42,8 +42,9 @@ def direction(effect: Facts, more: str, less: str, expected: int | None, near: f
     """
     bounds, way = (effect["ci_low"], effect["ci_high"]), more if effect["mean"] > 0 else less
     small = None not in bounds and max(map(abs, bounds)) <= near
-    if effect["sign"] and not (small and expected == 0):
+    if effect["sign"]:
         aside = "comme attendu" if effect["sign"] == expected else "contre notre attente"
+        aside = "de peu" if small and expected == 0 else aside
         return f"est {way}" if expected is None else f"est, {aside}, {way}"
     if small:
         return "est presque inchangé"
@@ -338,7 +339,8 @@ def s8(facts: Facts) -> Words:
     falling, told = [t["lr"] for t in trials if 0 < t["score"] > t["val_accuracy"]], ""
     if len({*falling}) == 1:
         told = f" ; elle ne baisse qu’à LR = {power(falling[0])} ({plural(len(falling), 'run')})"
-    words = {"montent": plural(rising, "run") * (refined["epochs"] > 2), "baissent": told}
+    up = f"monte encore pour {plural(rising, 'run')}" if rising else "ne monte plus pour aucun run"
+    words = {"montent": up if refined["epochs"] > 2 else "", "baissent": told}
     return tried(refined) | words
 
 

@@ -57,7 +57,7 @@
   let current;
   const mark = () => {
     const limit = innerHeight * 0.25;
-    const now = [...links.keys()].filter((h) => h.checkVisibility() && h.getBoundingClientRect().top < limit).pop();
+    const now = [...links.keys()].filter((h) => h.getClientRects().length && h.getBoundingClientRect().top < limit).pop();
     page.classList.toggle("scrolled", scrollY > innerHeight);
     if (now === current) return;
     links.get(current)?.removeAttribute("aria-current");
