@@ -3,10 +3,15 @@
 import os
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
+from settings import ROOT
 
 from eurosat_lib import data, protocol
 from eurosat_lib.config import load_config, override
+from eurosat_lib.evaluation import open_checkpoint
+from eurosat_lib.files import read_json
 
 absent = pytest.mark.skipif("EUROSAT_DATA" not in os.environ, reason="EUROSAT_DATA is not set")
 pytestmark = [pytest.mark.realdata, absent]
@@ -45,3 +50,21 @@ def test_baselines(config):
     found = protocol.compute_baselines(override(config, {"data.train_limit": 2000})).facts()
     assert found["majority_class"] == "Residential" and found["best_linear"] > 0.5
     assert found["majority_test"] == pytest.approx(0.1026, abs=5e-5)
+
+
+def test_the_committed_network_says_of_an_image_what_its_table_says(config):
+    """Of all that it got wrong and of each twentieth other; ties are rounding's to break."""
+    folder = ROOT / "artifacts/eurosat"
+    metrics, table = read_json(folder / "metrics.json"), pd.read_csv(folder / "predictions.csv")
+    assert (len(table), table["correct"].sum()) == (metrics["n"], metrics["correct"])
+    precision = read_json(folder / "results/evaluate.json")["provenance"]["precision"]
+    first, second = np.sort(table.filter(like="p_"))[:, :-3:-1].T
+    clear = first - second > (0.1 if precision == "bf16" else 1e-3)
+    assert clear.mean() > 0.99
+    config = override(config, {"compute.precision": "fp32"})
+    dataset = data.load_dataset(config)
+    assert (*table["name"],) == dataset.test.names
+    looked = np.flatnonzero(clear & ((table["correct"] == 0) | (table.index % 20 == 0)))
+    network, _ = open_checkpoint(config, dataset, folder / "best.ckpt")
+    said = network.logits(dataset.test.images[looked]).argmax(1)
+    assert [dataset.classes[k] for k in said] == table["prediction"][looked].to_list()
