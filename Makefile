@@ -62,7 +62,7 @@ train: ready # train and test the recipe RECIPE, or without one train the final 
 	@"$$PY" -m eurosat_lib $(if $(RECIPE),train_recipe --recipe "$$RECIPE",train) \
 		--profile "$$PROFILE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} $$ARGS
 test: tools # run the tests, two at a time
-	@"$$PY" -m pytest -n 2 --dist loadfile $$ARGS
+	@"$$PY" -m pytest -n 2 --dist loadfile --no-loadscope-reorder $$ARGS
 lint: tools # check style and layers of imports
 	@"$$PY" -m ruff check .
 	@"$$PY" -m ruff format --check .

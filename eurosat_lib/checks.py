@@ -74,7 +74,7 @@ def compute_baselines(config: Config) -> Baselines:
     model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
     model.fit(color_statistics(train.images[kept]), train.labels[kept])
     score = model.score(color_statistics(validation.images), validation.labels)
-    low, high = wilson(round(score * len(validation)), len(validation), 0.95)
+    low, high = wilson(round(score * len(validation)), len(validation))
     found = {
         "majority_class": dataset.classes[majority],
         "majority_count": int((train.labels == majority).sum()),

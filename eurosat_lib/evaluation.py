@@ -100,7 +100,6 @@ class Evaluation(Record, stage="evaluate"):
     correct_validation: int
     loss: float  # nats, mean over test images
     loss_validation: float
-    confidence_level: float
     macro_f1: float
     macro_f1_interval: Bounds
     per_class: list[Values]  # see stats.class_scores
@@ -120,13 +119,12 @@ class Evaluation(Record, stage="evaluate"):
     @property
     def interval(self) -> Bounds:
         """Wilson interval of the test accuracy."""
-        return wilson(self.correct, self.n, self.confidence_level)
+        return wilson(self.correct, self.n)
 
     @property
     def gap_interval(self) -> Bounds:
         """Interval of test minus validation accuracy (Newcombe 1998, method 10)."""
-        counts = (self.correct, self.n, self.correct_validation, self.n_validation)
-        return newcombe(*counts, self.confidence_level)
+        return newcombe(self.correct, self.n, self.correct_validation, self.n_validation)
 
     def confusions(self) -> list[tuple[str, str, int]]:
         """List (truth, prediction, images) of the errors, the most frequent first."""
@@ -164,7 +162,6 @@ class Errors(Record, stage="analyse_errors"):
     ``before`` and ``after`` a division of the logits by the temperature: see :func:`reliability`.
     """
 
-    level: float
     temperature: float  # fitted on validation
     before: Values
     after: Values
@@ -209,8 +206,7 @@ def evaluate_checkpoint(
         correct_validation=found.right_on_validation.sum(),
         loss=nll(found.logits, found.labels),
         loss_validation=nll(found.val_logits, found.val_labels),
-        confidence_level=own.confidence,
-        **class_scores(found.labels, found.predicted, dataset.classes, own.confidence),
+        **class_scores(found.labels, found.predicted, dataset.classes),
         stored=folder.name,
     )
 
@@ -239,19 +235,18 @@ def open_checkpoint(config: Config, dataset: EuroSAT, path: Path) -> tuple[Class
 
 def analyse(found: Predictions, own: Evaluation) -> Errors:
     """Analyse the kept predictions of an evaluation; no image is looked at again."""
-    temperature, level = fit_temperature(found.val_logits, found.val_labels), own.confidence_level
+    temperature = fit_temperature(found.val_logits, found.val_labels)
     wrong = found.table(own.classes).query("correct == 0")
     worst = wrong.sort_values("confidence", ascending=False, kind="stable")[CASE].head(WORST)
     return Errors(
-        level=level,
         temperature=temperature,
-        before=reliability(found.probabilities(), found.labels, level),
-        after=reliability(found.probabilities(temperature), found.labels, level),
+        before=reliability(found.probabilities(), found.labels),
+        after=reliability(found.probabilities(temperature), found.labels),
         worst=worst.to_dict("records"),
     )
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray, level: float) -> dict[str, Any]:
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Measure the calibration of probabilities (N, K): log loss, Brier score (in [0, 2]).
 
     Of the most probable class: ``excess``, mean confidence - accuracy, and its interval; ``bins``
@@ -270,7 +265,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, level: float) -> 
         "brier": brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False),
         "ece": float(np.abs(excess @ np.eye(BINS)[place]).sum() / len(labels)),
         "excess": float(excess.mean()),
-        "excess_interval": mean_interval(excess, level),
+        "excess_interval": mean_interval(excess),
         "bins": bins[bins["n"] > 0].rename_axis("place").reset_index().to_dict("records"),
     }
 

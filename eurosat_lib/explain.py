@@ -19,7 +19,7 @@ from eurosat_lib.data import EuroSAT
 from eurosat_lib.loaders import subset
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.stages import Record
-from eurosat_lib.stats import paired_difference
+from eurosat_lib.stats import LEVEL, paired_difference
 
 SEED = 0  # of the noise
 VEIL = 255 * np.array([0.75, 0.80, 0.85], np.float32)  # colour of haze: bright, a little blue
@@ -108,12 +108,11 @@ class Robustness(Record, stage="measure_robustness"):
     n: int  # validation images
     correct: int  # as they are
     stable: int  # images with the same answer in the eight views
-    level: float
     trials: tuple[dict[str, Any], ...]
 
     def change(self, trial: dict[str, Any], comparisons: int) -> tuple[float, float, float]:
         """Change of accuracy and its paired interval, one of so many at a time (Bonferroni)."""
-        lost, gained, level = trial["lost"], trial["gained"], 1 - (1 - self.level) / comparisons
+        lost, gained, level = trial["lost"], trial["gained"], 1 - (1 - LEVEL) / comparisons
         return (gained - lost) / self.n, *paired_difference(gained, lost, self.n, level)
 
     def facts(self) -> dict:
@@ -155,4 +154,4 @@ def measure(config: Config, dataset: EuroSAT, network: Classifier) -> Robustness
         counts = {"correct": right, "lost": before & ~right, "gained": right & ~before}
         trials.append({"kind": kind, "rank": rank} | {k: int(v.sum()) for k, v in counts.items()})
     total = {"n": len(labels), "correct": before.sum(), "stable": (views == views[0]).all(0).sum()}
-    return Robustness(**total, level=config.evaluate.confidence, trials=trials)
+    return Robustness(**total, trials=trials)

@@ -139,7 +139,7 @@ def factor_value(factor: str, value: float) -> str:
 
 def liste(items: Iterable[Any]) -> str:
     """Enumerate: ``a, b et c``; with semicolons where an item holds a comma (``0,5 ; 1 et 2``)."""
-    words = [nombre(i) if isinstance(i, numbers.Real) else str(i) for i in items]
+    words = [str(item) for item in items]
     comma = f"{THIN}; " if any("," in word for word in words) else ", "
     return " et ".join(filter(None, [comma.join(words[:-1]), *words[-1:]]))
 

@@ -342,7 +342,7 @@ def evaluate_seeds(config: Config) -> Kept[trainings.Seeds]:
             diverged[one.seed] = part.result.diverged
         else:
             runs.append(trainings.score_checkpoint(one, part.folder / WEIGHTS, "seed").result)
-    found = trainings.Seeds(runs=runs, level=config.evaluate.confidence, diverged=diverged)
+    found = trainings.Seeds(runs=runs, diverged=diverged)
     return together(found, [own, *kept])
 
 
@@ -374,5 +374,4 @@ def compare_splits(config: Config) -> trainings.SplitComparison:
         standard=pair[0],
         spatial=Evaluation(**pair[1].model_dump()),
         common=len(set.intersection(*names)),
-        confidence_level=config.evaluate.confidence,
     )

@@ -22,7 +22,6 @@ class Ablation(Record, stage="ablate_recipe"):
     """What each step of a recipe brings to a short training, on validation, in their order."""
 
     name: str
-    level: float  # of the intervals
     epochs: int
     train_images: int
     steps: tuple[str, ...]  # in French, the start first
@@ -43,10 +42,10 @@ class Ablation(Record, stage="ablate_recipe"):
             pair = np.array([[fit.val_accuracy for fit in fits] for fits in (after, before)])
             differences, n = pair[0] - pair[1], after[0].validation_images
             if len(differences) >= FEWEST:
-                ends = mean_interval(differences, self.level)
+                ends = mean_interval(differences)
             else:
                 new, old = (round(float(mean) * n) for mean in pair.mean(1))
-                ends = newcombe(new, n, old, n, self.level)
+                ends = newcombe(new, n, old, n)
             broken = any(fit.diverged for fit in before + after)
             gains.append(None if broken else (float(differences.mean()), *ends))
         return gains
@@ -70,7 +69,6 @@ class Recipes(Record, stage="train_recipe"):
     name: str
     title: str  # in French
     steps: tuple[str, ...]  # what changes the protocol, in French
-    level: float  # of the intervals
     runs: tuple[RecipeRun, ...]
 
     def facts(self) -> dict[str, Any]:
@@ -81,8 +79,8 @@ class Recipes(Record, stage="train_recipe"):
             "seeds": [run.fit.seed for run in self.runs],
             "count": len(self.runs),
             "epochs": len(self.runs[0].fit.epochs),
-            "accuracy": summarise_seeds([one.accuracy for one in scores], self.level),
-            "val_accuracy": summarise_seeds([one.val_accuracy for one in scores], self.level),
+            "accuracy": summarise_seeds([one.accuracy for one in scores]),
+            "val_accuracy": summarise_seeds([one.val_accuracy for one in scores]),
             "n": own.n,
             "correct": own.correct,
             "low": own.interval[0],
@@ -149,7 +147,6 @@ def ablate_recipe(config: Config) -> Kept[Ablation]:
     kept = train_all(f"Étapes de {recipe.name}", jobs)
     result = Ablation(
         name=recipe.name,
-        level=config.evaluate.confidence,
         epochs=own.ablation_epochs,
         train_images=kept[0].result.train_images,
         steps=[name for name, _ in rows],
@@ -176,15 +173,16 @@ def train_recipe(config: Config) -> Kept[Recipes]:
             raise UserError(f"recipe {recipe.name}: training diverged ({part.result.diverged})")
         scored = trainings.score_checkpoint(own, part.folder / WEIGHTS, "recipe", recipe.name)
         runs.append(RecipeRun(fit=part.result, scored=scored.result))
-    steps, level = list(recipe.steps), config.evaluate.confidence
-    found = Recipes(name=recipe.name, title=recipe.title, steps=steps, level=level, runs=runs)
+    steps = list(recipe.steps)
+    found = Recipes(name=recipe.name, title=recipe.title, steps=steps, runs=runs)
     return together(found, kept)
 
 
 def found_recipe(config: Config) -> tuple[Recipes | None, Ablation | None]:
     """Return the last recipe of this run and the ablation of that very recipe, if any."""
     found, steps = latest(config, Recipes), latest(config, Ablation)
-    return found, None if found and steps and found.name != steps.name else steps
+    told = {steps.name, *steps.steps[1:]} if steps else set()  # those that change a short training
+    return found, None if found and not told <= {found.name, *found.steps} else steps
 
 
 def _recipe_and_own(config: Config) -> dict[str, str] | None:
@@ -205,7 +203,7 @@ def beside_protocol(config: Config) -> BesideProtocol:
     if len(theirs) != len(own):
         raise UserError("beside: other validation images than the recipe's; train_recipe again")
     only = int((theirs & ~own).sum()), int((own & ~theirs).sum())
-    low, high = paired_difference(*only, len(own), recipe.level)
+    low, high = paired_difference(*only, len(own))
     shape = scored.hyperparameters.model_dump(include=NETWORK)
     same = shape.items() <= training.fit.hyperparameters.model_dump().items()
     gain = (only[0] - only[1]) / len(own)

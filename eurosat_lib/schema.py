@@ -171,7 +171,6 @@ class Train(Section):  # None for a hyperparameter: the best point of the search
 
 class Evaluate(Section):
     checkpoint: str | None
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
     robustness_images: Count | None
     views: Literal[1, 8]  # predictions averaged: the image, or its 8 symmetries
 

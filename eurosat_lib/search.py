@@ -17,13 +17,12 @@ from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
 from eurosat_lib.lr_finder import round_digits
 from eurosat_lib.stages import Record
-from eurosat_lib.stats import FEWEST, Bounds, mean_interval
+from eurosat_lib.stats import FEWEST, LEVEL, Bounds, mean_interval
 from eurosat_lib.tracking import Run
 from eurosat_lib.train import Fit, Hyperparameters
 from eurosat_lib.trainings import Rows, csv_rows, fit_run
 
 FACTORS = ("lr", "weight_decay", "dilation_stage3", "blocks_per_stage")
-LEVEL = 0.95  # of the interval of an effect, each taken alone
 # What a trial is measured by, as fractions in [0, 1]: validation accuracy after the first epoch,
 # and its mean over the tail; training minus validation accuracy, mean of the tail (that of
 # training on augmented images, as the weights move: a lower bound); range of the last two epochs;
@@ -56,7 +55,7 @@ def refined_points(config: Config, center: Hyperparameters) -> list[Hyperparamet
     return list(dict.fromkeys(points))
 
 
-def student(values: Sequence[float], level: float) -> Bounds | None:
+def student(values: Sequence[float], level: float = LEVEL) -> Bounds | None:
     """Student's interval of a mean; ``None`` below three values, or if they do not differ."""
     if len(values) < FEWEST or np.ptp(values) < 1e-9:  # a smaller spread is rounding
         return None
@@ -79,7 +78,7 @@ def effects(trials: Iterable[Fit], factor: str) -> dict[str, dict[str, Any]]:
     twins = [(found[p], found.get(p.model_copy(update={factor: high}))) for p in starts]
     for name, measure in MEASURES.items():
         changes = [measure(twin) - measure(fit) for fit, twin in twins if twin]
-        below, above = student(changes, LEVEL) or (None, None)
+        below, above = student(changes) or (None, None)
         mean = statistics.fmean(changes or [0.0])
         facts[name] = {
             "low": low,
@@ -238,7 +237,7 @@ class Finalists(Record, stage="compare_finalists"):
     @property
     def level(self) -> float:
         """Level of each interval, for those of all pairs to hold with 95 % (Bonferroni)."""
-        return 1 - 0.05 / max(1, math.comb(len(self.finalists), 2))
+        return 1 - (1 - LEVEL) / max(1, math.comb(len(self.finalists), 2))
 
     def lead(self, other: Finalist) -> tuple[float, Bounds | None]:
         """Return the leader's mean advantage over another, seed by seed, and its interval."""

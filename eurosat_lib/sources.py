@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NoReturn
 
@@ -79,7 +79,7 @@ class Source:
         """Whether the images are drawn, not seen by a satellite."""
         return bool(self.counts)
 
-    @property
+    @cached_property
     def signature(self) -> str:
         """Return a text that changes when the images or their cut do."""
         states = [f"{one.st_size} {one.st_mtime_ns}" for one in map(os.stat, self.files)]
@@ -118,19 +118,11 @@ def _uncut(config: Config) -> Source:
     hub = Source(f"{HUB}@{REVISION[:7]}", HUB, REVISION)
     if name == "auto" and named:
         return _folder_source(_folder(config, "EUROSAT_DATA", named))
-    if name == HUB or (name == "auto" and (hub.decoded.is_file() or _hub_is_there(_ways()))):
+    if name == HUB or (name == "auto" and (hub.decoded.is_file() or _hub_is_there())):
         return hub
     if name in ("auto", "synthetic"):
         return Source("synthetic", "synthetic", counts=config.data.synthetic_images)
     return _folder_source(_folder(config, "data.source", name))
-
-
-def _ways() -> tuple:
-    """Return what an answer of the Hub depends on here: token, addresses, proxies."""
-    from huggingface_hub import get_token
-
-    found = (way for way in os.environ.items() if re.match("HF_|.*_proxy$", way[0], re.I))
-    return get_token(), *sorted(found)
 
 
 def _folder(config: Config, variable: str, name: str) -> Path:
@@ -142,6 +134,7 @@ def _folder(config: Config, variable: str, name: str) -> Path:
     raise UserError(f"{variable} = {name}: no such folder{did_you_mean(name, KNOWN)}")
 
 
+@cache  # looked at once per process: 27,000 files take most of a second
 def _folder_source(folder: Path) -> Source:
     """Recognise the layout of a folder: shards, or class folders with or without lists."""
     found = _files_below(folder)
@@ -328,8 +321,8 @@ def _hub_folder(
         ) from error
 
 
-@cache  # asked once per process, so that ``auto`` never changes the images half way …
-def _hub_is_there(ways: tuple) -> bool:  # … unless the ways to the Hub have been mended
+@cache  # asked once per process, so that ``auto`` never changes the images half way
+def _hub_is_there() -> bool:
     try:
         _hub_folder(HUB, REVISION, "*.parquet", _are_whole)
     except HubUnavailable as error:

@@ -143,7 +143,7 @@ def _run(
     config: Config, kind: type[R], code: Code, inputs: Callable, compute: Callable
 ) -> R | None:
     note_use(kind)
-    if config.paths.name in STAGES:  # its folder would lie in one of the run without name
+    if config.paths.name.casefold() in STAGES:  # its folder would lie in another run's
         raise UserError(f"name {config.paths.name}: a stage has that name; take another")
     if is_frozen() and (published := latest(config, kind)):
         return published

@@ -19,10 +19,11 @@ from eurosat_lib.files import read_csv
 from eurosat_lib.french import ecart, intervalle, nombre, pct, plural, power, signe, typeset
 from eurosat_lib.lr_finder import LRFinder
 from eurosat_lib.recipes import Ablation, Recipes
-from eurosat_lib.stats import summarise_seeds
+from eurosat_lib.stats import LEVEL, summarise_seeds
 from eurosat_lib.trainings import Seeds, SplitComparison
 
 DASH = "—"
+BRACKETS = f"Entre crochets, les intervalles à {pct(LEVEL, 0)}."
 MEAN = "moyenne ± écart-type (n = {})"  # row of several seeds
 ROLES = {  # of a tested checkpoint
     "final": "entraînement final",
@@ -33,14 +34,10 @@ ROLES = {  # of a tested checkpoint
 }
 
 
-def frame(
-    columns: Iterable, rows: Iterable, note: str = "", level: float = 0.0, **options: Any
-) -> pd.DataFrame:
-    """Build a table; its options are in ``attrs``; a level, of intervals, adds to the note."""
-    if level:
-        note = f"{note} Entre crochets, les intervalles à {pct(level, 0)}.".lstrip()
+def frame(columns: Iterable, rows: Iterable, note: str = "", **options: Any) -> pd.DataFrame:
+    """Build a table; its options are in ``attrs``."""
     table = pd.DataFrame(list(rows), columns=list(columns))
-    table.attrs = {"missing": DASH, "note": typeset(note)} | options
+    table.attrs = {"note": typeset(note)} | options
     return table
 
 
@@ -49,9 +46,9 @@ def share(value: float, bounds: Sequence[float]) -> str:
     return f"{pct(value, 2)} {intervalle(bounds, 2)}"
 
 
-def mean_and_spread(values: Sequence[float], level: float) -> str:
+def mean_and_spread(values: Sequence[float]) -> str:
     """Write mean ± standard deviation of one share per seed, and the interval of the mean."""
-    mean, sd, low, high = summarise_seeds(values, level).values()
+    mean, sd, low, high = summarise_seeds(values).values()
     told = f"{pct(mean, 2)} ± {nombre(100 * sd, 2)}"
     return told if low is None else f"{told} {intervalle((low, high), 2)}"
 
@@ -161,15 +158,15 @@ def finalists(result: search.Finalists) -> pd.DataFrame:
         rows.append((name, origin, *cells, behind if rows else "retenu"))
     seeds = french.liste([fit.seed for fit in result.leader.fits])
     note = f"Graines {seeds}, qui n’ont pas servi à choisir les finalistes ; "
-    note += "l’écart est apparié par graine."
+    note += "l’écart est apparié par graine. Entre crochets, les intervalles à "
+    note += f"{pct(result.level, 0)}."
     columns = ("Finaliste", "Origine", *percent, spread, "n", "Écart au premier")
-    options = {"percent": percent, "digits": {spread: 1}, "level": result.level}
-    return frame(columns, rows, note, **options)
+    return frame(columns, rows, note, percent=percent, digits={spread: 1})
 
 
 def recipe_scores(found: Recipes) -> pd.DataFrame:
     """List the test scores of a recipe, seed by seed: see `seeds`."""
-    return seeds(Seeds(runs=[run.scored for run in found.runs], level=found.level))
+    return seeds(Seeds(runs=[run.scored for run in found.runs]))
 
 
 def recipe_steps(found: Ablation) -> pd.DataFrame:
@@ -177,7 +174,7 @@ def recipe_steps(found: Ablation) -> pd.DataFrame:
     rows, count = [], len(found.fits[0])
     parts = zip(found.steps, found.fits, found.scores(), found.gains(), strict=True)
     for step, fits, scores, gain in parts:
-        score = mean_and_spread(scores, found.level) if count > 1 else pct(scores[0], 2)
+        score = mean_and_spread(scores) if count > 1 else pct(scores[0], 2)
         if any(fit.diverged for fit in fits):
             score = "divergé"
         change = ecart(gain[0], gain[1:], 2) if gain else DASH
@@ -185,13 +182,13 @@ def recipe_steps(found: Ablation) -> pd.DataFrame:
     note = f"Étapes : {nombre(found.epochs)} époques sur {nombre(found.train_images)} images, "
     note += f"{plural(count, 'graine')} chacune, dernière époque, une vue. Le gain d’une étape "
     note += "dépend de celles qui la précèdent ; à moins de trois graines, son intervalle ne dit "
-    note += "que l’aléa des images."
-    return frame(("Étape", "Validation", "Gain"), rows, note, found.level)
+    note += f"que l’aléa des images. {BRACKETS}"
+    return frame(("Étape", "Validation", "Gain"), rows, note)
 
 
 def metrics(e: Evaluation) -> pd.DataFrame:
     """Lay test and validation scores side by side; cells are text."""
-    n, right, level = e.n_validation, e.correct_validation, e.confidence_level
+    n, right = e.n_validation, e.correct_validation
     known, said = pct(e.val_accuracy, 2), share(e.accuracy, e.interval)  # chosen: no interval
     losses = [nombre(loss, 4) for loss in (e.loss_validation, e.loss)]
     rows = [
@@ -201,7 +198,7 @@ def metrics(e: Evaluation) -> pd.DataFrame:
         ("Erreurs", n - right, e.n - e.correct, DASH),
         ("Images", n, e.n, DASH),
     ]
-    return frame(("Mesure", "Validation", "Test", "Test − validation"), rows, level=level)
+    return frame(("Mesure", "Validation", "Test", "Test − validation"), rows, BRACKETS)
 
 
 def per_class(e: Evaluation) -> pd.DataFrame:
@@ -214,9 +211,9 @@ def per_class(e: Evaluation) -> pd.DataFrame:
     means = [_share(statistics.fmean(one[kind] for one in held)) for kind in kinds]
     means[-1] = _share(e.macro_f1, e.macro_f1_interval)
     rows.append(("MOYENNE (macro), TOTAL", *means, e.n, e.n - e.correct))
-    note = "Intervalles de Wilson ; pour la moyenne, du bootstrap."
+    note = f"Intervalles de Wilson ; pour la moyenne, du bootstrap. {BRACKETS}"
     columns = ("Classe", "Précision (%)", "Rappel (%)", "F1 (%)", "Images", "Erreurs")
-    return frame(columns, rows, note, e.confidence_level)
+    return frame(columns, rows, note)
 
 
 def _share(value: float, bounds: Sequence[float] = ()) -> str:
@@ -249,7 +246,7 @@ def calibration(errors: Errors) -> pd.DataFrame:
         ("ECE (15 tranches)", *(pct(one["ece"], 2) for one in pair)),
         ("Confiance moyenne − exactitude", *excess),
     ]
-    return frame(("Mesure sur le test", "Avant", "Après"), rows, level=errors.level)
+    return frame(("Mesure sur le test", "Avant", "Après"), rows, BRACKETS)
 
 
 def seeds(found: Seeds) -> pd.DataFrame:
@@ -260,10 +257,10 @@ def seeds(found: Seeds) -> pd.DataFrame:
         rows.append((str(run.seed), run.epoch, pct(run.val_accuracy, 2), test, f1))
     rows += [(str(seed), DASH, "divergé", DASH, DASH) for seed in found.diverged]
     if len(scores) > 1:
-        means = (mean_and_spread(column, found.level) for column in zip(*scores, strict=True))
+        means = (mean_and_spread(column) for column in zip(*scores, strict=True))
         rows.append((MEAN.format(len(scores)), DASH, DASH, *means))
     columns = ("Graine", "Époque", "Validation", "Test", "Macro-F1")
-    return frame(columns, rows, level=found.level)
+    return frame(columns, rows, BRACKETS)
 
 
 def split_scores(found: SplitComparison) -> pd.DataFrame | None:
@@ -278,4 +275,4 @@ def split_scores(found: SplitComparison) -> pd.DataFrame | None:
     rows += [(name, pct(a, 2), pct(b, 2), signe(a - b, 2)) for name, (a, b) in pairs.items()]
     rows.append((f"Images de test ({nombre(found.common)} en commun)", one.n, other.n, DASH))
     columns = ("Mesure", "Standard", "Spatial", "Standard − spatial")
-    return frame(columns, rows, level=found.confidence_level)
+    return frame(columns, rows, BRACKETS)

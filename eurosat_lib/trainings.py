@@ -20,7 +20,7 @@ from eurosat_lib.runtime import Runtime
 from eurosat_lib.schema import Train
 from eurosat_lib.sources import digest
 from eurosat_lib.stages import Code, Kept, Record, cache_folder, code_digest, keep, stage_key
-from eurosat_lib.stats import Bounds, newcombe, summarise_seeds, wilson
+from eurosat_lib.stats import LEVEL, Bounds, newcombe, summarise_seeds, wilson
 from eurosat_lib.tracking import TRAINING_TAGS, Run
 from eurosat_lib.train import STATE, WEIGHTS, EpochRecord, Fit, Hyperparameters, fit
 
@@ -40,7 +40,7 @@ SCORING = Code(
     rooms=("model", "transforms", "loaders", "train", "classifier", "stats", "evaluation"),
     reads=(
         *(*IMAGES, *LIMITS, "data.batch_size"),
-        *("model.channels", "evaluate.confidence", "evaluate.views"),
+        *("model.channels", "evaluate.views"),
     ),
 )
 NETWORK = {"blocks_per_stage", "dilation_stage3"}  # what searches vary of it
@@ -176,7 +176,7 @@ class Training(Record, stage="train"):
         fit, seen = self.fit, self.fit.epochs
         places = {"first": seen[0], "best": fit.best, "last": seen[-1]}
         values, lowest = [r.val_accuracy for r in seen], min(seen, key=lambda r: r.val_loss)
-        low, high = wilson(round(values[-1] * fit.validation_images), fit.validation_images, 0.95)
+        low, high = wilson(round(values[-1] * fit.validation_images), fit.validation_images)
         return {
             **fit.hyperparameters.model_dump(),
             **fit.model_dump(exclude={"hyperparameters", "epochs"}),
@@ -204,9 +204,10 @@ class Training(Record, stage="train"):
 
 
 def checkpoint_path(config: Config) -> Path:
-    """Return the checkpoint to evaluate: the one that the configuration names, or the run's."""
+    """Return the checkpoint to evaluate: the run's, or the one named, from the project or here."""
     named = os.path.expanduser(config.evaluate.checkpoint or config.paths.artifacts / WEIGHTS)
-    return Path(config.paths.root, named)
+    path = Path(config.paths.root, named)
+    return path if path.is_file() else Path.cwd() / named if Path(named).is_file() else path
 
 
 def sound_digest(path: Path) -> str:
@@ -263,7 +264,6 @@ class Seeds(Record, stage="evaluate_seeds"):
     """The final configuration trained and tested anew from each seed."""
 
     runs: tuple[Evaluation, ...]  # the run's own seed first
-    level: float
     diverged: dict[int, str] = Field(default_factory=dict)  # seed -> why it was not tested
 
     def facts(self) -> dict[str, Any]:
@@ -273,7 +273,7 @@ class Seeds(Record, stage="evaluate_seeds"):
             "count": len(self.runs),
             "several": len(self.runs) > 1,
             "diverged": list(self.diverged),
-            "accuracy": summarise_seeds([run.accuracy for run in self.runs], self.level),
+            "accuracy": summarise_seeds([run.accuracy for run in self.runs]),
         }
 
 
@@ -289,22 +289,20 @@ class SplitComparison(Record, stage="compare_splits"):
     standard: Evaluation | None = None
     spatial: Evaluation | None = None
     common: int = 0  # images in both test splits
-    confidence_level: float = 0.95
 
     def gap(self) -> tuple[float, Bounds]:
         """Return standard minus spatial accuracy, and its interval (Newcombe 1998, method 10)."""
         a, b = self.standard, self.spatial
-        interval = newcombe(a.correct, a.n, b.correct, b.n, self.confidence_level)
-        return a.accuracy - b.accuracy, interval
+        return a.accuracy - b.accuracy, newcombe(a.correct, a.n, b.correct, b.n)
 
     def drops(self) -> dict[str, tuple[float, float]]:
         """Return the drop in recall of each class in both splits, and its interval's lower end.
 
-        The intervals (Newcombe's) hold together at the level of the comparison (Bonferroni).
+        The intervals (Newcombe's) hold together at 95 % (Bonferroni).
         """
         pairs = zip(self.standard.per_class, self.spatial.per_class, strict=True)
         both = [(one, other) for one, other in pairs if one["support"] and other["support"]]
-        level, found = 1 - (1 - self.confidence_level) / max(1, len(both)), {}
+        level, found = 1 - (1 - LEVEL) / max(1, len(both)), {}
         for one, other in both:
             (x1, n1), (x2, n2) = ((side["hits"], side["support"]) for side in (one, other))
             found[one["name"]] = (x1 / n1 - x2 / n2, newcombe(x1, n1, x2, n2, level)[0])

@@ -347,7 +347,7 @@ def threshold(config: Config, evaluation: Evaluation) -> Any:
             wrong, n = int((kept & (shares.argmax(1) != labels)).sum()), int(kept.sum())
             told = f"{name} : répond à {plural(n, 'image')} sur {nombre(len(kept))}"
             if n:
-                rate = f"<b>{pct(wrong / n)}</b> {french.intervalle(wilson(wrong, n, 0.95))}"
+                rate = f"<b>{pct(wrong / n)}</b> {french.intervalle(wilson(wrong, n))}"
                 told += f" et se trompe sur {nombre(wrong)}, soit {rate}"
             lines.append(line(f"{told}."))
         return "".join(lines)

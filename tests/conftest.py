@@ -37,6 +37,12 @@ def root(tmp_path) -> Path:
 
 
 @pytest.fixture
+def full(root) -> Config:
+    """The configuration of the protocol."""
+    return load_config(root / "configs/config.yaml", "full")
+
+
+@pytest.fixture
 def tiny(root) -> Config:
     """A configuration that trains in a moment, with its results in a folder of the test."""
     return load_config(root / "configs" / "config.yaml", "full", TINY)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from settings import ROOT
 
+from eurosat_lib import sources
 from eurosat_lib.config import load_config
 from eurosat_lib.data import CLASSES
 
@@ -22,6 +23,7 @@ NUMBERS = {"train": (1, 2, 3), "validation": (4,), "test": (5, 6)}  # Forest_1.j
 
 
 def config_for(source, **values):
+    sources._folder_source.cache_clear()  # as in a new process
     small = {"data.source": str(source), "data.synthetic_images": [30, 10, 20]}
     return load_config(ROOT / "configs/config.yaml", "full", small | values)
 

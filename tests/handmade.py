@@ -145,14 +145,14 @@ EVALUATION = Evaluation(
     hyperparameters=GRID.trials[0].hyperparameters,
     **{"epoch": 2, "seed": 42, "parameters": 1234, "classes": CLASSES},
     **{"n": 10, "correct": 7, "n_validation": 20, "correct_validation": 16},
-    **{"loss": 0.9, "loss_validation": 0.7, "confidence_level": 0.95},
+    **{"loss": 0.9, "loss_validation": 0.7},
     **class_scores(LABELS, predictions().predicted, CLASSES),
 )
 ERRORS = analyse(predictions(), EVALUATION)
 CHANGES = [("view", k, 3 * k, 0) for k in range(8)]  # images lost and gained
 CHANGES += [(kind, k, 10 * k + 10, 1) for kind in CORRUPTIONS for k in range(3)]
 ROBUSTNESS = Robustness(  # of a hundred images ninety are right as they are
-    **{"n": 100, "correct": 90, "stable": 80, "level": 0.95},
+    **{"n": 100, "correct": 90, "stable": 80},
     trials=[
         {"kind": kind, "rank": k, "correct": 90 - lost + won, "lost": lost, "gained": won}
         for kind, k, lost, won in CHANGES
@@ -163,7 +163,7 @@ ROBUSTNESS = Robustness(  # of a hundred images ninety are right as they are
 def seeds(*correct: int) -> Seeds:
     """The evaluation, as from several seeds with these counts of right answers."""
     found = [{"seed": 42 + k, "correct": count} for k, count in enumerate(correct)]
-    return Seeds(runs=tuple(EVALUATION.model_copy(update=one) for one in found), level=0.95)
+    return Seeds(runs=tuple(EVALUATION.model_copy(update=one) for one in found))
 
 
 def perfect() -> Evaluation:

@@ -45,7 +45,11 @@ SPLITS = {
     **{"drops": {"Forest": 0.37, "River": -0.13, "Highway": 0.0}, "lower": ["Forest"]},
 }
 CELLS = {  # what the cells give besides
-    **{"given": {}, "environment": {"python": "3.11.7", "torch": "2.9.0", "cuda": ""}},
+    **{
+        "given": {},
+        "repository": "",
+        "environment": {"python": "3.11.7", "torch": "2.9.0", "cuda": ""},
+    },
     **{"photographed": False, "synthetic": False},
     "confusions": handmade.EVALUATION.confusions(),
     "classes": handmade.EVALUATION.per_class,
@@ -150,6 +154,8 @@ LOSS = "check_initial_loss."
 FLAGS = " --set 'lr_finder.seeds=[0, 1]'"
 BAR = "compute_baselines.best_linear"
 IN_SEEDS = "2\u00a0divergences, dans les essais de la grille (3), dans l’entraînement final et …"
+IN_BOTH = "1\u00a0divergence, dans les essais des deux grilles (4 et 3) et dans l’entraînement…"
+ONE_GRID = {"train": None, "refined_grid_search": None}
 NOTHING_RAN = dict.fromkeys(("train", "grid_search", "refined_grid_search"))
 LOST = csv_rows([handmade.trial(lr=2e-3, values=(), diverged="epoch 1"), handmade.trial(lr=5e-4)])
 SMALL, TWICE = {"config.data.image_size": 32}, handmade.seeds(7, 8).facts()
@@ -164,27 +170,26 @@ BLOCKS = "grid_search.effects.blocks_per_stage.score"
 ALONE = handmade.grid_of(*handmade.GRID.trials[2:], kind=RefinedGrid).facts()
 ALONE["origin"] = "grid_search"
 TOO = "ne suffit pas à expliquer"
-OUTCOMES = [  # answer, facts that differ, word, what it is then
+OUTCOMES = [  # answer, facts that differ, word, what it is then, another word …
     ("S0", {}, "depot", "_URL publique_"),
+    ("S0", {"repository": "https://x.org/y"}, "depot", "<https://x.org/y>"),
+    ("S5", {"grid_search.seed": 2024}, "seed", "2024"),
     ("S0", NAMED, "options", " --profile full --data synthetic --name x"),
     ("S0", NAMED, "fichier", "artifacts/x/best.ckpt"),
     ("S0", {**NAMED, "given.lr": 1}, "make", MAKE),
     ("D2", {}, "utilisees", "la totalité"),
     ("D2", {PIPELINE + "used.train": 100}, "utilisees", SOME),
-    ("D3", {}, "decoupage", "publié"),
+    ("D3", {}, "decoupage", "publié", "repartition", "stratifiée"),
     ("D3", {AUDIT + "published_lists": False}, "decoupage", "autre"),
     ("D3", SYNTHETIC, "decoupage", "synthétique"),
     ("D3", {"config.data.split": "spatial"}, "voisines", False),
-    ("D3", {}, "repartition", "stratifiée"),
     ("D3", {AUDIT + "balance": {"p_value": 0.372}}, "repartition", "hasard"),
     ("D3", {AUDIT + "balance": {"p_value": 0.01}}, "repartition", "biais"),
     ("D4", {AUDIT + "imbalance": 1.56}, "modere", True),
-    ("D5", {}, "a_nettoyer", True),
+    ("D5", {}, "a_nettoyer", True, "dont", ", toutes de *River* (6) ou de *Forest* (1)"),
     ("D5", CLEAN, "a_nettoyer", False),
-    ("D5", {}, "dont", ", toutes de *River* (6) ou de *Forest* (1)"),
     ("D5", {AUDIT + "faint": 9}, "dont", ", dont 6 de *River* et 1 de *Forest*"),
-    ("D6", DATA, "mean", "[0.34, 0.38, 0.41]"),
-    ("D6", DATA, "constantes", "calculées sur…"),
+    ("D6", DATA, "mean", "[0.34, 0.38, 0.41]", "constantes", "calculées sur…"),
     ("D6", {}, "constantes", "celles d’ImageNet, usuelles…"),
     ("D6", {"config.preprocess.mean": [0.5] * 3}, "constantes", "fixées d’avance ; aucune…"),
     ("D6", {}, "change", "les vignettes l’ont déjà, rien ne change"),
@@ -196,9 +201,8 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("M2", {LOSS + "faint": []}, "gradient", "partout"),
     ("M3", {}, "controles", "réussies"),
     ("M3", {"check_training.uses_images": False}, "controles", "à revoir"),
-    ("M4", {}, "comment", "médiane de 6 lectures, trois par graine"),
+    ("M4", {}, "comment", "médiane de 6 lectures, trois par graine", "retard", "9"),
     ("M4", HAND, "comment", "lu à la main sur la courbe (règle : vallée)"),
-    ("M4", {}, "retard", "9"),
     ("M4", FLAT, "lr", "5\u202f×\u202f10⁻⁴"),
     ("M5", {}, "barre", "que par 1"),
     ("M5", {BAR: 0.76}, "barre", "par aucun"),
@@ -219,28 +223,22 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S6.finalistes", {FINALISTS: [1], BEATEN: 0}, "verdict", "seul"),
     ("M6", trend(OPEN, DOWN), "pente_val_accuracy", SAME),
     ("M6", trend(OPEN, DOWN), "va_val_accuracy", "n’a pas de pente établie"),
-    ("M6", trend(UP, DOWN), "sous", "oui"),
+    ("M6", trend(UP, DOWN), "sous", "oui", "plafond", "ne plafonne pas encore"),
     ("M6", trend(UP, OPEN), "sous", "en partie"),
     ("M6", trend(OPEN, OPEN), "sous", "non (plateau)"),
     ("M6", trend(UP, DOWN) | KNOWN, "sous", "non"),
-    ("M6", {}, "sous", "indécidable"),
+    ("M6", {}, "sous", "indécidable", "sur", "non établi", "stabilite", "agitée", "plafond", ""),
+    ("M6", {}, "oscille", "oscille comme prévu", "depasse", "ne dépasse pas"),
+    ("M6", {}, "mieux", "98,8\u202f%"),
     ("M6", AHEAD, "sur", "oui"),
     ("M6", AHEAD | CALM, "sur", "un début"),
-    ("M6", {}, "sur", "non établi"),
     ("M6", {"train.lowest_val_loss_epoch": 3}, "sur", "aucun signe"),
     ("M6", {"train.diverged": "loss not finite"}, "stabilite", "divergence"),
     ("M6", {"train.epochs": 1}, "stabilite", "indécidable"),
-    ("M6", {}, "stabilite", "agitée"),
-    ("M6", {"train.largest_drop": 0.01}, "stabilite", "bonne"),
-    ("M6", trend(UP, DOWN), "plafond", "ne plafonne pas encore"),
+    ("M6", {"train.largest_drop": 0.01, "beside.low": -0.01}, "stabilite", "bonne", "mieux", ""),
     ("M6", trend(DOWN, DOWN) | LAST, "plafond", "recule à la fin"),
     ("M6", trend(OPEN, DOWN) | LAST, "plafond", rules.NO_PLATEAU),
     ("M6", trend(OPEN, DOWN), "plafond", "plafonne, autant qu’on puisse le dire"),
-    ("M6", {}, "plafond", ""),
-    ("M6", {}, "oscille", "oscille comme prévu"),
-    ("M6", {}, "depasse", "ne dépasse pas"),
-    ("M6", {}, "mieux", "98,8\u202f%"),
-    ("M6", {"beside.low": -0.01}, "mieux", ""),
     ("S8", {}, "montent", "monte encore pour 2\u00a0runs"),
     ("S8", {"refined_grid_search.epochs": 2}, "montent", ""),
     ("S8", {"refined_grid_search": ALONE}, "rival", "le seul score"),
@@ -252,17 +250,15 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("M1", {"test_model.variants": [{"receptive_field": 48}]}, "champs", "est de 48 pixels"),
     ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
     ("M8", {"compare_finalists.n_seeds": 2}, "ecart_type", ""),
-    ("M8", {}, "bord", "le plus petit"),
+    ("M8", {}, "bord", "le plus petit", "verdict", "même point", "place", "est le plus petit"),
     ("M8", {GRID + "lr": 2e-3}, "bord", "le plus grand"),
     ("M8", {GRID + "values.lr": [5e-4, 1e-3, 2e-3]}, "bord", "entre deux autres"),
     ("M8", {GRID + "values.lr": [1e-3]}, "bord", "le seul essayé"),
-    ("M8", {}, "verdict", "même point"),
     ("M8", {REFINED + "name": "b", REFINED + "score": 0.8}, "verdict", "gain"),
     ("M8", {REFINED + "name": "b", REFINED + "score": 0.6}, "verdict", "aucun gain"),
     ("M8", {REFINED + "epochs": 5}, "verdict", "incomparable"),
     ("M8", {REFINED + "origin": "fallback"}, "verdict", "seule"),
     ("M8", {"grid_search": None}, "verdict", "seule"),
-    ("M8", {}, "place", "est le plus petit"),
     ("M8", BETWEEN, "place", "n’est plus au bord"),
     ("M8", {**BETWEEN, REFINED + "score": 0.4001}, "place", "n’est plus au bord, mais…"),
     ("M8", BETWEEN, "voisins", "au même weight decay, le score est de 40,00\u202f% à 2…"),
@@ -291,24 +287,12 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S9.6", {"compare_splits": SPLITS}, "varie", MOVED),
     ("S9.6", EASIER, "verdict", "plus bas"),
     ("M9", {"evaluate.gap": -0.012}, "raisonnable", "l’est"),
-    ("M9", {"evaluate.gap": 0.02}, "raisonnable", "ne l’est pas"),
-    ("M9", {}, "par_coeur", "inconnu"),
+    ("M9", {"evaluate.gap": 0.02}, "raisonnable", "ne l’est pas", "par_coeur", "inconnu"),
     ("M9", {"evaluate.hyperparameters.dilation_stage3": 3}, "par_coeur", "non"),
-    (
-        "S10",
-        {},
-        "pannes",
-        "1\u00a0divergence, dans les essais des deux grilles (4 et 3) et dans l’entraînement…",
-    ),
-    (
-        "S10",
-        {"train": None, "refined_grid_search": None},
-        "pannes",
-        "1\u00a0divergence, dans les essais de la grille (4)",
-    ),
+    ("S10", {}, "pannes", IN_BOTH, "ecart_spatial", ""),
+    ("S10", ONE_GRID, "pannes", "1\u00a0divergence, dans les essais de la grille (4)"),
     ("S10", {"compare_splits": SPLITS}, "ecart_spatial", "plus haut"),
     ("S10", OTHER_SPLITS, "ecart_spatial", ""),
-    ("S10", {}, "ecart_spatial", ""),
     ("S10", {"grid_search": None}, "recherches", "aucune grille n’a été calculée"),
     ("S10", {"grid_search": None, "evaluate_seeds.diverged": [8, 9]}, "pannes", IN_SEEDS),
     ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN, dans…"),
@@ -316,11 +300,9 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
     ("S10", NOTHING_RAN, "pannes", "ni grille ni entraînement final"),
     ("S8", {"trials": LOST}, "montent", "monte encore pour 1\u00a0run"),
     ("S8", {"trials": LOST[:1]}, "montent", "ne monte plus pour aucun run"),
-    ("D4", {AUDIT + "smallest_count": 0}, "compare", "la classe la plus fréquente, et…"),
     ("M8", BETWEEN | {"trials": LOST}, "voisins", "au même weight decay, le score est…"),
-    ("S11", {}, "checkpoint_case", " "),
+    ("S11", {}, "checkpoint_case", "☐", "graines_finalistes", "43, 44 et 45"),
     ("S11", {"given": {"lr_seeds": [0, 1], "name": "x", "lr": 1.0}}, "drapeaux", FLAGS),
-    ("S11", {}, "graines_finalistes", "43, 44 et 45"),
     ("conclusion", KNOWN, "fin", ""),
     ("conclusion", trend(UP, OPEN), "fin", "le réseau apprenait encore…"),
     ("conclusion", trend(OPEN, DOWN) | LAST, "fin", FALLING + " : des époques de plus…"),
@@ -331,11 +313,13 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then
 ]
 
 
-@pytest.mark.parametrize(("name", "changes", "word", "expected"), OUTCOMES)
-def test_each_outcome_has_its_word_and_renders(name, changes, word, expected):
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: f"{outcome[0]}-{outcome[2]}")
+def test_each_outcome_has_its_word_and_renders(outcome):
+    name, changes, *expected = outcome
     tree = {stage: found for stage, found in facts(changes).items() if found is not None}
     found = words.words_of(name, tree)
-    assert says(found[word], expected)
+    for word, wanted in zip(expected[::2], expected[1::2], strict=True):
+        assert says(found[word], wanted), word
     assert all(str(text).count("[") == str(text).count("]") for text in found.values())
     assert words.render(name, tree) and "null" not in found.get("extrait", "")
 

@@ -10,7 +10,7 @@ from torch.nn import Conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
 from eurosat_lib import checks
-from eurosat_lib.config import load_config, override
+from eurosat_lib.config import override
 from eurosat_lib.errors import UserError
 from eurosat_lib.loaders import get_dataloaders, make_loader
 from eurosat_lib.model import build_model, count_parameters_by_formula
@@ -42,9 +42,8 @@ def test_pipeline_says_what_the_loaders_deliver(on_blobs):
     assert (found["value_min"], found["value_max"]) == (images.min(), images.max())
 
 
-def test_architecture_of_the_protocol(root):
-    config = load_config(root / "configs/config.yaml", "full")
-    result = checks.test_model.__wrapped__(config)
+def test_architecture_of_the_protocol(full):
+    result = checks.test_model.__wrapped__(full)
     found, rows = result.facts(), result.layers
     last = {row.name.split(".")[1]: row.output_shape for row in rows if "stages" in row.name}
     assert last == {"0": (64, 32, 32), "1": (128, 16, 16), "2": (256, 16, 16)}
@@ -60,7 +59,7 @@ def test_architecture_of_the_protocol(root):
     for one, ((blocks, dilation), counts) in zip(found["variants"], networks.items(), strict=True):
         assert (one["parameters"], one["tensors"], one["receptive_field"]) == counts
         assert one["parameters"] == count_parameters_by_formula(found["channels"], blocks)
-        model = build_model(config, blocks, dilation).to("meta")
+        model = build_model(full, blocks, dilation).to("meta")
         dilations = [it.dilation[0] for it in model.modules() if isinstance(it, Conv2d)]
         assert dilations == [1] * 2 * blocks + [dilation] * blocks
         with FlopCounterMode(display=False) as counted:  # as PyTorch dispatches them

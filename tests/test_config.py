@@ -17,11 +17,6 @@ from eurosat_lib.config import (
 from eurosat_lib.errors import UserError
 
 
-@pytest.fixture
-def full(root):
-    return load_config(root / "configs/config.yaml", "full")
-
-
 def refused(words, call, *args):
     with pytest.raises(UserError, match=words) as caught:
         call(*args)
@@ -50,20 +45,16 @@ def test_overrides_come_after_the_profile_and_a_subfolder_finds_all(root, monkey
         ("preprocess.mean", [123.7, 0.4, 0.4], "less than or equal to 1"),
         ("data.source", "", "at least 1 character"),
         ("train.max_epochs", 0, "greater than or equal to 1"),
-        ("train.max_epochs", 2.5, "valid integer"),
         ("train.lr", "1e-3", "got '1e-3'; YAML takes 1e-3 for text, write 1.0e-3"),
         ("train.lr", -1.0, "greater than 0"),
         ("train.weight_decay", float("inf"), "finite"),
-        ("data", 3, "data: input should be an object"),
         ("lr_finder.min_lr", 5.0, "must be below max_lr"),
         ("model.channels", [1, 2], "field required"),
         ("paths.name", "../elsewhere", "pattern"),
         ("paths.name", "Results", "folder of every run"),
-        ("paths.name", "best.ckpt", "pattern"),
         ("train.sides", [[0.2, 1.0]], "sides"),
         ("grid.lr", [], "at least 1"),
         ("train.seeds", [1, 1], "stands twice"),
-        ("grid.blocks_per_stage", [2, 2], "stands twice"),
     ],
 )
 def test_wrong_values_are_named(root, key, value, message):

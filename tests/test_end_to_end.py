@@ -15,6 +15,7 @@ import nbformat
 import pypdf
 import pytest
 import yaml
+from ipykernel.kernelspec import write_kernel_spec
 from settings import ROOT, TINY
 
 from eurosat_lib import protocol
@@ -141,11 +142,8 @@ def test_the_last_notebook_alone_in_plain_papermill_and_two_runs_compared(projec
         own = [p for p in places if p.is_file() and not {".stages", "plain"} & set(p.parts)]
         return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in own}
 
-    before, kernel = results(), project / "jupyter/kernels/python3"
-    kernel.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(spec))
+    before = results()
+    write_kernel_spec(project / "jupyter/kernels/python3")
     command = [sys.executable, "-m", "papermill", "notebooks/07_eval.ipynb", "out.ipynb"]
     command += ["-p", "seed", "7", "-p", "profile", "tiny", "-p", "name", "plain"]
     paths = {"PYTHONPATH": str(ROOT), "JUPYTER_PATH": str(project / "jupyter")}

@@ -16,7 +16,7 @@ def test_calibration_by_hand():
     """Confidences 0.9, 0.9, 0.6, 0.6; right, right, right, wrong: (2 x 0.1 + 2 x 0.1) / 4."""
     shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     labels = np.array([0, 0, 0, 1])
-    found = reliability(shares, labels, 0.95)
+    found = reliability(shares, labels)
     assert found["ece"] == pytest.approx(0.1)
     assert found["nll"] == pytest.approx(log_loss(labels, shares))
     assert found["nll"] == pytest.approx(nll(3 * np.log(shares), labels, 3.0))
@@ -33,7 +33,7 @@ def test_temperature_is_found_again_and_mends_overconfidence():
     labels = (softmax(logits, axis=1).cumsum(1) < rng.random((20000, 1))).sum(1).clip(0, 3)
     assert fit_temperature(2.5 * logits, labels) == pytest.approx(2.5, rel=0.04)
     shares = (softmax(k * logits[:5000], axis=1) for k in (2.5, 1))
-    proud, honest = (reliability(p, labels[:5000], 0.95) for p in shares)
+    proud, honest = (reliability(p, labels[:5000]) for p in shares)
     assert proud["excess_interval"][0] > 0 and proud["ece"] > 5 * honest["ece"]
     assert honest["excess_interval"][0] < 0 < honest["excess_interval"][1]
 
@@ -82,20 +82,20 @@ SPATIAL = scores((290, 10, 0), (30, 40, 30), (0, 5, 95))
 def test_facts_of_an_evaluation():
     facts = STANDARD.facts()
     assert (facts["accuracy"], facts["val_accuracy"]) == (365 / 400, 0.8)
-    assert (facts["low"], facts["high"]) == wilson(365, 400, 0.95)
-    assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 80, 100, 0.95)
+    assert (facts["low"], facts["high"]) == wilson(365, 400)
+    assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 80, 100)
     assert (facts["worst_class"], facts["worst_f1"]) == ("HerbaceousVegetation", 0.9)
     assert scores((9, 1, 0), (1, 9, 0), (0, 0, 9)).facts()["worst_class"] == "AnnualCrop, Forest"
     assert scores((9, 1, 0), (2, 8, 0), (0, 0, 0)).facts()["worst_class"] == "Forest"  # none of it
     assert [count for *_, count in STANDARD.confusions()] == [10, 10, 10, 5]
     rows = STANDARD.files()["metrics.json"]["per_class"]
-    assert rows[0]["recall"] == 0.95 and rows[0]["recall_interval"] == wilson(95, 100, 0.95)
+    assert rows[0]["recall"] == 0.95 and rows[0]["recall_interval"] == wilson(95, 100)
 
 
 def test_splits_side_by_side():
     facts = SplitComparison(standard=STANDARD, spatial=SPATIAL, common=75).facts()
     assert facts["standard"]["accuracy"] == 365 / 400 and facts["gap"] == pytest.approx(0.0625)
-    assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 425, 500, 0.95)
+    assert (facts["gap_low"], facts["gap_high"]) == newcombe(365, 400, 425, 500)
     assert facts["lower"] == ["Forest"] and facts["same_training"]  # 90 % -> 40 %
     assert SplitComparison(standard=SPATIAL, spatial=STANDARD).facts()["lower"] == []
     other = SPATIAL.model_copy(update={"seed": 7})

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from settings import ROOT
-from traitlets.config import Config
+from traitlets.config import PyFileConfigLoader
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONDA_ONLY = {"python", "pip", "make", "poppler"}  # no Python package of ours
@@ -63,9 +63,6 @@ def test_environment_agrees_with_pyproject():
     assert {*CONDA_ONLY, "torch", "torchvision"} <= set(found)
     for name in set(found) - CONDA_ONLY:  # --editable . brings all the others
         assert found[name] == DECLARED[name], name
-
-
-# --- make ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -140,13 +137,8 @@ def test_make_alone_is_help_and_takes_an_activated_conda_environment_but_not_bas
         assert f"\nPY := {expected}/python\n" in text
 
 
-# --- JupyterLab ---------------------------------------------------------------------------------
-
-
 def test_a_notebook_saved_under_make_lab_stays_as_git_has_it(tmp_path):
-    settings = Config()
-    code = (ROOT / ".ci/lab.py").read_text(encoding="utf-8")
-    exec(compile(code, "lab.py", "exec"), {"get_config": lambda: settings})
+    settings = PyFileConfigLoader(str(ROOT / ".ci/lab.py")).load_config()
     (tmp_path / "notebooks").mkdir()
     manager = FileContentsManager(root_dir=str(tmp_path), config=settings)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):

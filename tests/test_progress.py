@@ -1,7 +1,6 @@
 """Progress: what a console, a log and a notebook show of long work."""
 
 import io
-import subprocess
 import sys
 import time
 
@@ -36,9 +35,3 @@ def test_a_log_gets_a_line_now_and_then_and_of_kept_work_none(monkeypatch):
     monkeypatch.setattr(room, "QUIET", 0.6)
     lines = work(monkeypatch, io.StringIO(), 8)
     assert 2 <= len(lines) <= 5 and "8/8" in lines[-1]
-
-
-def test_an_announcement_is_on_standard_error():
-    code = "from eurosat_lib.progress import announce; announce('Reprise'); print('{}')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("{}\n", "Reprise\n")

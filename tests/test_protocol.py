@@ -6,6 +6,7 @@ from collections import UserList
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,13 +14,14 @@ import yaml
 from eurosat_lib import protocol, recipes, search, trainings
 from eurosat_lib import train as trainer
 from eurosat_lib.checkpoint import load_checkpoint
+from eurosat_lib.classifier import Classifier
 from eurosat_lib.config import load_recipe, override
 from eurosat_lib.errors import Interrupted, UserError
 from eurosat_lib.evaluation import open_checkpoint
 from eurosat_lib.files import read_csv
 from eurosat_lib.loaders import make_loader
 from eurosat_lib.report.runs import reproduce
-from eurosat_lib.stages import STAGES, latest, result_path
+from eurosat_lib.stages import STAGES, Kept, latest, publish, result_path
 from eurosat_lib.tracking import read_run
 
 SHORT = """title: recette courte
@@ -148,6 +150,9 @@ def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blob
             right += int((model(images).argmax(1) == labels).sum())
     result = protocol.evaluate(trained)
     assert result.correct == right and protocol.evaluate(trained) == result
+    alone = Classifier.load(trained.paths.artifacts / "best.ckpt").logits(blobs.test.images)
+    arrays = np.load(trained.paths.stages / result.stored / "predictions.npz")
+    np.testing.assert_allclose(alone, arrays["logits"], atol=1e-5)
     assert result.val_accuracy == pytest.approx(protocol.train(trained).fit.best.val_accuracy)
     (row,) = rows(trained, "test_openings.csv")
     assert row["sha256"] == result.checkpoint_sha256
@@ -162,7 +167,7 @@ def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blob
         trainings.log_opening(trained, kept, "seed", "41")
 
 
-def test_unusable_checkpoints_are_named(trained, tmp_path):
+def test_unusable_checkpoints_are_named(trained, tmp_path, monkeypatch):
     def refused(message, path=tmp_path / "fault.ckpt", **values):
         with pytest.raises(UserError, match=message):
             protocol.evaluate(override(trained, {"evaluate.checkpoint": str(path)} | values))
@@ -180,6 +185,9 @@ def test_unusable_checkpoints_are_named(trained, tmp_path):
     for message, changed in faults.items():
         torch.save(changed, tmp_path / "fault.ckpt")
         refused(f"fault.ckpt: .*{message}")
+    monkeypatch.chdir(tmp_path / "artifacts")  # a name from where one is counts too
+    named = override(trained, {"evaluate.checkpoint": "best.ckpt"})
+    assert trainings.checkpoint_path(named) == own
 
 
 def test_a_seed_that_diverges_is_named_and_not_averaged(trained, monkeypatch):
@@ -243,6 +251,11 @@ def test_a_recipe_is_tested_kept_and_set_beside_the_protocol(short, fits):
     assert STAGES["train_recipe"](short).runs[0].fit == run.fit  # its weights, seen otherwise
     assert protocol.beside_protocol(short) and len([*short.paths.stages.glob("beside-*")]) == 2
     assert reproduce(Path(short.paths.root), short.paths.name, "beside")
+    values = {"name": "short", "epochs": 1, "train_images": 48, "fits": [[run.fit]] * 2}
+    for step, known in (("symétries", True), ("une étape d’avant", False)):
+        steps = recipes.Ablation(steps=["départ : protocole", step], **values)
+        publish(short, Kept(steps, {}))
+        assert protocol.found_recipe(short)[1] == (steps if known else None)
 
 
 def test_ablation_rows_leave_out_steps_that_only_change_length_or_views(short):

@@ -7,7 +7,6 @@ from handmade import CROSSED, FINALISTS, GRID, TRAINING, finalist, grid_of, tria
 from scipy.stats import linregress, ttest_1samp
 
 from eurosat_lib import search
-from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
 from eurosat_lib.recipes import Ablation
 from eurosat_lib.search import MEASURES, RefinedGrid, effects
@@ -20,14 +19,13 @@ def scored(score, **point):
     return trial(**point, values=(score, score))
 
 
-def test_points_of_the_protocol_and_of_its_refined_grid(root, tiny):
-    config = load_config(root / "configs/config.yaml", "full")
-    points = search.grid_points(config, 2e-4)
+def test_points_of_the_protocol_and_of_its_refined_grid(full, tiny):
+    points = search.grid_points(full, 2e-4)
     assert len({point.name for point in points}) == 24
     assert [p.lr for p in points[::8]] == [1e-4, 2e-4, 4e-4] and points[1].blocks_per_stage == 3
-    assert search.grid_points(config, None)[8].lr == config.train.fallback_lr
+    assert search.grid_points(full, None)[8].lr == full.train.fallback_lr
     assert {point.lr for point in search.grid_points(tiny, 2.3e-4)} == {1e-3, 2e-3}  # as given
-    around = search.refined_points(config, points[5])
+    around = search.refined_points(full, points[5])
     assert len(around) == 9 and points[5] in around
     assert around[0].lr == pytest.approx(0.6e-4) and around[0].weight_decay == pytest.approx(5e-5)
 
@@ -58,8 +56,8 @@ def test_effect_is_the_paired_mean_with_students_interval():
     assert (found["ci_low"], found["ci_high"]) == pytest.approx(tuple(expected))
     assert found["mean"] == pytest.approx(0.01) and found["sign"] == 0
     assert effects(trials, "weight_decay")["score"]["pairs"] == 0
-    assert search.student((0.01, 0.02), 0.95) is None  # too few, or equal but for rounding
-    assert search.student((0.1 + 0.2, 0.3, 0.3), 0.95) is None
+    assert search.student((0.01, 0.02)) is None  # too few, or equal but for rounding
+    assert search.student((0.1 + 0.2, 0.3, 0.3)) is None
 
 
 def test_effects_by_depth_and_around_the_best():
@@ -148,7 +146,7 @@ def test_the_lr_finders_own_choice_is_a_finalist(rate, count, rates):
 def test_facts_of_a_training_have_intervals_where_they_can():
     facts = TRAINING.facts()
     assert (facts["best_epoch"], facts["best_val_accuracy"], facts["epochs"]) == (2, 0.8, 3)
-    assert (facts["last_val_low"], facts["last_val_high"]) == wilson(28, 40, 0.95)
+    assert (facts["last_val_low"], facts["last_val_high"]) == wilson(28, 40)
     assert not {"best_val_low", "best_val_high"} & facts.keys()  # a maximum over epochs
     assert facts["largest_drop"] == pytest.approx(0.1) and facts["trend"] is None
     assert facts["lowest_val_loss_epoch"] == 2
@@ -165,12 +163,12 @@ def ablation(*steps, **broken):
     for values in steps:
         row = [trial(values=(value,), **broken) for value in values]
         fits.append([fit.model_copy(update={"seed": rank}) for rank, fit in enumerate(row)])
-    own = {"name": "short", "level": 0.95, "epochs": 1, "train_images": 48}
+    own = {"name": "short", "epochs": 1, "train_images": 48}
     return Ablation(**own, steps=["départ", "élan"], fits=fits)
 
 
 def test_a_gain_has_the_interval_of_its_images_or_from_three_seeds_on_of_its_seeds():
-    expected = pytest.approx((0.1, *newcombe(24, 40, 20, 40, 0.95)))
+    expected = pytest.approx((0.1, *newcombe(24, 40, 20, 40)))
     assert ablation([0.50], [0.60]).gains() == [None, expected]
     three = ablation((0.50, 0.52, 0.51), (0.60, 0.63, 0.60))
     expected = ttest_1samp([0.10, 0.11, 0.09], 0).confidence_interval(0.95)

@@ -42,9 +42,7 @@ def answer(monkeypatch):
     monkeypatch.setattr(stages, "STAGES", {})
     calls = []
 
-    @stage(
-        Answer, "model", reads=("seed",), inputs=lambda config: None if config.seed == 9 else {}
-    )
+    @stage(Answer, "model", reads=("seed",), inputs=lambda own: None if own.seed == 9 else {})
     def compute(config: Config) -> Answer:
         """Compute."""
         calls.append(config.seed)
@@ -62,7 +60,7 @@ def test_a_second_call_loads_and_another_value_computes(on_blobs, answer):
     answer(override(on_blobs, aside))
     assert len(answer.calls) == 2
     with pytest.raises(UserError, match="a stage has that name"):
-        answer(override(on_blobs, {"paths.name": "answer"}))
+        answer(override(on_blobs, {"paths.name": "Answer"}))
 
 
 DAMAGED = ["", "[1]", "{}", '{"result": 3}', "[" * 99_999, "cut short", "changed"]
@@ -150,9 +148,7 @@ def test_two_at_one_stage_wait_for_each_other(on_blobs):
         assert len(set(pool.map(run, range(2)))) == len(calls) == 1
 
 
-def test_latest_is_of_the_same_experiment_and_frozen_results_are_taken_as_they_are(
-    on_blobs, answer, monkeypatch
-):
+def test_latest_is_of_the_same_experiment_and_frozen_is_as_it_is(on_blobs, answer, monkeypatch):
     answer(on_blobs)
     changed = override(on_blobs, {"seed": 7, "model.channels": [4, 6, 9]})
     assert latest(on_blobs, Answer).value == 21.0 and latest(changed, Answer) is None
@@ -225,11 +221,7 @@ def test_a_stop_amid_a_switch_of_pytorch_leaves_none_behind(answer, on_blobs, mo
 
 @pytest.mark.parametrize(
     ("said", "kind"),
-    [
-        ("CUDA out of memory.", UserError),
-        ("can't allocate memory", UserError),
-        ("a", RuntimeError),
-    ],
+    [("CUDA out of memory", UserError), ("can't allocate memory", UserError), ("a", RuntimeError)],
 )
 def test_too_little_memory_for_pytorch_is_one_line(answer, on_blobs, said, kind):
     @stage(Answer)

@@ -11,14 +11,14 @@ from eurosat_lib.stats import newcombe
 from eurosat_lib.trainings import SplitComparison
 
 RUN = RecipeRun(fit=made.trial(), scored=made.EVALUATION)
-RECIPES = Recipes(name="best", title="une recette", level=0.95, steps=(), runs=(RUN, RUN))
+RECIPES = Recipes(name="best", title="une recette", steps=(), runs=(RUN, RUN))
 FITS = [[made.trial(values=(score,))] for score in (0.5, 0.6)]
-SHORT = {"name": "best", "level": 0.95, "epochs": 3, "train_images": 48}
+SHORT = {"name": "best", "epochs": 3, "train_images": 48}
 STEPS = Ablation(**SHORT, steps=("départ", "élan"), fits=FITS)
 SPLITS = SplitComparison(standard=made.EVALUATION, spatial=made.perfect())
 FLAT = [2, 2 / 300, "ni forme ni texture"]
 RATES = [*map(power, (4e-4, 6e-4, 5e-4)), "1,5"]
-STEP = ["60,00\u202f%", ecart(0.1, newcombe(24, 40, 20, 40, 0.95), 2)]
+STEP = ["60,00\u202f%", ecart(0.1, newcombe(24, 40, 20, 40), 2)]
 GAP = ecart(-0.1, made.EVALUATION.gap_interval, 2)
 HEADS = ("Ouverture", "Rôle", "Configuration")
 HEATED = ["1", nombre(made.ERRORS.temperature, 3)]

@@ -14,7 +14,7 @@ from eurosat_lib.explain import Explanations, Robustness
 from eurosat_lib.french import CORRUPTIONS, THIN, nombre, pct, plural, signe
 from eurosat_lib.plots import style
 from eurosat_lib.plots.style import BLUE, DASHES, ORANGE, SMALL, finish, styled
-from eurosat_lib.stats import wilson
+from eurosat_lib.stats import LEVEL, wilson
 from eurosat_lib.trainings import SplitComparison
 
 COLUMNS = {"errors": 6, "maps": 8}  # of galleries
@@ -93,7 +93,7 @@ def reliability(errors: Errors) -> Figure:
     for (top, bottom), ece, (name, found, color) in zip(axes.T, told, cases, strict=True):
         bins = pd.DataFrame(found["bins"])
         values, shares = bins["correct"] / bins["n"], bins["n"] / bins["n"].sum()
-        bounds = [wilson(one["correct"], one["n"], errors.level) for one in found["bins"]]
+        bounds = [wilson(one["correct"], one["n"]) for one in found["bins"]]
         top.plot((0, 1), (0, 1), **DASHES)
         style.intervals(top, bins["confidence"], values, bounds, "y", color=color)
         top.set(xlim=(0, 1), ylim=(0, 1), title=f"{name} : ECE {ece}")
@@ -101,7 +101,7 @@ def reliability(errors: Errors) -> Figure:
         bottom.set_xlabel("confiance (%)")
     axes[0, 0].set_ylabel("exactitude (%)")
     axes[1, 0].set_ylabel("images (%)")
-    alt = f"Intervalles à {pct(errors.level, 0)} : l’ECE passe de {' à '.join(told)}"
+    alt = f"Intervalles à {pct(LEVEL, 0)} : l’ECE passe de {' à '.join(told)}"
     return finish(fig, f"{alt} à la température {heat}.")
 
 
@@ -111,7 +111,7 @@ def robustness(found: Robustness) -> Figure:
     base, stable = found.correct / found.n, pct(found.stable / found.n)
     table, ends = pd.DataFrame(found.trials).set_index("kind"), ["low", "high"]
     table["value"] = table["correct"] / found.n
-    table[ends] = [wilson(count, found.n, found.level) for count in table["correct"]]
+    table[ends] = [wilson(count, found.n) for count in table["correct"]]
     fig, (left, right) = style.subplots(3.0, 1, 2, width_ratios=(1.15, 1))
     views, told, ylabel = table.loc["view"], [], "exactitude en validation (%)"
     style.intervals(left, views["rank"], views["value"], views[ends], "y", color=BLUE)
@@ -125,7 +125,7 @@ def robustness(found: Robustness) -> Figure:
         right.fill_between(rows["rank"] + 1, *rows[ends].T.values, color=look["color"], alpha=0.12)
         told.append(f"{name} {pct(rows['value'].iloc[-1])}")
     style.categories(right, ("aucun", "faible", "moyen", "fort"), "x")
-    title = f"{nombre(found.n)} images, intervalles à {pct(found.level, 0)}"
+    title = f"{nombre(found.n)} images, intervalles à {pct(LEVEL, 0)}"
     right.set(title=title, xlabel="défaut", ylabel=ylabel)
     alt = f"{pct(base)} sur {plural(found.n, 'image')} telles quelles ; {stable} de même réponse "
     alt += f"dans les huit vues ; au défaut le plus fort : {', '.join(told)}."
@@ -146,6 +146,6 @@ def split_comparison(found: SplitComparison) -> Figure | None:
         places, bounds = np.arange(len(rows)) + place, [*rows["recall_interval"]]
         style.intervals(ax, places, rows["recall"], bounds, color=color, label=label)
     style.categories(ax, change.index)
-    ax.set_xlabel(f"rappel, intervalle à {pct(found.confidence_level, 0)} (%)")
+    ax.set_xlabel(f"rappel, intervalle à {pct(LEVEL, 0)} (%)")
     told = ", ".join(f"{name} {signe(value)}" for name, value in change.items())
     return finish(fig, f"Écarts de rappel, spatial − standard : {told}.")

@@ -67,10 +67,10 @@ def table(
         detail: as for `figure`.
         options: ``note`` (a line under the table), ``digits`` (decimals of floats by column,
             else as many as they have, at most 6), ``percent`` (columns of fractions, written
-            ``81,2 %``), ``missing`` (stands for a missing value; without it, one is an error).
+            ``81,2 %``).
 
     Raises:
-        UserError: empty table, missing value, unknown column, missing caption.
+        UserError: empty table, unknown column, missing caption.
     """
     if data is None:
         return
@@ -179,7 +179,6 @@ def _rows(
     frame: DataFrame,
     digits: Mapping[str, int] | None = None,
     percent: Iterable[str] = (),
-    missing: str | None = None,
     note: str | None = None,
 ) -> str:
     """Write head, body and foot of a frame; an index with a name is its first column."""
@@ -190,9 +189,7 @@ def _rows(
         raise UserError(f"the table has no column {wrong!r}{did_you_mean(wrong, names)}")
     head, columns = "", []
     for name, (_, values) in zip(names, frame.items(), strict=True):
-        if missing is None and values.isna().any():
-            raise UserError(f"column {name!r} lacks a value; is missing='—' meant?")
-        values = values.astype(object).where(values.notna(), missing)
+        values = values.astype(object).where(values.notna(), "—")
         texts = [_written(value, name in percent, digits.get(name)) for value in values]
         right = ' class="num"' if all(map(NUMBER_LIKE.fullmatch, texts)) else ""
         head += f'<th scope="col"{right}>{html.escape(name, quote=False)}</th>'

@@ -7,7 +7,6 @@ notebook by the same template; it may be unfinished, so its faults are only logg
 import html
 import re
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,14 +38,6 @@ Page = tuple[str, list[str], list[str]]
 LEFT_OUT = {"hide", "exploration", "parameters", "injected-parameters"}  # tags of cells
 KINDS = ["text/html", "text/markdown", "text/plain"]  # of outputs, as `_renew_output` leaves them
 WIDGET = "application/vnd.jupyter.widget-view+json"  # nothing to see on paper
-# The address of a picture as editors and people write it, spaces and all.
-SPACED = re.compile(
-    r"(!\[(?:(?!\]\(|\n\n).)*\]\( *)((?:[^()<>\n\"]|\([^()\n]*\))+\.\w+)(?= *\))", re.DOTALL
-)
-TASK = re.compile(r"^(\s*[-*+] )\[([ xX])\] ", re.MULTILINE)
-# Code between two fences, in a list or quotation too.
-FENCE = r"^([ \t>\d.)*+-]*(`{3,}(?=[^`\n]*$)|~{3,})[\s\S]*?(?:^[ \t>]*\2[`~]*[ \t]*$|\Z))"
-FENCE = re.compile(FENCE, re.MULTILINE)
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what XML cannot hold
 HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 # "(capture : figure)" or "; capture : figure", of a screenshot still to be taken.
@@ -76,12 +67,6 @@ def bind_page(paths: Sequence[Path], title: Title, root: Path, folder: Path | No
         except Exception as error:
             raise UserError(f"{path}: not readable as a notebook ({one_line(error)})") from None
     return Rapport().bind(notebooks, title, root, folder or root, read_yaml(root / QUESTIONS))
-
-
-def refuse(problems: Sequence[str]) -> None:
-    """Raise a ``UserError`` that tells every problem on a line of its own."""
-    if problems:
-        raise UserError("\n  - ".join(["the report was not built:", *problems]))
 
 
 def _merge(notebooks: Notebooks, root: Path) -> tuple[NotebookNode, list[str]]:
@@ -150,7 +135,7 @@ class _Renderer(IPythonRenderer):
     def __init__(self, cell: Mapping[str, Any]) -> None:
         super().__init__(escape=False, exclude_anchor_links=True)
         self.attached = {
-            _plain(f"attachment:{name}"): f"data:{kind};base64,{content}"
+            f"attachment:{name}": f"data:{kind};base64,{content}"
             for name, kinds in cell.get("attachments", {}).items()
             for kind, content in kinds.items()
         }
@@ -168,16 +153,16 @@ class _Renderer(IPythonRenderer):
         plain = name.rstrip("*") in ("equation", "displaymath")
         return self.block_math(body if plain else rf"\begin{{{name}}}{body}\end{{{name}}}")
 
+    def task_list_item(self, text: str, checked: bool = False) -> str:
+        """Write a box to tick as a sign, which needs no label."""
+        start, box = "<p>" * text.startswith("<p>"), "☑" if checked else "☐"
+        return f"<li>{start}{box} {text.removeprefix(start)}</li>"
+
     def image(self, text: str, url: str, title: str | None = None) -> str:
         """Write a picture, with the data of an attachment."""
-        source = self.attached.get(_plain(url), url)
+        source = self.attached.get(unquote(url), url)
         plain = html.unescape(re.sub("<[^>]*>", "", text))
         return f'<img src="{html.escape(source)}" alt="{html.escape(plain)}">'
-
-
-def _plain(name: str) -> str:
-    """Return the name of an attachment as it is compared: no ``%20``, accents in one form."""
-    return unicodedata.normalize("NFC", unquote(name))
 
 
 def _embedded(source: str, folders: Sequence[Path]) -> str:
@@ -192,17 +177,10 @@ def _embedded(source: str, folders: Sequence[Path]) -> str:
     return source
 
 
-def _mended(text: str) -> str:
-    """Write addresses of pictures and boxes to tick, outside code, as the renderer takes them."""
-    text = SPACED.sub(lambda found: found[1] + found[2].replace(" ", "%20"), text)
-    return TASK.sub(lambda found: f"{found[1]}{'☐' if found[2] == ' ' else '☑'} ", text)
-
-
 def take_title(notebook: NotebookNode) -> str:
     """Take the first heading of a notebook out of it; return its text."""
     for cell in notebook.cells:
-        text = FENCE.sub(lambda code: " " * len(code[0]), cell.source)
-        found = HEADING.search(text) if cell.cell_type == "markdown" else None
+        found = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
         if found:
             cell.source = cell.source[: found.start()] + cell.source[found.end() :]
             return found[1]
@@ -226,10 +204,7 @@ class Rapport(HTMLExporter):
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Turn Markdown into HTML; formulas and pictures as `_Renderer` writes them."""
-        parts = FENCE.split(source)  # text, code, its fence, text, …
-        parts[::3] = [_mended(text) for text in parts[::3]]
-        del parts[2::3]
-        return MarkdownWithMath(renderer=_Renderer(context["cell"])).render("".join(parts))
+        return MarkdownWithMath(renderer=_Renderer(context["cell"])).render(source)
 
     def bind(
         self, notebooks: Notebooks, title: Title, root: Path, folder: Path, wanted: dict | None

@@ -7,7 +7,6 @@ displays can make neither of them fetch an address or read a file.
 import re
 import tempfile
 from contextlib import suppress
-from io import BytesIO
 from itertools import product
 from pathlib import Path
 
@@ -17,16 +16,13 @@ import pypandoc
 import typst
 from lxml import etree
 from lxml.html import HtmlElement
-from PIL import ExifTags, Image
 
 from eurosat_lib.errors import UserError, one_line
 from eurosat_lib.report.page import TEMPLATE, embedded, words
 
 # As in the figures, but for the one that has a box for every sign.
 FONTS = [*Path(matplotlib.get_data_path(), "fonts", "ttf").glob("[!L]*.ttf")]
-FULL, TALLEST = 624, 830  # CSS pixels: a picture as wide as the text, 16.5 cm; most of a page
-UNITS = {"": 1, "px": 1, "pt": 96 / 72, "in": 96, "cm": 96 / 2.54, "mm": 96 / 25.4}
-SIDE = r"([\d.]+)(px|pt|in|cm|mm|)"  # of a drawing
+FULL = 624  # CSS pixels: a picture as wide as the text, 16.5 cm
 CAPTURE = 710  # CSS pixels of a screenshot of TensorBoard as wide as the text
 GONE = ("nav", "footer", "button", "script", "style")
 KEPT = ("id", "class", "href", "src", "alt", "width", "height", "colspan", "rowspan", "style")
@@ -85,36 +81,20 @@ def _prepare(root: HtmlElement) -> None:
 
 
 def _save_pictures(root: HtmlElement, folder: Path) -> None:
-    """Write embedded pictures as files; say which share of the text's width each takes."""
+    """Write embedded pictures as files; a given width becomes a share of the text's.
+
+    Without one Typst takes the picture's own size, turned as its camera says, where that fits.
+    """
     for number, image in enumerate(root.iter("img")):
-        source = image.get("src", "")
+        source, asked = image.get("src", ""), re.match(r"(\d*\.?\d+)(%?)", image.get("width", ""))
         if not source.startswith("data:image/"):
             raise UserError(f"the PDF takes embedded pictures only, not {source!r:.80}")
         image.set("src", f"picture{number}")
-        own = FULL, FULL
-        with suppress(OSError, ValueError):  # damaged; Typst says so
-            (folder / image.get("src")).write_bytes(data := embedded(source))
-            own = _size(data, source.startswith("data:image/svg"))
+        with suppress(ValueError):  # damaged; Typst says so
+            (folder / image.get("src")).write_bytes(embedded(source))
         full = CAPTURE if "capture" in image.get("class", "") else FULL
-        asked = re.match(r"(\d*\.?\d+)(%?)", image.get("width", ""))
-        width = float(asked[1]) * (full / 100 if asked[2] else 1) if asked else own[0]
-        share = min((width or own[0]) / full, 1, TALLEST / FULL * own[0] / own[1])
-        image.set("width", f"{share:.1%}")
-
-
-def _size(data: bytes, vector: bool) -> tuple[float, float]:
-    """Return the width and height that a picture has by itself, in CSS pixels."""
-    if not vector:
-        with Image.open(BytesIO(data)) as picture:
-            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) > 4
-            return picture.size[::-1] if turned else picture.size
-    head = re.search(r"<svg\b[^>]*|$", data.decode())[0]
-    told = dict(re.findall(r"\s(width|height|viewBox)\s*=\s*[\"']([^\"']+)", head))
-    found = [re.fullmatch(SIDE, told.get(side, "")) for side in ("width", "height")]
-    size = [float(side[1]) * UNITS[side[2]] for side in found if side]
-    if len(size) < 2:
-        size = [float(side) for side in re.findall(r"[\d.]+", told.get("viewBox", ""))[2:]]
-    return tuple(size) if len(size) == 2 and all(size) else (300, 150)  # as browsers do
+        share = float(asked[1]) / (100 if asked[2] else full) if asked else 0
+        image.set("width", f"{min(share, 1):.1%}" if share else "auto")
 
 
 def _compile(folder: Path, about: dict[str, str], root: HtmlElement) -> tuple[bytes, int]:

@@ -22,14 +22,14 @@ from eurosat_lib import config as configuration
 from eurosat_lib.config import COMMON, CONFIG, PARAMETERS, Config, configure
 from eurosat_lib.data import describe_source, on_spatial
 from eurosat_lib.errors import UserError, did_you_mean
-from eurosat_lib.files import is_frozen, read_json, revision
+from eurosat_lib.files import git, is_frozen, read_json, revision
 from eurosat_lib.schema import Compute
 
 FIXED = ("profile", "data", "name", "seed")  # given to every notebook: a report is one experiment
 ENGINE = {*Compute.model_fields} - {"device", "precision", "threads"}  # no result depends on it
 LIBRARY = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
-SHOWN = {"__init__", "cells"}  # modules of the report that notebooks run; others bind
+SHOWN = {"cells"}  # modules of the report that notebooks run; others bind
 
 
 def parameters(params: str = "", **plain: str) -> dict[str, Any]:
@@ -199,7 +199,8 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     if any("stored_parameters" in source for _, source in cells):
         parts.append(stored)
     if any("find_captures" in source for _, source in cells):  # it says where figures go
-        parts.append(sorted(path.name for path in config.paths.artifacts.glob("captures/*.png")))
+        shots = sorted(config.paths.artifacts.glob("captures/*.png"))
+        parts.append([(path.name, path.stat().st_mtime_ns) for path in shots])
     return digest(parts)
 
 
@@ -212,14 +213,14 @@ def _code() -> list[Path]:
 def results_state(config: Config, stages: Iterable[str]) -> dict[str, str]:
     """Return the digest of each stage's published result and files; empty where there is none.
 
-    Without the configuration that a result was asked for with: another notebook may ask otherwise.
+    Neither the configuration nor the process of a result counts: notebooks ask with others.
     """
     artifacts, state = config.paths.artifacts, {}
     for stage in sorted(stages):
         tree = read_json(artifacts / "results" / f"{stage}.json") or {}
         names = tree.get("files") if isinstance(tree.get("files"), dict | list) else ()
         files = files_digest(artifacts / str(name) for name in names)
-        state[stage] = digest([tree | {"config": None}, files]) if tree else ""
+        state[stage] = digest([tree.get("scope"), tree.get("result"), files]) if tree else ""
     return state
 
 
@@ -242,7 +243,8 @@ def report_key(config: Config, executed: Sequence[Path]) -> str:
     found = [sorted(folder.glob(one)) for folder, kinds in places.items() for one in kinds]
     found += [executed, [config.paths.reports / "journal.md"], _code()]
     files = files_digest(chain(*found))
-    return digest([files, _settings(config), revision(root), is_frozen()])
+    origin = git(root, "remote", "get-url", "origin")
+    return digest([files, _settings(config), revision(root), origin, is_frozen()])
 
 
 def picture_places(root: Path, notebooks: Iterable[Path]) -> list[Path]:

@@ -251,7 +251,7 @@ def _digests(files: Sequence[Path]) -> dict[str, str]:
 
 def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: Path) -> tuple:
     """Write both files; return the pages of the PDF, and the state of the embedded pictures."""
-    from eurosat_lib.report.export import bind_page, refuse
+    from eurosat_lib.report.export import bind_page
     from eurosat_lib.report.pdf import make_pdf
     from eurosat_lib.report.title import title_of, to_complete
 
@@ -259,7 +259,8 @@ def _write_report(config: Config, executed: Sequence[Path], html: Path, paper: P
         print(f"      to fill in: {', '.join(empty)} (configs/config.yaml)")
     root, title = Path(config.paths.root), title_of(config, executed)
     page, problems, pictures = bind_page(executed, title, root, config.paths.reports)
-    refuse(problems)
+    if problems:
+        raise UserError("\n  - ".join(["the report was not built:", *problems]))
     pictures = plan.pictures_state(config, executed, pictures)
     html.write_text(page, encoding="utf-8", newline="\n")
     document, pages = make_pdf(page)

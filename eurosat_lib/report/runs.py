@@ -28,7 +28,6 @@ from eurosat_lib.report.run import build, execute, workplace
 from eurosat_lib.schema import Config, Paths
 from eurosat_lib.sources import digest
 
-LEVEL = 0.95  # of the intervals, where no run says one
 ASIDE = ("paths", "identity", "compute")  # sections that say nothing of what a result is
 LABELS = {key: name for name, key in PARAMETERS.items()} | {"lr": "LR choisi à la main (04)"}
 SCORES = {"Validation": "train", "Test": "evaluate", "Découpage spatial": "evaluate_spatial"}
@@ -232,7 +231,7 @@ def show_steps(config: Config) -> HTML:
 
 def verdict(*pair: Run) -> str:
     """Say in French which of two runs is better on the test, by the interval of the difference."""
-    from eurosat_lib.stats import paired_difference
+    from eurosat_lib.stats import LEVEL, paired_difference
 
     columns, (a, b) = ["name", "truth", "prediction"], (run.label for run in pair)
     rows = [files.read_csv(run.paths.artifacts / "predictions.csv") for run in pair]
@@ -248,14 +247,13 @@ def verdict(*pair: Run) -> str:
         return "Les deux runs n’ont pas été testés sur les mêmes images : rien à apparier."
     right_a, right_b = both.prediction_a == both.truth_a, both.prediction_b == both.truth_b
     only_a, only_b, n = (right_a & ~right_b).sum(), (right_b & ~right_a).sum(), len(both)
-    level = pair[0].score("evaluate").get("confidence_level", LEVEL)
-    low, high = paired_difference(only_b, only_a, n, level)
+    low, high = paired_difference(only_b, only_a, n)
     says = "Le test ne départage pas les deux runs"
     if low > 0 or high < 0:
         says = f"« {b if low > 0 else a} » fait mieux sur le test"
     return (
         f"**{says}** : « {b} » moins « {a} », {signe((only_b - only_a) / n, 2)}, intervalle "
-        f"à {pct(level, 0)} : {intervalle((low, high), 2, 'points')}. Sur les mêmes "
+        f"à {pct(LEVEL, 0)} : {intervalle((low, high), 2, 'points')}. Sur les mêmes "
         f"{nombre(n)} images, {nombre(only_a)} que seul « {a} » reconnaît, {nombre(only_b)} que "
         f"seul « {b} » reconnaît. Un entraînement chacun : ce que changerait une autre graine "
         "n’est pas compté."

@@ -43,9 +43,10 @@ FORMS = {  # how answers write a number that is no mere count, by the name of it
     partial(nombre, digits=2): "imbalance value_min value_max temperature",
     partial(nombre, digits=3): "theory loss mean sd grad_norm first_loss last_loss "
     "first_train_loss last_train_loss last_val_loss lowest_val_loss",
-    partial(pct, digits=0): "last_accuracy shuffled_known confidence_level shares_train "
+    partial(pct, digits=0): "last_accuracy shuffled_known shares_train "
     "shares_validation shares_test",
     p_value: "p_value",
+    str: "seed",
     pct: "majority_share best_linear true_accuracy shuffled_accuracy blind_accuracy seen_accuracy "
     "first_val_accuracy last_val_accuracy last_train_accuracy worst_f1 best_f1 stable recall",
     partial(pct, digits=2): "majority_validation majority_test uniform score second_score "
@@ -118,7 +119,7 @@ def s0(facts: Facts) -> Words:
         "cuda": facts["environment"]["cuda"] or "aucun",
         "etudiant": literal(own["author"]) if named else "_Nom, Prénom_",
         "projet": literal(own["title"]),
-        "depot": f"<{own['repository']}>" if own["repository"] else "_URL publique_",
+        "depot": f"<{facts['repository']}>" if facts["repository"] else "_URL publique_",
     }
     return words | commands(config, facts["explore_dataset"]["synthetic"], facts["given"])
 
@@ -169,9 +170,7 @@ def _balance(p: float) -> str:
 def d4(facts: Facts) -> Words:
     """How far the most frequent class is from the rarest, and what that means."""
     audit = facts["explore_dataset"]
-    words, absent = write(audit), "la classe la plus fréquente, et il n’y a aucune image de"
-    told = f"{words['imbalance']} fois plus fréquent que" if audit["smallest_count"] else absent
-    return words | {"compare": told, "modere": audit["imbalance"] < MODERATE}
+    return write(audit) | {"modere": audit["imbalance"] < MODERATE}
 
 
 def d5(facts: Facts) -> Words:

@@ -199,7 +199,7 @@ def s11(facts: Facts) -> Words:
         "valeurs": "".join(f" --{name} {value}" for name, value in own.items()),
         "drapeaux": "".join(f" --set {shlex.quote(f'{k}={v}')}" for k, v in others.items()),
         "runs": config["paths"]["name"] and f"{config['paths']['name']}/",
-        **{f"{key}_case": "x" if held else " " for key, held in there.items()},
+        **{f"{key}_case": "☑" if held else "☐" for key, held in there.items()},
         "absents": not all(there.values()),
     }
 

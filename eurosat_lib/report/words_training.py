@@ -125,7 +125,7 @@ def interaction(cases: Sequence[Facts]) -> Words:
     first, last = (cases[end]["score"]["differences"] for end in (0, -1))
     if len(cases) < 2 or not FEWEST <= len(first) == len(last):
         return {"interaction": "non mesurée"}
-    bounds = mean_interval(np.subtract(last, first), 0.95)
+    bounds = mean_interval(np.subtract(last, first))
     verdict = "non tranchée" if difference(*bounds) == "égalité" else "nette"
     return {"interaction": verdict, "interaction_ecart": intervalle(bounds, 1, "points")}
 

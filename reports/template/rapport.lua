@@ -73,7 +73,7 @@ function Table(el)
 end
 
 function Image(el)
-  return pandoc.RawInline('typst', ('#image(%s, alt: %s, width: %s);'):format(quoted(el.src),
+  return pandoc.RawInline('typst', ('#photo(%s, alt: %s, width: %s);'):format(quoted(el.src),
     quoted(pandoc.utils.stringify(el.caption)), el.attributes.width or 'auto'))
 end
 

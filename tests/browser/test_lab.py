@@ -181,10 +181,8 @@ def lab(browser, tmp_path_factory):
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_notebook_runs_its_views_move_and_it_is_exported(lab, name):
-    written = re.findall(
-        r'"id": "(explore-[\w-]+)"', (ROOT / f"notebooks/{name}.ipynb").read_text()
-    )
-    assert set(written) == set(VIEWS[name])
+    text = (ROOT / f"notebooks/{name}.ipynb").read_text()
+    assert set(re.findall(r'"id": "(explore-[\w-]+)"', text)) == set(VIEWS[name])
     with lab.notebook(name):
         lab.do("run-all-cells")
         for cell, move in VIEWS[name].items():

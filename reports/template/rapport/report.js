@@ -6,7 +6,7 @@
     element.append(...children);
     return element;
   };
-  const target = (link) => document.getElementById(decodeURIComponent(link.hash.slice(1)));
+  const target = ({ hash }) => { try { return document.getElementById(decodeURIComponent(hash.slice(1))); } catch { return null; } };
 
   // Buttons.
   const NAMES = {
