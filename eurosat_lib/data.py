@@ -21,7 +21,16 @@ from eurosat_lib.config import Config, override
 from eurosat_lib.errors import UserError, did_you_mean, one_line
 from eurosat_lib.files import PICTURES, locked, replacing, write_json
 from eurosat_lib.progress import announce, progress
-from eurosat_lib.sources import CLASSES, SIDE, SPLITS, Row, Source, describe_source, read_rows
+from eurosat_lib.sources import (
+    CLASSES,
+    SIDE,
+    SPLITS,
+    Row,
+    Source,
+    describe_source,
+    folder_source,
+    read_rows,
+)
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # the cache; or not there
 
@@ -75,7 +84,10 @@ def load_dataset(config: Config) -> EuroSAT:
                 return _map(file, signature, source)
             _make(file, signature, source)
         return _map(file, signature, source)
-    except OSError as error:
+    except (OSError, UserError) as error:
+        folder_source.cache_clear()  # for a folder that is mended, and asked for again
+        if isinstance(error, UserError):
+            raise
         where = f"decoded images are kept in {file.parent} (EUROSAT_CACHE names another folder)"
         raise UserError(f"{source.place}: {one_line(error)}; {where}") from error
 

@@ -117,12 +117,12 @@ def _uncut(config: Config) -> Source:
     name, named = config.data.source, os.environ.get("EUROSAT_DATA")
     hub = Source(f"{HUB}@{REVISION[:7]}", HUB, REVISION)
     if name == "auto" and named:
-        return _folder_source(_folder(config, "EUROSAT_DATA", named))
+        return folder_source(_folder(config, "EUROSAT_DATA", named))
     if name == HUB or (name == "auto" and (hub.decoded.is_file() or _hub_is_there())):
         return hub
     if name in ("auto", "synthetic"):
         return Source("synthetic", "synthetic", counts=config.data.synthetic_images)
-    return _folder_source(_folder(config, "data.source", name))
+    return folder_source(_folder(config, "data.source", name))
 
 
 def _folder(config: Config, variable: str, name: str) -> Path:
@@ -135,7 +135,7 @@ def _folder(config: Config, variable: str, name: str) -> Path:
 
 
 @cache  # looked at once per process: 27,000 files take most of a second
-def _folder_source(folder: Path) -> Source:
+def folder_source(folder: Path) -> Source:
     """Recognise the layout of a folder: shards, or class folders with or without lists."""
     found = _files_below(folder)
     for ends in (".parquet", ".arrow", IMAGES):

@@ -1,7 +1,7 @@
 """Every table of the report: a DataFrame with French headings.
 
 Numbers stay numbers where a column is of one kind, else cells are text; ``attrs`` holds what
-``report.table`` needs to write them.
+``cells.table`` needs to write them.
 """
 
 import statistics

@@ -163,7 +163,7 @@ class Training(Record, stage="train"):
         found: dict[str, Any] = {"epochs": len(half)}
         for name in ("val_accuracy", "train_loss"):
             line = linregress(range(len(half)), [getattr(record, name) for record in half])
-            slope, width = float(line.slope), float(t.ppf(0.975, len(half) - 2) * line.stderr)
+            slope, width = float(line.slope), t.ppf((1 + LEVEL) / 2, len(half) - 2) * line.stderr
             found[name] = {"slope": slope, "low": slope - width, "high": slope + width}
         return found
 

@@ -23,7 +23,7 @@ NUMBERS = {"train": (1, 2, 3), "validation": (4,), "test": (5, 6)}  # Forest_1.j
 
 
 def config_for(source, **values):
-    sources._folder_source.cache_clear()  # as in a new process
+    sources.folder_source.cache_clear()  # as in a new process
     small = {"data.source": str(source), "data.synthetic_images": [30, 10, 20]}
     return load_config(ROOT / "configs/config.yaml", "full", small | values)
 

@@ -143,6 +143,7 @@ WRITTEN = {
     "question D1. Quel dataset utilisez-vous ?: not": "> **D1.** Quel **dataset** utilisez-vous ?",
     "question D1. Quel dataset ?: not in": "> **D1.** Quel dataset ?",
     "raw TeX in the text: Un \\frac perdu.": "Un \\\\frac perdu.",
+    "no picture; an address with spaces": "![x](mon image.png)",
     "formula $\\inconnu{x}$ cannot be set": "Du $\\inconnu{x}$.",
     "the link #fig-phtos leads nowhere (did you mean fig-photos?)": "[x](#fig-phtos)",
 }
@@ -160,6 +161,7 @@ DISPLAYED = {
     "the name 'x1' is given 2 times": '<p id="x1">x</p><p id="x1">x</p>',
     "the image has no alternative text": '<img alt="" src="data:image/gif;base64,R0lGOD">',
     "the image is damaged": '<img alt="x" src="data:image/gif;base64,R0lGOD">',
+    "damaged": '<img alt="x" src="data:image/svg+xml,<svg><image href=\'file:///\'/></svg>">',
     "nan in a table": "<table><tr><td>nan</td></tr></table>",
     "a cell's HTML ends the page": "<p>x</p></main></body></html>",
 }

@@ -54,7 +54,9 @@ def project(tmp_path, monkeypatch):
         (root / folder).mkdir(parents=True)
     (root / "reports/answers/M1.md").write_text("Réponse")
     write_notebook(root / "notebooks/01_a.ipynb", "1 + 1")
-    write_notebook(root / "notebooks/02_b.ipynb", "2 + 2  # find_captures", given=MORE)
+    write_notebook(
+        root / "notebooks/02_b.ipynb", "2 + 2  # find_captures, repository(config)", given=MORE
+    )
     monkeypatch.chdir(root)
     monkeypatch.setattr(run, "_write_report", write_report)
     return root
@@ -200,6 +202,9 @@ def test_a_notebook_may_have_a_parameter_of_its_own(project, executed):
         assert executed == rerun
 
 
+LATER = {"started": "2026-01-02"}
+
+
 def touch_file(project, text="1"):
     (project / "artifacts/history.csv").write_text(text)
 
@@ -214,7 +219,7 @@ def touch_file(project, text="1"):
         (lambda project: {"only": "01_a"}, ["01_a"]),  # asked for by name
         (lambda project: write_notebook(project / "notebooks/01_a.ipynb", "1 + 2"), ["01_a"]),
         (lambda project: result(project, "train", 1, files=["history.csv"], config=2), []),
-        (lambda project: result(project, "train", 1, files=["history.csv"], provenance=3), []),
+        (lambda project: result(project, "train", 1, files=["history.csv"], provenance=LATER), []),
         (lambda project: write_text(project / "artifacts/captures/x.png", ""), ["02_b"]),
         (lambda project: result(project, "bench", 2), []),  # nobody's
         (lambda project: result(project, "train", 2), ["02_b"]),
@@ -276,6 +281,7 @@ def test_a_new_address_of_the_project_binds(project, executed, capsys):
         subprocess.run(["git", *command.split()], check=True, capture_output=True)
         make()
         assert f"report{said}" in capsys.readouterr().out
+    assert executed == ["01_a", "02_b", "02_b"]  # which says the address
 
 
 def test_a_build_with_nothing_to_do_is_quick_and_loads_nothing_heavy(project, executed):

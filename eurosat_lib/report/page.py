@@ -28,6 +28,8 @@ QUESTION = re.compile(r"([DM]\d{1,2})\.")
 NUMBERED = ".//h2 | .//h3 | .//figure[@class='eurosat'] | .//div[@class='table'][.//caption]"
 VERBATIM = " or ".join(f"self::{tag}" for tag in ("code", "pre", "script", "style", "math", "kbd"))
 PLAIN = f"text()[not(ancestor::*[{VERBATIM} or @class='literal'])]"
+IMAGE = re.compile(r"!\[[^\]]*\]\(")  # of Markdown, with a space in its address, say
+LINKED = re.compile(rb"""<image[^>]*href\s*=\s*["'](?!data:|#)""")  # what an SVG would fetch
 TEX = re.compile(r"\\[a-zA-Z]{2,}|\$\$|(?<!\w)\$[^$\s][^$]*\$(?!\w)")
 SHOWN = ("JPEG", "PNG", "WEBP", "GIF")  # kinds of pictures that browsers show, SVG aside
 PLACES = "looked for beside the notebook, in notebooks, reports/answers and the project's folder"
@@ -179,17 +181,22 @@ def _template_problems(main: HtmlElement, wanted: dict) -> Iterator[str]:
 
 
 def _content_problems(page: HtmlElement) -> Iterator[str]:
-    """Name what no page may hold, and take it out."""
+    """Name what no page may hold; take out what is live, and pictures that cannot be shown."""
     for name, count in Counter(page.xpath("//@id")).items():
         if count > 1:
             yield f"the name {name!r} is given {count} times"
     for text in filter(TEX.search, page.xpath(f"(//main | //*[@id='resume'])//{PLAIN}")):
         yield f"{where(text.getparent())}: raw TeX in the text: {words(text)[:120]}"
+    for text in filter(IMAGE.search, page.xpath(f"//main//{PLAIN}")):
+        said = "no picture; an address with spaces is written ![…](<…>)"
+        yield f"{where(text.getparent())}: {said}: {words(text)[:120]}"
     own = page.body.xpath("./footer/following-sibling::script[last()]")  # the template's
     if not own:
         yield "a cell's HTML ends the page, or leaves a tag or comment open"
-    for element in [element for element in page.body.iter("*") if element not in own]:
+    others = [element for element in page.body.iter("*") if element not in own]
+    for element in others:
         yield from (f"{where(element)}: {fault}" for fault in _faults(element))
+    for element in others:
         if element.tag in LIVE or (element.tag == "img" and not _is_sound(element)):
             element.drop_tree()
 
@@ -211,9 +218,9 @@ def _faults(element: HtmlElement) -> Iterator[str]:
 def _is_sound(image: HtmlElement) -> bool:
     """Tell whether a picture is embedded and can be shown."""
     source = image.get("src") or ""
-    if source.startswith("data:image/svg"):  # as a picture it runs and fetches nothing
-        return True
     try:
+        if source.startswith("data:image/svg"):
+            return not LINKED.search(embedded(source))
         with Image.open(BytesIO(embedded(source)), formats=SHOWN) as picture:
             picture.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

@@ -198,6 +198,8 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     parts.append(files_digest(files))
     if any("stored_parameters" in source for _, source in cells):
         parts.append(stored)
+    if any("repository(" in source for _, source in cells):
+        parts.append(git(config.paths.root, "remote", "get-url", "origin"))
     if any("find_captures" in source for _, source in cells):  # it says where figures go
         shots = sorted(config.paths.artifacts.glob("captures/*.png"))
         parts.append([(path.name, path.stat().st_mtime_ns) for path in shots])
@@ -213,14 +215,17 @@ def _code() -> list[Path]:
 def results_state(config: Config, stages: Iterable[str]) -> dict[str, str]:
     """Return the digest of each stage's published result and files; empty where there is none.
 
-    Neither the configuration nor the process of a result counts: notebooks ask with others.
+    Neither the configuration nor the time of a result counts: notebooks ask with and at others.
     """
     artifacts, state = config.paths.artifacts, {}
     for stage in sorted(stages):
         tree = read_json(artifacts / "results" / f"{stage}.json") or {}
         names = tree.get("files") if isinstance(tree.get("files"), dict | list) else ()
         files = files_digest(artifacts / str(name) for name in names)
-        state[stage] = digest([tree.get("scope"), tree.get("result"), files]) if tree else ""
+        origin = tree.get("provenance")
+        origin = origin | {"started": ""} if isinstance(origin, dict) else origin
+        tree |= {"config": None, "seal": None, "provenance": origin} if tree else {}
+        state[stage] = digest([tree, files]) if tree else ""
     return state
 
 

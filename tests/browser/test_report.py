@@ -2,7 +2,7 @@
 
 import pytest
 from PIL import Image
-from report_sample import TITLE, code, curve, markdown, project, write
+from report_sample import TITLE, code, curve, html_output, markdown, project, write
 
 from eurosat_lib.report.export import bind_page
 
@@ -69,6 +69,20 @@ def test_nothing_is_fetched_nothing_complains_and_axe_agrees(visit, address, loo
     assert axe.Axe().run(page).violations_count == 0
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert [one for one in page.troubles if one != address and not one.startswith("data:")] == []
+
+
+def test_the_policy_of_the_page_lets_nothing_of_a_cell_run_or_be_fetched(browser, tmp_path):
+    ways = "<p onclick='window.ran = 1' style='background: url(http://127.0.0.1:9/p)'>x</p>"
+    ways += "<style>@import 'http://127.0.0.1:9/s';</style>"
+    cell = write(tmp_path / "03_x.ipynb", code("x", html_output(ways)))
+    text, problems, _ = bind_page([*project(tmp_path), cell], TITLE, tmp_path)
+    (tmp_path / "rapport.html").write_text(text, encoding="utf-8")
+    page, told = browser.new_page(), []
+    page.on("console", lambda message: told.append(message.text))
+    page.goto((tmp_path / "rapport.html").as_uri())
+    page.locator("p[onclick]").dispatch_event("click")
+    assert problems == [] and page.evaluate("window.ran") is None
+    assert [line.count("Content Security Policy") for line in told] == [1] * 3, told
 
 
 def test_the_phone_has_the_contents_in_a_panel_also_without_scripts(visit):
