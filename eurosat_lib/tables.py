@@ -19,12 +19,11 @@ from eurosat_lib.files import read_csv
 from eurosat_lib.french import ecart, intervalle, nombre, pct, plural, power, signe, typeset
 from eurosat_lib.lr_finder import LRFinder
 from eurosat_lib.recipes import Ablation, Recipes
-from eurosat_lib.stats import LEVEL, summarise_seeds
+from eurosat_lib.stats import FEWEST, LEVEL, summarise_seeds
 from eurosat_lib.trainings import Seeds, SplitComparison
 
 DASH = "—"
 BRACKETS = f"Entre crochets, les intervalles à {pct(LEVEL, 0)}."
-MEAN = "moyenne ± écart-type (n = {})"  # row of several seeds
 ROLES = {  # of a tested checkpoint
     "final": "entraînement final",
     "given": "checkpoint donné",
@@ -47,10 +46,10 @@ def share(value: float, bounds: Sequence[float]) -> str:
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
-    """Write mean ± standard deviation of one share per seed, and the interval of the mean."""
+    """Write the mean of one share per seed; of three, ± standard deviation, and its interval."""
     mean, sd, low, high = summarise_seeds(values).values()
-    told = f"{pct(mean, 2)} ± {nombre(100 * sd, 2)}"
-    return told if low is None else f"{told} {intervalle((low, high), 2)}"
+    spread = "" if low is None else f" ± {nombre(100 * sd, 2)} {intervalle((low, high), 2)}"
+    return f"{pct(mean, 2)}{spread}"
 
 
 def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
@@ -66,7 +65,7 @@ def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
         ("Chevauchements sur deux splits", shared["across"], 0, reach),
         ("Chevauchements, deux étiquettes", shared["relabelled"], 0, "étiquette ambiguë"),
         ("Sans aucune donnée (noire)", audit.black, total, "le réseau n’en apprend rien"),
-        ("Un pixel sans donnée ou plus", audit.nodata, total, "bord à masquer"),
+        ("Au moins un pixel sans donnée", audit.nodata, total, "bord à masquer"),
         ("D’une seule couleur", audit.flat, total, "ni forme ni texture"),
         (faint, audit.faint, total, "seule la couleur moyenne informe"),
         (f"Plus de {pct(SATURATED, 0)} des valeurs à 255", audit.saturated, total, "détail perdu"),
@@ -96,7 +95,7 @@ def variants(arch: Architecture) -> pd.DataFrame:
 
 def faults(r: LRFinder) -> str:
     """Say, seed by seed, why the sweeps support no suggestion; empty if all do."""
-    return ", ".join(f"graine {s.seed} : {french.FAULTS[s.fault]}" for s in r.sweeps if s.fault)
+    return " ; ".join(f"graine {s.seed}, {french.FAULTS[s.fault]}" for s in r.sweeps if s.fault)
 
 
 def lr_rules(r: LRFinder) -> pd.DataFrame:
@@ -147,7 +146,7 @@ def grid(grid: search.GridSearch) -> pd.DataFrame:
 
 def finalists(result: search.Finalists) -> pd.DataFrame:
     """List the finalists over their new seeds: mean, spread, distance to the leader."""
-    rows, percent, spread = [], ["Score du choix", "Moyenne"], "Écart-type (points)"
+    rows, percent, spread = [], ["Score en grille", "Moyenne"], "Écart-type (points)"
     for one in result.ranking:
         lead, bounds = result.lead(one)
         behind = ecart(-lead, bounds and (-bounds[1], -bounds[0]))
@@ -258,7 +257,8 @@ def seeds(found: Seeds) -> pd.DataFrame:
     rows += [(str(seed), DASH, "divergé", DASH, DASH) for seed in found.diverged]
     if len(scores) > 1:
         means = (mean_and_spread(column) for column in zip(*scores, strict=True))
-        rows.append((MEAN.format(len(scores)), DASH, DASH, *means))
+        what = "moyenne ± écart-type" if len(scores) >= FEWEST else "moyenne"
+        rows.append((f"{what} (n = {len(scores)})", DASH, DASH, *means))
     columns = ("Graine", "Époque", "Validation", "Test", "Macro-F1")
     return frame(columns, rows, BRACKETS)
 

@@ -271,7 +271,7 @@ def trials(config: Config, grid: search.GridSearch) -> Any:
     def show(essai: Fit) -> str:
         """Lay the curves of a trial over those of the best."""
         ran = {fit.hyperparameters.name: history(fit) for fit in (grid.best, essai) if fit.epochs}
-        ended = f"divergé ({html.escape(essai.diverged)})" if essai.diverged else pct(essai.score)
+        ended = "divergé" if essai.diverged else pct(essai.score)
         return line(f"Score en validation : {ended}.") + picture(run_curves(ran))
 
     fits = {f"{pct(fit.score)}   {fit.hyperparameters.name}": fit for fit in grid.ranking}

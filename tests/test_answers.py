@@ -153,13 +153,14 @@ OTHER_SPLITS = {"compare_splits": SPLITS | {"same_training": False}}
 LOSS = "check_initial_loss."
 FLAGS = " --set 'lr_finder.seeds=[0, 1]'"
 BAR = "compute_baselines.best_linear"
-IN_SEEDS = "2\u00a0divergences, dans les essais de la grille (3), dans l’entraînement final et …"
-IN_BOTH = "1\u00a0divergence, dans les essais des deux grilles (4 et 3) et dans l’entraînement…"
+IN_SEEDS = "2\u00a0divergences parmi les essais de la grille (3), l’entraînement final et les…"
+IN_BOTH = "1\u00a0divergence parmi les essais des deux grilles (4 et 3) et l’entraînement final"
 ONE_GRID = {"train": None, "refined_grid_search": None}
 NOTHING_RAN = dict.fromkeys(("train", "grid_search", "refined_grid_search"))
 LOST = csv_rows([handmade.trial(lr=2e-3, values=(), diverged="epoch 1"), handmade.trial(lr=5e-4)])
+FIRST = csv_rows(handmade.GRID.trials[:1])
 SMALL, TWICE = {"config.data.image_size": 32}, handmade.seeds(7, 8).facts()
-MOVED = "baisse jusqu’à 37,0\u00a0points (*Forest*) et monte jusqu’à 13,0\u00a0points (*River*)"
+MOVED = "baisse de 37,0\u00a0points au plus (*Forest*) et monte de 13,0\u00a0points au plus…"
 RANK = " ; *River* prise pour *Highway* (3\u00a0images), que nous attendions, vient au rang 2, à…"
 BETWEEN = {REFINED + "values.lr": [5e-4, 1e-3, 2e-3]}
 AWAITED, LOSSES = ["River", "Highway", 3], "measure_robustness.worst_view_change"
@@ -201,13 +202,13 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("M2", {LOSS + "faint": []}, "gradient", "partout"),
     ("M3", {}, "controles", "réussies"),
     ("M3", {"check_training.uses_images": False}, "controles", "à revoir"),
-    ("M4", {}, "comment", "médiane de 6 lectures, trois par graine", "retard", "9"),
+    ("M4", {}, "comment", "médiane de 6 lectures (trois règles par graine)", "retard", "9"),
     ("M4", HAND, "comment", "lu à la main sur la courbe (règle : vallée)"),
     ("M4", FLAT, "lr", "5\u202f×\u202f10⁻⁴"),
-    ("M5", {}, "barre", "que par 1"),
-    ("M5", {BAR: 0.76}, "barre", "par aucun"),
+    ("M5", {}, "barre", "n’est franchie que par 1 des 3 scores"),
+    ("M5", {BAR: 0.76}, "barre", "n’est franchie par aucun des 3 scores"),
     ("M5", {BAR: 0.76}, "depassent", " ; elle l’est par 1\u00a0run à sa meilleure époque"),
-    ("M5", {BAR: 0.2}, "barre", ""),
+    ("M5", {BAR: 0.2}, "barre", "est franchie par tous les scores"),
     ("M5", cases(TWO, THREE), "interaction", "nette"),
     ("M5", cases(TWO, (-0.03, 0.02, 0.0, 0.03)), "interaction", "non tranchée"),
     ("M5", cases(TWO), "interaction", "non mesurée"),
@@ -225,7 +226,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("M6", trend(OPEN, DOWN), "va_val_accuracy", "n’a pas de pente établie"),
     ("M6", trend(UP, DOWN), "sous", "oui", "plafond", "ne plafonne pas encore"),
     ("M6", trend(UP, OPEN), "sous", "en partie"),
-    ("M6", trend(OPEN, OPEN), "sous", "non (plateau)"),
+    ("M6", trend(OPEN, OPEN), "sous", "non établi"),
     ("M6", trend(UP, DOWN) | KNOWN, "sous", "non"),
     ("M6", {}, "sous", "indécidable", "sur", "non établi", "stabilite", "agitée", "plafond", ""),
     ("M6", {}, "oscille", "oscille comme prévu", "depasse", "ne dépasse pas"),
@@ -239,13 +240,14 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("M6", trend(DOWN, DOWN) | LAST, "plafond", "recule à la fin"),
     ("M6", trend(OPEN, DOWN) | LAST, "plafond", rules.NO_PLATEAU),
     ("M6", trend(OPEN, DOWN), "plafond", "plafonne, autant qu’on puisse le dire"),
-    ("S8", {}, "montent", "monte encore pour 2\u00a0runs"),
-    ("S8", {"refined_grid_search.epochs": 2}, "montent", ""),
+    ("S8", {}, "montent", "monte encore pour 2\u00a0runs sur 3"),
+    ("S8", {"refined_grid_search.epochs": 1}, "montent", ""),
+    ("S8", {"refined_grid_search.epochs": 2}, "montent", "monte encore pour 2\u00a0runs sur 3"),
     ("S8", {"refined_grid_search": ALONE}, "rival", "le seul score"),
     ("M8", {"refined_grid_search": ALONE, "grid_search": ALONE}, "verdict", "point repris"),
     ("M8", {"refined_grid_search": ALONE}, "meilleur", "Le seul run à avoir un score"),
     ("M5", {"grid_search": ALONE}, "rivales", "seule à avoir un score"),
-    ("M5", {BAR: 0.9, "trials": csv_rows(handmade.GRID.trials[:1])}, "scores", "score"),
+    ("M5", {BAR: 0.9, "trials": FIRST}, "barre", "n’est franchie par aucun score"),
     ("M1", {}, "champs", "va de 48 à 70 pixels selon le réseau"),
     ("M1", {"test_model.variants": [{"receptive_field": 48}]}, "champs", "est de 48 pixels"),
     ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
@@ -277,7 +279,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("S9", {"classes": RECALLS[2:]}, "rarete", ""),  # none is rarest
     ("S9", {"synthetic": True}, "confusion", ""),
     ("S9.4", {LIGHT: ["blur"]}, "legers", "l’exactitude baisse déjà (flou)"),
-    ("S9.4", {LIGHT: []}, "legers", "aucun ne fait rien perdre de décelable"),
+    ("S9.4", {LIGHT: []}, "legers", "rien ne baisse nettement"),
     ("S9.4", {LOSSES: [-0.03, *DOWN]}, "vue", "fait perdre 3,0\u00a0points"),
     ("S9.4", {LOSSES: [-0.03, *OPEN]}, "vue", "ne fait rien perdre de décelable"),
     ("S9.3", {EXCESS: UP}, "verdict", "trop haute"),
@@ -290,15 +292,15 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("M9", {"evaluate.gap": 0.02}, "raisonnable", "ne l’est pas", "par_coeur", "inconnu"),
     ("M9", {"evaluate.hyperparameters.dilation_stage3": 3}, "par_coeur", "non"),
     ("S10", {}, "pannes", IN_BOTH, "ecart_spatial", ""),
-    ("S10", ONE_GRID, "pannes", "1\u00a0divergence, dans les essais de la grille (4)"),
+    ("S10", ONE_GRID, "pannes", "1\u00a0divergence parmi les essais de la grille (4)"),
     ("S10", {"compare_splits": SPLITS}, "ecart_spatial", "plus haut"),
     ("S10", OTHER_SPLITS, "ecart_spatial", ""),
     ("S10", {"grid_search": None}, "recherches", "aucune grille n’a été calculée"),
     ("S10", {"grid_search": None, "evaluate_seeds.diverged": [8, 9]}, "pannes", IN_SEEDS),
-    ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN, dans…"),
+    ("S10", {"grid_search.n_diverged": 0}, "pannes", "ni divergence ni NaN dans les…"),
     ("S10", {"config.data.split": "spatial"}, "lieux", "un seul découpage sépare les lieux"),
-    ("S10", NOTHING_RAN, "pannes", "ni grille ni entraînement final"),
-    ("S8", {"trials": LOST}, "montent", "monte encore pour 1\u00a0run"),
+    ("S10", NOTHING_RAN, "pannes", "rien n’a été entraîné dans ce run"),
+    ("S8", {"trials": LOST}, "montent", "monte encore pour 1\u00a0run sur 2"),
     ("S8", {"trials": LOST[:1]}, "montent", "ne monte plus pour aucun run"),
     ("M8", BETWEEN | {"trials": LOST}, "voisins", "au même weight decay, le score est…"),
     ("S11", {}, "checkpoint_case", "☐", "graines_finalistes", "43, 44 et 45"),

@@ -97,7 +97,7 @@ def test_searches_and_trainings_are_drawn():
     assert f"LR proposé : {power(made.LR_FINDER.choice)}" in texts(fig)
     assert "10$^{-3}$" in texts(fig)  # a raised 3 of the same typeface
     none = training.lr_sweep(made.finder(made.sweep(0, steepest=1e-3), made.sweep(1)))
-    assert "aucun LR retenu" in texts(none) and not none.axes[0].patches
+    assert "aucun LR proposé" in texts(none) and not none.axes[0].patches
     fig = draw(training.training_curves)
     assert list(fig.axes[1].lines[1].get_ydata()) == pytest.approx([0.5, 0.8, 0.7])
     assert "poids gardés : époque 2" in texts(fig) and fig.get_label().startswith("80,0")

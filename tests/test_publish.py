@@ -15,13 +15,14 @@ from eurosat_lib.files import write_bytes, write_json
 from eurosat_lib.report.publish import BEGIN, CARD, END, make_results
 
 COMMIT = {"commit": "1c135ce0ab", "seconds": 120.0, "device": "CPU", "precision": "bf16"}
+MEAN = {"mean": 0.901, "sd": 0.002, "low": 0.9}
 RECIPE = {"name": "best", "correct": 980, "n": 1000, "low": 0.97, "high": 0.99, "count": 2}
 SCORE = {"accuracy": 0.9, "low": 0.88, "high": 0.92, "correct": 900, "n": 1000, "macro_f1": 0.89}
 FACTS = {f"evaluate.{name}": value for name, value in SCORE.items()} | {
     "evaluate.checkpoint_sha256": hashlib.sha256(b"weights").hexdigest(),
     "explore_dataset.synthetic": False,
-    "evaluate_seeds": {"several": True, "count": 3, "accuracy": {"mean": 0.901, "sd": 0.002}},
-    "train_recipe": RECIPE | {"accuracy": {"mean": 0.981, "sd": 0.001}},
+    "evaluate_seeds": {"several": True, "count": 3, "accuracy": MEAN},
+    "train_recipe": RECIPE | {"accuracy": {"mean": 0.981, "sd": 0.001, "low": 0.98}},
 }
 NEEDED = ("explore_dataset", "train", "evaluate", "analyse_errors", "evaluate_seeds")
 OTHER = [{"checkpoint_sha256": "b" * 64}]
@@ -74,7 +75,7 @@ def test_the_card_has_a_header_that_the_hub_reads_and_follows_the_run(project):
     assert f" of {EVALUATION.parameters:,} parameters" in card.text
     for one in EVALUATION.per_class:
         assert f"| {one['name']} | {100 * one['precision']:.1f} % |" in card.text
-    seeds = {"several": False, "count": 1, "accuracy": {"mean": 0.9, "sd": None}}
+    seeds = {"several": False, "count": 1, "accuracy": {"mean": 0.9, "sd": None, "low": None}}
     alone = {"evaluate_seeds": seeds, "evaluate_spatial": SCORE | {"accuracy": 0.8}}
     change(project, "../facts", lambda facts: facts.update(alone))
     after = written(project)

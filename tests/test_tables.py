@@ -23,7 +23,7 @@ GAP = ecart(-0.1, made.EVALUATION.gap_interval, 2)
 HEADS = ("Ouverture", "Rôle", "Configuration")
 HEATED = ["1", nombre(made.ERRORS.temperature, 3)]
 # Student's interval of 0.7, 0.8 and 0.9: t = 4.303; none of two values.
-TWO = "75,00\u202f% ± 7,07"
+TWO, MEAN = "75,00\u202f%", "moyenne ± écart-type"
 THREE = f"80,00\u202f% ± 10,00 {intervalle((0.5516, 1.0484), 2)}"
 
 
@@ -38,8 +38,8 @@ THREE = f"80,00\u202f% ± 10,00 {intervalle((0.5516, 1.0484), 2)}"
         (tables.metrics(made.EVALUATION), "Exactitude", [..., ..., GAP]),
         (tables.per_class(made.EVALUATION), "River", [..., ..., ..., 3, 1]),
         (tables.calibration(made.ERRORS), "Température", HEATED),
-        (tables.seeds(made.seeds(7, 8, 9)), tables.MEAN.format(3), [..., ..., THREE, ...]),
-        (tables.seeds(made.seeds(7, 8)), tables.MEAN.format(2), [..., ..., TWO, ...]),
+        (tables.seeds(made.seeds(7, 8, 9)), f"{MEAN} (n = 3)", [..., ..., THREE, ...]),
+        (tables.seeds(made.seeds(7, 8)), "moyenne (n = 2)", [..., ..., TWO, ...]),
         (tables.split_scores(SPLITS), "Macro-F1 sur le test", [..., "100,00\u202f%", ...]),
     ],
 )

@@ -100,7 +100,7 @@ def reliability(errors: Errors) -> Figure:
         bottom.bar((bins["place"] + 0.5) / BINS, shares, 0.9 / BINS, color=color, alpha=0.35)
         bottom.set_xlabel("confiance (%)")
     axes[0, 0].set_ylabel("exactitude (%)")
-    axes[1, 0].set_ylabel("images (%)")
+    axes[1, 0].set_ylabel("part des images (%)")
     alt = f"Intervalles à {pct(LEVEL, 0)} : l’ECE passe de {' à '.join(told)}"
     return finish(fig, f"{alt} à la température {heat}.")
 

@@ -78,13 +78,13 @@ def overfit(r: Overfit, control: ShuffledLabels) -> Figure:
         ax.plot(steps, losses, lw=0.9, alpha=0.55, color=color, label=label)
     end, target = nombre(r.losses[-1], 4), r.found["target_loss"]
     ax.plot(range(1, len(r.losses) + 1), r.losses, "o-", ms=2.5, label=f"cet essai, fin à {end}")
-    ax.axhline(target, label=f"but : {nombre(target)}", **style.DASHES)
+    ax.axhline(target, label=f"cible : {nombre(target)}", **style.DASHES)
     style.epochs(ax, max(map(len, (r.losses, *control.true, *control.shuffled))))
     ax.set(ylabel="perte d’entraînement (nats)", yscale="log")
     ax.minorticks_off()
-    reached = "atteint" if r.found["reached"] else "non atteint"
+    reached = "atteinte" if r.found["reached"] else "non atteinte"
     alt = f"Perte de {nombre(r.losses[0], 3)} à {end} en {plural(len(r.losses), 'époque')} "
-    return finish(fig, f"{alt}(but {reached}).")
+    return finish(fig, f"{alt}(cible {reached}).")
 
 
 @styled
@@ -102,7 +102,7 @@ def lr_sweep(r: LRFinder) -> Figure:
     ax.set_ylim(0.8 * min(min(one.smoothed) for one in r.sweeps), HEADROOM * curves[0].max())
     ax.minorticks_off()
     sns.rugplot(x=r.suggestions, ax=ax, color=style.INK, height=0.04)
-    chosen = f"aucun LR retenu : {faults(r)}"
+    chosen = f"aucun LR proposé : {faults(r)}"
     if r.choice:
         window = f"fenêtre où la perte baisse : {' à '.join(map(power, r.window))}"
         chosen = f"LR proposé : {power(r.choice)} ; {window}"

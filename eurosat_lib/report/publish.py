@@ -95,8 +95,8 @@ def model_card(run: Run) -> str:
 
 def _seeds(run: Run, stage: str) -> str:
     count, scores = run.facts[stage]["count"], run.facts[stage]["accuracy"]
-    told = f"; mean of {count} seeds {_percent(scores['mean'])} ± {100 * (scores['sd'] or 0):.2f}"
-    return told if count > 1 else ""
+    spread = "" if scores["low"] is None else f" ± {100 * scores['sd']:.2f}"  # two tell of none
+    return f"; mean of {count} seeds {_percent(scores['mean'])}{spread}" if count > 1 else ""
 
 
 def _score(facts: dict[str, Any]) -> str:

@@ -150,7 +150,10 @@ def _row(run: Run, keys: Sequence[str], folder: Path) -> dict[str, str]:
     own = [f"{LABELS.get(k, k)} = {run.settings[k]}" for k in keys if k in run.settings]
     origins, reports = [tree["provenance"] for tree in run.results.values()], run.paths.reports
     places = {"rapport": reports / "rapport.html", "PDF": reports / "rapport.pdf"}
-    places |= {"carnets": reports / "notebooks", "métriques": run.paths.artifacts / "metrics.json"}
+    places |= {
+        "notebooks": reports / "notebooks",
+        "métriques": run.paths.artifacts / "metrics.json",
+    }
     return {
         "Run": html.escape(run.label) + (" (autre checkpoint testé)" if run.tested_other else ""),
         "Ce qui diffère": "<br>".join(map(html.escape, own)) or "—",
@@ -252,8 +255,8 @@ def verdict(*pair: Run) -> str:
     if low > 0 or high < 0:
         says = f"« {b if low > 0 else a} » fait mieux sur le test"
     return (
-        f"**{says}** : « {b} » moins « {a} », {signe((only_b - only_a) / n, 2)}, intervalle "
-        f"à {pct(LEVEL, 0)} : {intervalle((low, high), 2, 'points')}. Sur les mêmes "
+        f"**{says}** : l’écart « {b} » − « {a} » est de {signe((only_b - only_a) / n, 2)}, "
+        f"intervalle à {pct(LEVEL, 0)} {intervalle((low, high), 2, 'points')}. Sur les mêmes "
         f"{nombre(n)} images, {nombre(only_a)} que seul « {a} » reconnaît, {nombre(only_b)} que "
         f"seul « {b} » reconnaît. Un entraînement chacun : ce que changerait une autre graine "
         "n’est pas compté."

@@ -47,9 +47,11 @@ FORMS = {  # how answers write a number that is no mere count, by the name of it
     "shares_validation shares_test",
     p_value: "p_value",
     str: "seed",
-    pct: "majority_share best_linear true_accuracy shuffled_accuracy blind_accuracy seen_accuracy "
+    pct: "majority_share true_accuracy shuffled_accuracy blind_accuracy seen_accuracy "
     "first_val_accuracy last_val_accuracy last_train_accuracy worst_f1 best_f1 stable recall",
-    partial(pct, digits=2): "majority_validation majority_test uniform score second_score "
+    partial(
+        pct, digits=2
+    ): "best_linear majority_validation majority_test uniform score second_score "
     "worst_score best_by_epoch_accuracy best_val_accuracy accuracy val_accuracy accuracy_mean "
     "val_accuracy_mean macro_f1 ece_before ece_after",
     magnitude: "largest_drop",
@@ -234,6 +236,7 @@ def d8(facts: Facts) -> Words:
         "couleur": pct(colour, 0),
         "dispersion": pct(spread, 0),
         "variation": "reste sous" if colour < spread else "dépasse",
+        "oui": "Oui" if colour < spread else "Pas à coup sûr",
     }
 
 
@@ -296,7 +299,7 @@ def m4(facts: Facts) -> Words:
         lr, how = picked["lr"], f"lu à la main sur la courbe (règle : {rule})"
     elif finder["reliable"]:
         count = 3 * finder["n_seeds"]
-        lr, how = finder["choice"], f"médiane de {count} lectures, trois par graine"
+        lr, how = finder["choice"], f"médiane de {count} lectures (trois règles par graine)"
     else:
         why = liste(sorted({french.FAULTS[fault] for fault in finder["faults"].values()}))
         how = f"valeur de repli, car le balayage ne permet pas de choisir ({why})"

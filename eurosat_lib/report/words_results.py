@@ -12,8 +12,8 @@ import yaml
 from eurosat_lib import french
 from eurosat_lib.config import PARAMETERS, Config, read_yaml
 from eurosat_lib.errors import UserError
+from eurosat_lib.files import git
 from eurosat_lib.french import ecart, intervalle, liste, magnitude, nombre, pct, plural
-from eurosat_lib.report.title import git
 from eurosat_lib.report.words import Facts, Words, answers_folder, commands, difference, write
 from eurosat_lib.report.words_training import ending, leads
 from eurosat_lib.stats import FEWEST
@@ -71,7 +71,7 @@ def s9(facts: Facts) -> Words:
 def s9_3(facts: Facts) -> Words:
     """Whether the mean confidence is right, and what a temperature changes."""
     found, bounds = facts["analyse_errors"], facts["analyse_errors"]["excess_interval_before"]
-    judged = {"plus haut": "trop haute", "plus bas": "trop basse", "égalité": "bonne"}
+    judged = {"plus haut": "trop haute", "plus bas": "trop basse", "égalité": "juste"}
     verdict = judged[difference(*bounds)]
     return write(found) | {"ecart": ecart(found["excess_before"], bounds, 2), "verdict": verdict}
 
@@ -84,7 +84,7 @@ def s9_4(facts: Facts) -> Words:
         "vue": lost(*found["worst_view_change"]),
         "change": lost(*found["worst_change"]),
         "defaut": french.CORRUPTIONS[found["worst_fault"]],
-        "legers": f"l’exactitude baisse déjà ({light})" if light else f"aucun ne fait {NOTHING}",
+        "legers": f"l’exactitude baisse déjà ({light})" if light else "rien ne baisse nettement",
     }
 
 
@@ -96,9 +96,14 @@ def lost(change: float, low: float, high: float) -> str:
 
 def s9_graines(facts: Facts) -> Words:
     """The final training from other seeds; a standard deviation takes three."""
-    words, few = write(facts["evaluate_seeds"]), facts["evaluate_seeds"]["count"] < FEWEST
-    spread = " ; deux graines ne suffisent pas à en mesurer la dispersion"
-    return words | {"dispersion": spread if few else f", écart-type {words['accuracy_sd']}"}
+    found, words = facts["evaluate_seeds"], write(facts["evaluate_seeds"])
+    spread, lost = " ; deux graines ne suffisent pas à en mesurer la dispersion", found["diverged"]
+    few = found["count"] < FEWEST
+    return words | {
+        "seeds": liste(found["seeds"]),
+        "dispersion": spread if few else f", écart-type {words['accuracy_sd']}",
+        "perdues": f" ({plural(len(lost), 'divergence')})" if lost else "",
+    }
 
 
 def spatial_drop(splits: Facts) -> str:
@@ -114,18 +119,19 @@ def s9_6(facts: Facts) -> Words:
     if not found["available"]:
         return words
     drops, told = found["drops"], []
-    chosen = " Les réglages, eux, viennent des listes standard, dont le test n’a que "
-    chosen += f"{words['common']} de ces {words['spatial_n']} images."
+    chosen = " Les réglages, eux, viennent des listes standard, où "
+    chosen += f"{nombre(found['spatial']['n'] - found['common'])} de ces {words['spatial_n']} "
+    chosen += "images servent à l’entraînement ou à la validation."
     worst, least = max(drops, key=drops.get), min(drops, key=drops.get)
     if drops[worst] > 0:
-        told.append(f"baisse jusqu’à {magnitude(drops[worst])} (*{worst}*)")
+        told.append(f"baisse de {magnitude(drops[worst])} au plus (*{worst}*)")
     if drops[least] < 0:
-        told.append(f"monte jusqu’à {magnitude(drops[least])} (*{least}*)")
+        told.append(f"monte de {magnitude(drops[least])} au plus (*{least}*)")
     return words | {
         "ecart": ecart(found["gap"], (found["gap_low"], found["gap_high"]), 2),
-        "autre": "" if found["same_training"] else " d’un autre réseau",
+        "autre": "" if found["same_training"] else " pour un autre réseau",
         "varie": " et ".join(told) or "ne change pas",
-        "etablies": plural(len(found["lower"]), "classe"),
+        "etablies": plural(len(found["lower"]), "classe") if found["lower"] else "aucune classe",
         "choisis": chosen if found["common"] and found["same_training"] else "",
     }
 
@@ -156,15 +162,15 @@ def s10(facts: Facts) -> Words:
     grids = [facts[key] for key in ("grid_search", "refined_grid_search") if facts.get(key)]
     tried = liste(nombre(one["n_trials"]) for one in grids)
     grid_or_grids = ("", "de la grille", "des deux grilles")[len(grids)]
-    ran = [f"dans les essais {grid_or_grids} ({tried})"] * bool(grids)
-    ran += ["dans l’entraînement final"] * bool(train)
+    ran = [f"les essais {grid_or_grids} ({tried})"] * bool(grids)
+    ran += ["l’entraînement final"] * bool(train)
     lost = sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
     lost += len(seeds.get("diverged", ()))
-    ran += ["dans les autres graines"] * bool(seeds.get("diverged"))
+    ran += ["les autres graines"] * bool(seeds.get("diverged"))
     apart = facts["config"]["data"]["split"] == "spatial"
     places = "rien ne garantit que les splits séparent les lieux"
     places = "un seul découpage sépare les lieux" if apart else places
-    broken = plural(lost, "divergence") if lost else "ni divergence ni NaN"
+    broken = f"{plural(lost, 'divergence')} parmi" if lost else "ni divergence ni NaN dans"
     reports, count = answers_folder().parent, seeds.get("count", 1)
     alone = "une seule graine ; nos intervalles disent l’aléa des images de test, pas celui d’un "
     alone += "autre entraînement"
@@ -172,7 +178,7 @@ def s10(facts: Facts) -> Words:
         "graines": plural(count, "graine") if count > 1 else alone,
         "lieux": places,
         "recherches": searched,
-        "pannes": f"{broken}, {liste(ran)}" if ran else "ni grille ni entraînement final",
+        "pannes": f"{broken} {liste(ran)}" if ran else "rien n’a été entraîné dans ce run",
         "journal": indent(journal(reports, facts["config"]["paths"]["name"]), "  "),
     }
 

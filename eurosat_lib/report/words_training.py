@@ -31,7 +31,7 @@ SHAKY = 0.02  # fall of the validation accuracy from one epoch to the next
 TREND = {"plus bas": "baisse", "plus haut": "monte", "égalité": "n’a pas de pente établie"}
 ENDS = {"plus haut": "ne plafonne pas encore", "plus bas": "recule à la fin"}  # of validation
 NO_PLATEAU = "rien ne montre qu’elle plafonne : sa meilleure époque est la dernière"
-SWINGS = {"agitée": "oscille comme prévu", "bonne": "oscille moins que prévu"}  # by stability
+SWINGS = {"agitée": "oscille comme prévu", "bonne": "oscille peu"}  # by stability
 
 
 def direction(effect: Facts, more: str, less: str, expected: int | None, near: float) -> str:
@@ -106,9 +106,9 @@ def effect_of(factor: str, effect: Facts) -> str:
     fit = _told(effect, "fit", None, pairs=True)[1]
     if signs["score"] < 0 and signs["fit"] < 0:
         why = f"{GROWN[factor]} est moins exact ({fit}) : il apprend plus lentement"
-        told[-1] += f". Sur ses images d’entraînement aussi, {why}, il ne surapprend pas"
+        told[-1] += f". Sur ses images d’entraînement aussi, {why} plutôt qu’il ne surapprend"
     elif signs["score"] < 0 < signs["gap"]:
-        told.append(f"{GROWN[factor]} surapprend donc")
+        told.append(f"{GROWN[factor]} surapprend donc, à cette graine")
     curve = ("speed", "spread") if effect["spread"]["mean"] else ()  # one epoch has none
     told += [seen(effect, key) for key in curve if signs[key]]
     unclear = [MEASURES[key][0] for key in curve if not signs[key]]
@@ -131,15 +131,17 @@ def interaction(cases: Sequence[Facts]) -> Words:
 
 
 def beside_bar(trials: Sequence[Facts], bar: float) -> Words:
-    """Tell how many scores pass the linear baseline, if not all do, and how many best epochs."""
+    """Tell how many scores pass the linear baseline, and how many best epochs if none does."""
     scored = [trial for trial in trials if trial["score"] > 0]
     passing = sum(trial["score"] >= bar for trial in scored)
     above = sum(trial["best_val_accuracy"] > bar for trial in scored)
-    words = {"barre": "", "scores": f"des {nombre(len(scored))} scores", "depassent": ""}
-    if len(scored) == 1:
-        words["scores"] = "score"  # "par aucun score"
-    if passing < len(scored):
-        words["barre"] = f"que par {passing}" if passing else "par aucun"
+    one = len(scored) == 1
+    whole, words = "score" if one else f"des {nombre(len(scored))} scores", {"depassent": ""}
+    words["barre"] = f"n’est franchie que par {passing} {whole}"
+    if passing == len(scored):
+        words["barre"] = f"est franchie par {'le seul score' if one else 'tous les scores'}"
+    elif not passing:
+        words["barre"] = f"n’est franchie par aucun {whole}"
     if above and not passing:
         whose = "leur" if above > 1 else "sa"
         words["depassent"] = f" ; elle l’est par {plural(above, 'run')} à {whose} meilleure époque"
@@ -169,7 +171,7 @@ def m5(facts: Facts) -> Words:
         **write(bar),
         **tried(grid),
         **interaction(depths),
-        **beside_bar(facts.get("trials", ()), bar.get("best_linear", 0.0)),
+        **(beside_bar(facts["trials"], bar["best_linear"]) if bar else {"barre": ""}),
         "origine": french.ORIGINS[grid["origin"]],
         "duree": french.duree(grid["seconds"]),
         "effet_a": effect_of("dilation_stage3", effects["dilation_stage3"]),
@@ -225,7 +227,7 @@ def underfitting(train: Facts) -> str:
     if trend is None:
         return "indécidable"
     rising, falling = trend["val_accuracy"]["low"] > 0, trend["train_loss"]["high"] < 0
-    return ("non (plateau)", "en partie", "oui")[rising + falling]
+    return ("non établi", "en partie", "oui")[rising + falling]
 
 
 def overfitting(train: Facts) -> str:
@@ -330,17 +332,20 @@ def m7(facts: Facts) -> Words:
 
 
 def s8(facts: Facts) -> Words:
-    """The refined grid as it ran: whose last epoch beats or misses the mean of its last two.
+    """The refined grid as it ran: who rises and who falls from the last epoch but one to the last.
 
-    The score is that mean from three epochs on; below nothing is said.
+    The score is the mean of these two, of two epochs in all the last: then the best one tells.
     """
-    refined, trials = facts["refined_grid_search"], facts["trials"]
-    rising = sum(0 < trial["score"] < trial["val_accuracy"] for trial in trials)
-    falling, told = [t["lr"] for t in trials if 0 < t["score"] > t["val_accuracy"]], ""
+    refined, trials, told = facts["refined_grid_search"], facts["trials"], ""
+    other = "best_val_accuracy" if refined["epochs"] == 2 else "score"
+    ran = [(t["lr"], t["val_accuracy"] - t[other]) for t in trials if t["score"]]
+    rising = sum(change > 0 or (other != "score" and not change) for _, change in ran)
+    falling = [lr for lr, change in ran if change < 0]
     if len({*falling}) == 1:
         told = f" ; elle ne baisse qu’à LR = {power(falling[0])} ({plural(len(falling), 'run')})"
-    up = f"monte encore pour {plural(rising, 'run')}" if rising else "ne monte plus pour aucun run"
-    words = {"montent": up if refined["epochs"] > 2 else "", "baissent": told}
+    up = f"monte encore pour {plural(rising, 'run')} sur {nombre(len(trials))}"
+    up = up if rising else "ne monte plus pour aucun run"
+    words = {"montent": up if refined["epochs"] > 1 else "", "baissent": told}
     return tried(refined) | words
 
 
