@@ -1,5 +1,5 @@
 # The report, from a fresh clone: make report. Alone, make prints this help.
-# Values reach the commands through the environment: spaces and quotes in them survive.
+# Values reach the commands through the environment: spaces and quotes in them survive, but in ARGS.
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -17,7 +17,7 @@ B ?=#                 of make compare: the second run
 STAGES ?=#            of make reproduce: these alone, for instance "check_initial_loss evaluate"
 RECIPE ?=#            of make train: a file of configs/recipes, for instance best
 PYTHON ?= python3#    makes .venv; 3.11 or newer
-ARGS ?=#              further options of make test or train
+ARGS ?=#              further options of make test, train or lab
 
 # An activated environment is used as it is (conda's base is not one); .venv otherwise.
 CONDA := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX))

@@ -16,7 +16,7 @@ import json
 from eurosat_lib.config import CONFIG, PARAMETERS, load_config, parse_override, parse_value
 from eurosat_lib.files import is_frozen
 from eurosat_lib.progress import announce
-from eurosat_lib.protocol import ON_DEMAND, STAGE_NAMES
+from eurosat_lib.protocol import STAGE_NAMES
 from eurosat_lib.schema import Config
 from eurosat_lib.stages import STAGES
 
@@ -36,7 +36,8 @@ COMMON = {  # flags of every stage
     "set": "KEY=VALUE, a value of the file; may be repeated",
 }
 WHOLE = "compute"  # these, in order; compare_splits evaluates on the spatial split where it can
-EVERY = [name for name in STAGE_NAMES if name not in ("evaluate_spatial", *ON_DEMAND)]
+ASIDE = ("evaluate_spatial", "ablate_recipe", "train_recipe")
+EVERY = [name for name in STAGE_NAMES if name not in ASIDE]
 ABOUT = f"Run a stage, or {WHOLE}: all of them; work STAGE shares it with other processes."
 
 

@@ -50,10 +50,10 @@ def test_flags_reach_the_configuration(words, section, values, config_of, capsys
     assert json.loads(capsys.readouterr().out) == {stage: {"seen": 1}}
 
 
-def test_compute_runs_every_stage_that_is_not_on_demand(config_of):
+def test_compute_runs_every_stage_that_the_notebooks_ask_for(config_of):
     seen = config_of("compute --profile quick --seed 7")
     assert {(config.profile, config.seed) for config in seen} == {("quick", 7)}
-    assert len(seen) == len(protocol.STAGE_NAMES) - len(protocol.ON_DEMAND) - 1
+    assert len(seen) == len(protocol.STAGE_NAMES) - 3
 
 
 @pytest.mark.parametrize("words", ["--help", "work --help"])
