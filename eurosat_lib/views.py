@@ -381,4 +381,6 @@ def own_image(config: Config) -> Any:
         return said + gallery([seen], [title], height=200) + line(CAUTION)
 
     upload = w.FileUpload(accept="image/*", description="Votre image")
-    return Interactive(show, fichier=upload, exemple=w.IntSlider(min=0, max=99))
+    box = Interactive(show, fichier=upload, exemple=w.IntSlider(min=0, max=99))
+    box.controls["exemple"].observe(lambda _: setattr(upload, "value", ()), "value")
+    return box

@@ -100,7 +100,7 @@ def test_pairs_of_the_test_stay_closed():
     assert found == 2 * [[[("train", 6), ("validation", 7)]]] + [[]]
 
 
-def test_pictures_are_browsed_augmented_and_taken_apart(on_blobs):
+def test_pictures_are_browsed_augmented_and_taken_apart(on_blobs, blobs):
     protocol.train(on_blobs)
     config, evaluation = on_blobs, protocol.evaluate(on_blobs)
     box = views.browse(config)
@@ -137,6 +137,8 @@ def test_pictures_are_browsed_augmented_and_taken_apart(on_blobs):
         box.children[0].value = ({"name": f"{mode}.tif", "content": file.getvalue(), **about},)
         shown = box.shown.value
         assert f"{mode}.tif" in shown and ("8 bits" in shown) == (mode in ("I;16", "F"))
+    box.children[1].value = 7  # another example takes the place of one's own
+    assert blobs.validation.names[7 * 40 // 100] in box.shown.value
 
 
 def test_a_training_alone_draws_its_curve_epoch_by_epoch(on_blobs, monkeypatch):
