@@ -71,7 +71,8 @@ def make(tmp_path):
     log = tmp_path / "log"
     python = tmp_path / "my env" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    note = "import json, sys; open({!r}, 'a').write(json.dumps(sys.argv[1:]) + chr(10))"
+    note = "import json, os, sys; open({!r}, 'a').write(json.dumps(sys.argv[1:]) + chr(10))"
+    note += "; sys.exit(os.environ.get('BROKEN') in sys.argv)"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{note.format(str(log))}" "$@"\n')
     python.chmod(0o755)
     # Without a repository: setting up writes to git's configuration.
@@ -91,8 +92,9 @@ def make(tmp_path):
 def test_make_installs_once_and_keeps_what_is_quoted(make):
     params = "-p max_epochs 15 -y 'lr_seeds: [0, 1]' -r name \"a $b\""
     _, calls = make("report", "NAME=my run", f"PARAMS={params.replace('$', '$$')}")
-    (install,) = [call for call in calls if call[:3] == ["-m", "pip", "install"]]
-    assert install[3:] == ["--editable", ".", "--constraint", "constraints.txt"]
+    what = ["--editable", ".", "--constraint", "constraints.txt"]
+    (install,) = [call for call in calls if call[:4] == ["-m", "uv", "pip", "install"]]
+    assert install[-4:] == what and ["-m", "pip", "install", *what] not in calls
     expected = ["-m", "eurosat_lib.report", "build", "--profile", "auto", "--data", ""]
     assert calls[-1] == [*expected, "--name", "my run", f"--params={params}"]
     _, calls = make("report", "DATA=synthetic", WSL_DISTRO_NAME="Debian", NAME="DESKTOP-1")
@@ -106,7 +108,13 @@ def test_make_installs_once_and_keeps_what_is_quoted(make):
         make("report", "NMAE=trial")
     assert "unknown variable NMAE" in refused.value.stderr and refused.value.returncode == 2
     _, calls = make("test")
-    assert ".[dev]" in calls[2] and calls[-1][:2] == ["-m", "pytest"]
+    assert any(".[dev]" in call for call in calls) and calls[-1][:2] == ["-m", "pytest"]
+
+
+def test_pip_installs_where_uv_cannot(make):
+    _, calls = make("setup", BROKEN="uv")
+    what = ["--editable", ".", "--constraint", "constraints.txt"]
+    assert ["-m", "pip", "install", *what] in calls and calls[-1] == ["--version"]
 
 
 def test_make_takes_and_cleans_nothing_but_notebooks_of_the_project(make, tmp_path):
