@@ -73,7 +73,7 @@ def make(tmp_path):
     python = tmp_path / "my env" / "bin" / "python"
     python.parent.mkdir(parents=True)
     note = "import json, os, sys; open({!r}, 'a').write(json.dumps(sys.argv[1:]) + chr(10))"
-    note += "; sys.exit(os.environ.get('BROKEN') in sys.argv)"
+    note += "; print(os.environ.get('SAYS', '')); sys.exit(os.environ.get('BROKEN') in sys.argv)"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{note.format(str(log))}" "$@"\n')
     python.chmod(0o755)
     # Without a repository: setting up writes to git's configuration.
@@ -112,10 +112,18 @@ def test_make_installs_once_and_keeps_what_is_quoted(make):
     assert any(".[dev]" in call for call in calls) and calls[-1][:2] == ["-m", "pytest"]
 
 
-def test_pip_installs_where_uv_cannot(make):
-    _, calls = make("setup", BROKEN="uv")
+@pytest.mark.parametrize(
+    ("told", "by_uv"),
+    [
+        ({"BROKEN": "uv"}, False),
+        ({"SAYS": "global.index-url='https://x'"}, False),
+        ({"SAYS": "global.extra-index-url='https://x'"}, True),
+    ],
+)
+def test_pip_installs_where_uv_cannot(make, told, by_uv):
+    _, calls = make("setup", **told)
     what = ["--editable", ".", "--constraint", "constraints.txt"]
-    assert ["-m", "pip", "install", *what] in calls and calls[-1] == ["--version"]
+    assert (["-m", "pip", "install", *what] in calls) is not by_uv
 
 
 def test_make_takes_and_cleans_nothing_but_notebooks_of_the_project(make, tmp_path):
