@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 # The Windows Subsystem for Linux calls the machine NAME in every environment: not a run.
 NAME := $(if $(and $(WSL_DISTRO_NAME),$(filter environment,$(origin NAME))),,$(NAME))
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
-STRAY := $(filter-out $(shell sed -n 's/ ?=.*//p' Makefile) VENV VIRTUAL_ENV EUROSAT_% HF_%,$(GIVEN))
+STRAY := $(filter-out $(shell sed -n 's/ ?=.*//p' Makefile) VENV STAMP VIRTUAL_ENV EUROSAT_% HF_%,$(GIVEN))
 $(if $(STRAY),$(error unknown variable $(STRAY); make help lists them))
 STAMP := $(VENV)/.eurosat-report-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d ' ' -f 1)
 export PROFILE DATA NAME PARAMS STAGES SWEEP RECIPE A B PYTHON FROZEN ENGINE ARGS VENV STAMP PY
