@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable
-from itertools import count
+from itertools import count, zip_longest
 from typing import Any
 
 import numpy as np
@@ -62,15 +62,20 @@ class LRFinder(Record, stage="lr_finder"):
         return round_digits(statistics.median(self.suggestions)) if self.suggestions else None
 
     @property
+    def median(self) -> tuple[tuple[float, ...], np.ndarray]:
+        """Rates, and the median smoothed loss (nats) of the sweeps that still run at each."""
+        steps = zip_longest(*(sweep.smoothed for sweep in self.sweeps), fillvalue=np.nan)
+        return max((sweep.lr for sweep in self.sweeps), key=len), np.nanmedian([*steps], axis=1)
+
+    @property
     def window(self) -> tuple[float, float] | None:
-        """Range in which the seeds' median loss falls: 5 % below its start, to its minimum."""
+        """Range in which the median loss falls: 5 % below its start, to its minimum."""
         if not self.suggestions:
             return None
-        steps = min(len(sweep.smoothed) for sweep in self.sweeps)
-        curve = np.median([sweep.smoothed[:steps] for sweep in self.sweeps], axis=0)
+        rates, curve = self.median
         start = np.median(curve[: _plateau(curve) + 1])
         first, last = int((curve < (1 - FLAT) * start).argmax()), int(curve.argmin())
-        return round_digits(self.sweeps[0].lr[first]), round_digits(self.sweeps[0].lr[last])
+        return round_digits(rates[first]), round_digits(rates[last])
 
     def facts(self) -> dict[str, Any]:
         """Return the choice and what it rests on; the curves stay out."""

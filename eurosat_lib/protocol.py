@@ -51,6 +51,7 @@ NOTEBOOK_STAGES = {notebook: names.split() for notebook, names in NOTEBOOKS.item
 ON_DEMAND = ("check_lr", "ablate_recipe", "train_recipe", "beside")  # not every run has them
 STAGE_NAMES = (*chain(*NOTEBOOK_STAGES.values()), *ON_DEMAND)
 SPATIAL_CHECKPOINT = "best_spatial.ckpt"
+COURSE = {"keep": "best", "optimizer": "adam", "schedule": "constant"}  # "sans scheduler"
 NO_GRID = "no grid to compare: run grid_search first (notebook 05_grid)"
 
 
@@ -106,8 +107,9 @@ def final_config(config: Config) -> tuple[Config, dict[str, str]]:
 
     That is the configuration; else the finalists, if they are of the latest searches; else these.
     """
-    if config.train.keep != "best":
-        raise UserError("train.keep: the final training keeps its best epoch; a recipe may not")
+    for key, value in COURSE.items():
+        if getattr(config.train, key) != value:
+            raise UserError(f"train.{key}: the final training has {value}; a recipe may not")
     chosen, decided = finalists(config), latest(config, search.Finalists)
     points = [trial.hyperparameters for _, trial in chosen]
     stage, point = (chosen[0][0], points[0]) if chosen else ("fallback", fallback_point(config))

@@ -119,7 +119,7 @@ class GridSearch(Record):
     @property
     def best_by_epoch(self) -> Fit:
         """Return the trial with the best single epoch, the course's usual criterion."""
-        ran = [fit for fit in self.ranking if fit.epochs]
+        ran = [fit for fit in self.ranking if not fit.diverged]
         return max(ran, key=lambda fit: fit.best.val_accuracy)
 
     def values(self, factor: str) -> list[float]:

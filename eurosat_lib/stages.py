@@ -95,7 +95,11 @@ class Code:
 
     rooms: tuple[str, ...]  # a changed line of one, prose aside, is another key
     reads: tuple[str, ...] = ()  # dotted keys of the configuration
-    trains: bool = False  # device and precision are part of the key
+
+    @property
+    def trains(self) -> bool:
+        """Whether it takes steps of an optimiser: device and precision are part of the key."""
+        return "optimizers" in self.rooms
 
 
 def stage(

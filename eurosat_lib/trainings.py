@@ -34,7 +34,6 @@ TRAINING = Code(
         *(*BATCHES, "data.validation_limit", "model.channels"),
         *(f"train.{name}" for name in Train.model_fields if name not in ASIDE),
     ),
-    trains=True,
 )
 SCORING = Code(
     rooms=("model", "transforms", "loaders", "train", "classifier", "stats", "evaluation"),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import product
 
 import datasets
 import fake_eurosat as fake
@@ -24,7 +25,7 @@ from eurosat_lib import data, sources
 from eurosat_lib.config import override
 from eurosat_lib.data import CLASSES, SPLITS
 from eurosat_lib.errors import UserError
-from eurosat_lib.sources import HUB, LISTS_HUB, LISTS_REVISION, REVISION
+from eurosat_lib.sources import HUB, LISTS_HUB, LISTS_REVISION, REVISION, SHORT
 
 CLOSED = "http://127.0.0.1:9"  # nobody listens there
 
@@ -147,7 +148,13 @@ def test_the_layout_does_not_count_and_the_content_does(tmp_path, monkeypatch, p
         lambda split, rows: [(rows[0][0], fake.jpeg(99)), *rows[1:]],
     ):
         folders.append(fake.write_parquet(tmp_path / f"{len(folders)}", change))
-    assert len({load(folder).fingerprint for folder in folders}) == 4
+    for turn in (0, 1):  # the same files, other labels
+        for split, k in product(SHORT, range(10)):
+            path = tmp_path / f"turn{turn}/{split}/{CLASSES[k - turn]}/{split}{k}.jpg"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(fake.jpeg(k))
+        folders.append(tmp_path / f"turn{turn}")
+    assert len({load(folder).fingerprint for folder in folders}) == 4 + 2
 
 
 def test_a_class_is_that_of_the_folder_even_where_files_share_their_name(tmp_path):
@@ -281,6 +288,9 @@ def test_folders_are_taken_or_named(tmp_path, published, monkeypatch):
     relative = fake.config_for("tiny", **{"paths.root": str(tmp_path)})
     for config in (fake.config_for("auto"), relative):
         assert data.describe_source(config).location == "tiny"
+    assert data.describe_source(fake.config_for("synthetic")).synthetic
+    other = fake.config_for(fake.write_parquet(tmp_path / "own"))  # named, it comes first
+    assert data.describe_source(other).location == "own"
     monkeypatch.setenv("EUROSAT_DATA", str(tmp_path / "gone"))
     refused("auto", "EUROSAT_DATA = ", "gone: no such folder")
 

@@ -1,5 +1,7 @@
 """What the kept predictions say, and what is compared, against values by hand or a library."""
 
+from dataclasses import replace
+
 import handmade as made
 import numpy as np
 import pytest
@@ -43,6 +45,11 @@ def test_kept_predictions_are_analysed_and_published(tmp_path):
     made.predictions().save(tmp_path)
     found = Predictions.load(tmp_path)
     worst = analyse(found, made.EVALUATION).worst
+    half = replace(found, val_logits=found.val_logits / 2)  # the temperature is validation's
+    heat = [analyse(one, made.EVALUATION).temperature for one in (found, half)]
+    assert heat[1] == pytest.approx(heat[0] / 2, rel=1e-3)
+    assert made.ERRORS.after["nll"] < made.ERRORS.before["nll"]
+    assert made.ERRORS.facts()["ece_after"] == made.ERRORS.after["ece"]
     first = {"name": "test_6.jpg", "truth": "HerbaceousVegetation", "prediction": "River"}
     assert worst[0] == first | {"confidence": pytest.approx(0.999998)}
     confidences = [case["confidence"] for case in worst]
@@ -88,6 +95,7 @@ def test_facts_of_an_evaluation():
     assert scores((9, 1, 0), (1, 9, 0), (0, 0, 9)).facts()["worst_class"] == "AnnualCrop, Forest"
     assert scores((9, 1, 0), (2, 8, 0), (0, 0, 0)).facts()["worst_class"] == "Forest"  # none of it
     assert [count for *_, count in STANDARD.confusions()] == [10, 10, 10, 5]
+    assert STANDARD.confusions()[-1] == ("AnnualCrop", "Forest", 5)  # true, said
     rows = STANDARD.files()["metrics.json"]["per_class"]
     assert rows[0]["recall"] == 0.95 and rows[0]["recall_interval"] == wilson(95, 100)
 

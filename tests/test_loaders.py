@@ -20,6 +20,8 @@ def test_the_three_loaders_and_what_they_tell(tiny, blobs, monkeypatch):
     assert images.shape == (16, 3, 16, 16) and images.dtype == torch.float32
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert labels.dtype == torch.int64
+    for loader, split in zip(three[1:], (blobs.validation, blobs.test), strict=True):
+        assert torch.equal(loader.images, make_loader(tiny, split).images)
 
 
 @pytest.mark.parametrize("size", [16, 64])
@@ -57,4 +59,7 @@ def test_a_subset_is_fixed_and_mapped_images_are_used_or_resized_once(tiny, blob
     assert full.images.data_ptr() == mapped.ctypes.data
     small = make_loader(tiny, split)
     assert small.images.shape == (96, 3, 16, 16)
+    few, rows = make_loader(tiny, split, 50), subset(96, 50)
+    assert torch.equal(few.images, small.images[rows])
+    assert few.labels.tolist() == split.labels[rows].tolist()
     assert make_loader(tiny, split, augment=True).images is small.images

@@ -1,12 +1,16 @@
 """The rules on curves drawn by hand; sweeps that are repeatable and leave nothing behind."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
 from handmade import finder, sweep
 
 from eurosat_lib.config import override
+from eurosat_lib.loaders import make_loader
 from eurosat_lib.lr_finder import find_lr, round_digits, smooth, suggest
+from eurosat_lib.model import build_model
 
 LR = np.geomspace(1e-6, 1, 100)
 BOWL = 2.3 - 0.3 * np.exp(-((np.log10(LR) + 2) ** 2))
@@ -60,13 +64,16 @@ def test_choice_is_the_median_of_all_suggestions():
     result = finder(sweep(0, **rules), sweep(1, **{rule: 3 * lr for rule, lr in rules.items()}))
     assert result.choice == round_digits(np.median([1, 0.4, 2, 3, 1.2, 6]) * 1e-3) == 1.6e-3
     assert result.window == (1e-3, 1e-2)  # the loss falls: 2.3, 2.3, 2.2, 1.8, 1.5, 1.9
+    one, two = result.sweeps  # a sweep that stops before the fall does not hide it
+    cut = one.model_copy(update={"lr": one.lr[:2], "smoothed": one.smoothed[:2]})
+    assert finder(cut, two).window == (1e-3, 1e-2)
     facts = result.facts()
     assert (facts["lowest"], facts["highest"]) == (4e-4, pytest.approx(6e-3))
     mute = finder(sweep(0, **rules), sweep(1))
     assert (mute.choice, mute.window, mute.facts()["faults"]) == (None, None, {1: "flat"})
 
 
-def test_sweeps_are_geometric_repeatable_and_published(on_blobs):
+def test_sweeps_are_geometric_repeatable_and_published(on_blobs, blobs):
     config = override(on_blobs, {"lr_finder.seeds": [0, 1], "lr_finder.iterations": 30})
     result = find_lr(config)
     torch.rand(3)  # does not change a sweep
@@ -78,6 +85,17 @@ def test_sweeps_are_geometric_repeatable_and_published(on_blobs):
     first = {"seed": 1, "step": 1, "lr": b.lr[0], "loss": b.loss[0], "smoothed": b.smoothed[0]}
     assert rows[30] == first and len(rows) == 60 and list(runs) == ["seed0", "seed1"]
     assert runs["seed1"].series["lr_finder/loss"] == b.loss
+    torch.manual_seed(1)
+    model, losses = build_model(config).to(memory_format=torch.channels_last).train(), []
+    optimizer = torch.optim.Adam(model.parameters(), 1.0, fused=True)
+    epochs = map(make_loader(config, blobs.train, augment=True, seed=1).epoch, range(9))
+    for (images, labels), lr in zip(chain(*epochs), b.lr, strict=False):
+        optimizer.param_groups[0].update(lr=lr, weight_decay=config.lr_finder.weight_decay)
+        optimizer.zero_grad()
+        losses.append(torch.nn.functional.cross_entropy(model(images), labels))
+        losses[-1].backward()
+        optimizer.step()
+    assert b.loss == pytest.approx([loss.item() for loss in losses[: len(b.loss)]], rel=1e-4)
     far = {"lr_finder.max_lr": 10.0, "lr_finder.iterations": 60, "lr_finder.stop_factor": 1.2}
     (lost,) = find_lr(override(on_blobs, far)).sweeps
     assert not lost.ended and len(lost.lr) < 60 and lost.smoothed[-1] > 1.2 * min(lost.smoothed)

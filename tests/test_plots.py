@@ -14,8 +14,9 @@ from settings import ROOT, TINY
 from eurosat_lib import checks
 from eurosat_lib.config import load_config
 from eurosat_lib.explain import Explanations
-from eurosat_lib.french import power
+from eurosat_lib.french import pct, power
 from eurosat_lib.plots import data, evaluation, style, training
+from eurosat_lib.stats import wilson
 from eurosat_lib.trainings import SplitComparison
 
 CONTROL = checks.ShuffledLabels(found={}, true=[(2.3, 0.5)], shuffled=[(2.3, 0.9)])
@@ -63,6 +64,10 @@ def texts(fig) -> str:
     return "\n".join([*found, fig.get_label()]).replace("\u00a0", " ")
 
 
+def drawn(ax) -> list[list[float]]:
+    return [np.round(np.asarray(line.get_ydata(), float), 9).tolist() for line in ax.lines]
+
+
 def pixels(ax) -> np.ndarray:
     return np.moveaxis(np.asarray(ax.images[0].get_array()), -1, 0)
 
@@ -83,8 +88,11 @@ def test_every_figure_is_told_and_of_the_width_of_the_page(plot):
 
 def test_classes_are_counted_and_ticks_are_french():
     fig = draw(data.class_distribution)
-    widths = sorted(bar.get_width() for bar in fig.axes[0].patches)
-    assert widths == sorted(n for counts in made.AUDIT.counts.values() for n in counts)
+    (ax,), names = fig.axes, ["HerbaceousVegetation", "Forest", "River"]  # the largest on top
+    assert [label.get_text() for label in ax.get_yticklabels()] == names
+    for bars, counts in zip(ax.containers, made.AUDIT.counts.values(), strict=True):
+        found = dict(zip(names, [bar.get_width() for bar in bars], strict=True))
+        assert found == dict(zip(made.CLASSES, counts, strict=True))
     assert "149" in texts(fig) and "de 90 images" in texts(fig)
     assert style.french_ticks("exactitude (%)")(0.825) == "82,5\u202f%"
     assert style.french_ticks("perte (nats)")(0.25) == "0,25"
@@ -99,37 +107,56 @@ def test_searches_and_trainings_are_drawn():
     none = training.lr_sweep(made.finder(made.sweep(0, steepest=1e-3), made.sweep(1)))
     assert "aucun LR proposé" in texts(none) and not none.axes[0].patches
     fig = draw(training.training_curves)
-    assert list(fig.axes[1].lines[1].get_ydata()) == pytest.approx([0.5, 0.8, 0.7])
+    assert drawn(fig.axes[1])[:2] == [[0.45, 0.75, 0.65], [0.5, 0.8, 0.7]]  # training, validation
     assert "poids gardés : époque 2" in texts(fig) and fig.get_label().startswith("80,0")
-    other = draw(training.grid_curves).axes[1]
-    assert [len(line.get_xdata()) for line in other.lines] == [3, 0]  # one diverged at once
+    axes = draw(training.grid_curves).axes  # accuracies, then losses; one diverged at once
+    assert drawn(axes[0]) == [[0.5, 0.6, 0.7], [0.2, 0.5, 0.3]]
+    assert [drawn(ax) for ax in axes[1:4:2]] == [[[0.6, 0.7, 0.8], []], [[0.4, 0.3, 0.2], []]]
+    assert [line.get_label()[:6] for line in axes[0].lines] == ["LR 10⁻", "LR 2\u202f×"]
+    lines = draw(training.overfit).axes[0].lines
+    assert lines[0].get_label() == "vraies étiquettes" and [*lines[0].get_ydata()] == [2.3, 0.5]
+    found = {line.get_label(): line for line in draw(training.recipe_curves).axes[1].lines}
+    assert [*found["protocole"].get_ydata()] == [0.5, 0.8, 0.7]
     fig = draw(training.grid_heatmaps)
     maps = [[t.get_text() for t in ax.texts] for ax in fig.axes]
     assert maps == [["65,0", "40,0"], ["75,0", "diverge"]]
     assert [len(ax.patches) for ax in fig.axes] == [0, 1]  # the best is framed
+    ax = training.grid_heatmaps(made.CROSSED).axes[2]
+    ticks = [f()[0].get_text() for f in (ax.get_xticklabels, ax.get_yticklabels)]
+    assert (ticks, ax.texts[0].get_text()) == (["10⁻³", "10⁻⁴"], "70,1")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("LR", "weight decay")
     lines = draw(training.lr_by_depth).axes[0].lines  # decays averaged
     rise = [line.get_ydata()[-1] - line.get_ydata()[0] for line in lines[:4]]
     assert rise == pytest.approx([0.02, -0.01, -0.06, -0.09])  # networks 2-2, 2-3, 3-2, 3-3
 
 
 def test_scores_and_errors_of_the_test_are_drawn(blobs):
-    drawn = {text.get_text() for text in draw(evaluation.confusion).axes[0].texts}
-    assert drawn >= {"4\n100,0\u202f%", "2\n66,7\u202f%", "1\n33,3\u202f%"}
-    dots = draw(evaluation.reliability).axes[0].containers[0].lines[0].get_ydata()
-    assert list(dots) == [one["correct"] / one["n"] for one in made.ERRORS.before["bins"]]
+    ax = draw(evaluation.confusion).axes[0]  # rows are true, from the top
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("classe prédite", "classe vraie")
+    cells = {text.get_position()[::-1]: text.get_text() for text in ax.texts if text.get_text()}
+    assert cells[0.5, 0.5] == "4\n100,0\u202f%" and cells[1.5, 0.5] == "1\n33,3\u202f%"
+    axes, ends = draw(evaluation.reliability).axes, (made.ERRORS.before, made.ERRORS.after)
+    for ax, found in zip(axes, ends, strict=False):
+        shares = [one["correct"] / one["n"] for one in found["bins"]]
+        assert ax.get_title(loc="left").endswith(pct(found["ece"]))
+        dots, _, (bars,) = ax.containers[0]
+        assert [*dots.get_ydata()] == shares
+        first = wilson(found["bins"][0]["correct"], found["bins"][0]["n"])
+        assert bars.get_segments()[0][:, 1] == pytest.approx(first)
     right = draw(evaluation.robustness).axes[1]
     assert list(right.lines[0].get_ydata()) == pytest.approx([0.9, 0.81, 0.71, 0.61])
     ax = draw(evaluation.worst_errors).axes[0]
     assert ax.get_title() == "Herbaceous\nVegetation\n→ River\n>\u202f99,9\u202f%"
     assert np.array_equal(pixels(ax), blobs.test.images[6])
-    drawn = [ax for ax in draw(evaluation.grad_cam).axes if ax.images]
-    assert len(drawn) == 4  # two images, two maps
+    shown = [ax for ax in draw(evaluation.grad_cam).axes if ax.images]
+    assert len(shown) == 4  # two images, two maps
     heat = 0.6 * np.array(matplotlib.colormaps["inferno"](1.0)[:3])
     own = 0.4 * blobs.validation.images[3].mean(0) / 255
-    assert np.allclose(pixels(drawn[1]), own + heat[:, None, None])
+    assert np.allclose(pixels(shown[1]), own + heat[:, None, None])
     (ax,) = draw(evaluation.split_comparison).axes
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["HerbaceousVegetation", "River", "Forest"]
+    assert [box.get_label() for box in ax.containers] == ["standard", "spatial"]
     shares = [list(box.lines[0].get_xdata()) for box in ax.containers]
     assert shares == [[1, 1, 1], [1 / 3, 2 / 3, 1]]
 

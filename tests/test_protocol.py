@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from settings import TINY
 
 from eurosat_lib import protocol, recipes, search, trainings
 from eurosat_lib import train as trainer
@@ -33,6 +34,8 @@ steps:
   longueur: {train.max_epochs: 3}
   vues: {evaluate.views: 8}
 """
+OF_CHECKPOINT = ("analyse_errors", "measure_robustness", "explain_predictions")
+LENGTH = {(TINY["grid"]["epochs"], TINY["grid"]["train_limit"])}
 FILES = """best.ckpt best_spatial.ckpt config.yaml facts.json finalists.csv grid_search_results.csv
 history.csv lr_finder.csv metrics.json metrics_spatial.json predictions.csv
 refined_grid_search_results.csv test_openings.csv"""
@@ -46,7 +49,7 @@ def rows(config, name):
 def short(on_blobs, root):
     """The blobs, with a short recipe."""
     (root / "configs/recipes/short.yaml").write_text(SHORT)
-    values = {"recipe.name": "short", "recipe.ablation_epochs": 1, "recipe.ablation_seeds": [1]}
+    values = {"recipe.name": "short", "recipe.ablation_epochs": 1, "recipe.ablation_seeds": [1, 2]}
     return override(on_blobs, values)
 
 
@@ -84,12 +87,14 @@ def test_every_stage_runs_and_publishes_its_facts_and_files(short, monkeypatch):
         assert {*tree.get("files", ())} <= {*FILES.split(), "overlaps.csv", "check_lr.csv"}
     assert {path.name for path in short.paths.artifacts.iterdir()} >= {*FILES.split()}
     assert len(rows(short, "predictions.csv")) == 40
+    steps = latest(short, recipes.Ablation)
+    assert [[fit.seed for fit in fits] for fits in steps.fits] == [[1, 2]] * len(steps.steps)
     log = [tuple(row.values()) for row in rows(short, "test_openings.csv")]
     assert len(set(log)) == len(log)
     assert {row[1] for row in log} == {"final", "seed", "spatial", "recipe"}
     monkeypatch.setenv("FROZEN", "1")  # neither cache nor checkpoint: the published results do
-    shutil.rmtree(short.paths.stages)
     assert not any(short.paths.stages.glob("training-*/last.ckpt"))  # states have served
+    shutil.rmtree(short.paths.stages)
     (short.paths.artifacts / "best.ckpt").unlink()
     for path in (short.paths.artifacts / "results").iterdir():
         assert STAGES[path.stem](short)
@@ -102,6 +107,7 @@ def test_a_killed_grid_goes_on_and_equal_trainings_are_done_once(on_blobs, fits)
         protocol.grid_search(on_blobs)
     grid = protocol.grid_search(on_blobs)
     assert len(fits) == 4 + 5  # 8 points: three were kept
+    assert {(own.train.max_epochs, own.data.train_limit) for own in fits} == LENGTH
     runs = {path.name for path in (on_blobs.paths.runs / "grid_search").iterdir()}
     assert runs == {fit.hyperparameters.name for fit in grid.trials}
     found = protocol.train(on_blobs)
@@ -139,6 +145,10 @@ def test_checkpoint_and_configuration_published_are_those_of_the_settings(on_blo
         assert content["hyperparameters"]["lr"] == lr
         assert f"lr: {lr}" in (on_blobs.paths.artifacts / "config.yaml").read_text()
         weights.append(content["model"]["head.weight"])
+        for name in OF_CHECKPOINT:
+            STAGES[name](override(on_blobs, {"train.lr": lr}))
+    for name in OF_CHECKPOINT:
+        assert len([*on_blobs.paths.stages.glob(f"{name}-*")]) == 2
     assert torch.equal(weights[0], weights[2]) and not torch.equal(weights[0], weights[1])
 
 
@@ -150,10 +160,13 @@ def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blob
             right += int((model(images).argmax(1) == labels).sum())
     result = protocol.evaluate(trained)
     assert result.correct == right and protocol.evaluate(trained) == result
+    assert [sum(row) for row in result.confusion] == [4] * 10  # a row is a true class
+    best = protocol.train(trained).fit.best
+    known = (result.val_accuracy, result.loss_validation)
+    assert known == pytest.approx((best.val_accuracy, best.val_loss), rel=1e-4)
     alone = Classifier.load(trained.paths.artifacts / "best.ckpt").logits(blobs.test.images)
     arrays = np.load(trained.paths.stages / result.stored / "predictions.npz")
     np.testing.assert_allclose(alone, arrays["logits"], atol=1e-5)
-    assert result.val_accuracy == pytest.approx(protocol.train(trained).fit.best.val_accuracy)
     (row,) = rows(trained, "test_openings.csv")
     assert row["sha256"] == result.checkpoint_sha256
     kept, names = trainings.score_checkpoint(trained), list(map(str, range(40)))
@@ -191,7 +204,7 @@ def test_unusable_checkpoints_are_named(trained, tmp_path, monkeypatch):
 
 
 def test_a_seed_that_diverges_is_named_and_not_averaged(trained, monkeypatch):
-    config, real = override(trained, {"train.seeds": [43, 44]}), trainer.train_epoch
+    config, real = override(trained, {"train.seeds": [42, 43, 44]}), trainer.train_epoch
 
     def broken(step, *args):
         if torch.initial_seed() == 43:
@@ -212,8 +225,12 @@ def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fit
     assert protocol.compare_curves(on_blobs).facts()["source"] == search.RefinedGrid.stage
     protocol.grid_search(on_blobs)
     fits.clear()
+    on_blobs = override(on_blobs, {"train.max_epochs": 1})
     found = protocol.compare_finalists(on_blobs)
     assert [own.seed for own in fits] == [43, 44] * 2
+    assert {(own.train.max_epochs, own.data.train_limit) for own in fits} == LENGTH
+    for one in found.finalists:  # its own trainings
+        assert {fit.hyperparameters for fit in one.fits} == {one.hyperparameters}
     training = protocol.train(on_blobs)
     assert training.origin["lr"] == "compare_finalists"
     assert training.fit.hyperparameters.model_dump().items() <= found.facts().items()
@@ -244,13 +261,18 @@ def test_a_recipe_is_tested_kept_and_set_beside_the_protocol(short, fits):
     assert protocol.beside_protocol(short) is None  # no final training yet
     own = protocol.train(short).fit.best.val_accuracy
     beside = protocol.beside_protocol(short)
+    deeper = override(short, {"train.blocks_per_stage": 3, "paths.name": "deeper"})
+    protocol.train(deeper), STAGES["train_recipe"](deeper)
+    assert not protocol.beside_protocol(deeper).same_network
     assert beside.gain == pytest.approx(run.scored.val_accuracy - own)
     assert beside.same_network and beside.low < beside.gain < beside.high
     path = Path(short.paths.root, "configs/recipes/short.yaml")
     path.write_text(SHORT.replace("views: 8", "views: 1"))
     assert STAGES["train_recipe"](short).runs[0].fit == run.fit  # its weights, seen otherwise
-    assert protocol.beside_protocol(short) and len([*short.paths.stages.glob("beside-*")]) == 2
+    assert protocol.beside_protocol(short) and len([*short.paths.stages.glob("beside-*")]) == 3
     assert reproduce(Path(short.paths.root), short.paths.name, "beside")
+    both = STAGES["train_recipe"](override(short, {"recipe.seeds": [3, 4]})).runs
+    assert [(one.fit.seed, one.scored.seed) for one in both] == [(3, 3), (4, 4)]
     values = {"name": "short", "epochs": 1, "train_images": 48, "fits": [[run.fit]] * 2}
     for step, known in (("symétries", True), ("une étape d’avant", False)):
         steps = recipes.Ablation(steps=["départ : protocole", step], **values)
@@ -283,6 +305,8 @@ def test_the_final_network_is_counted_and_swept_where_it_is_another_one(on_blobs
 def test_without_a_spatial_split_its_results_are_withdrawn(trained, monkeypatch):
     compared = protocol.compare_splits(trained)
     assert compared.absent == "" and latest(trained, type(compared)) == compared
+    assert (compared.standard, compared.common) == (protocol.evaluate(trained), 0)
+    assert compared.spatial.checkpoint == "best_spatial.ckpt"
     assert (trained.paths.artifacts / "best_spatial.ckpt").is_file()
     monkeypatch.setattr(protocol, "spatial_absence", lambda config: "spatial already")
     cut = override(trained, {"data.split": "spatial"})

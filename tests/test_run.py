@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -34,6 +35,7 @@ seed: int = None
 lr: float = None
 """
 MORE = PARAMETERS + "max_epochs: int = None  # passes\nlr_seeds: list = None\n"
+WRITE_REPORT = run._write_report  # the real one; most tests have a double
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 BUILD = [sys.executable, "-m", "eurosat_lib.report", "build", "--data", "synthetic"]
 
@@ -54,9 +56,8 @@ def project(tmp_path, monkeypatch):
         (root / folder).mkdir(parents=True)
     (root / "reports/answers/M1.md").write_text("Réponse")
     write_notebook(root / "notebooks/01_a.ipynb", "1 + 1")
-    write_notebook(
-        root / "notebooks/02_b.ipynb", "2 + 2  # find_captures, repository(config)", given=MORE
-    )
+    reads = "2 + 2  # find_captures, repository(config), compare_splits"
+    write_notebook(root / "notebooks/02_b.ipynb", reads, given=MORE)
     monkeypatch.chdir(root)
     monkeypatch.setattr(run, "_write_report", write_report)
     return root
@@ -187,9 +188,16 @@ def test_a_frozen_run_has_the_parameters_and_images_it_was_given(project, execut
     write_json(place / "evaluate.json", kept | {"scope": {"profile": "full", "data": "others"}})
     with pytest.raises(UserError, match="several experiments, as evaluate and train: move"):
         make(name="done")
+    write_json(place / "train.json", kept)
+    write_json(place / "evaluate.json", kept)
+    tested = {"accuracy": 0.9, "low": 0.8, "high": 1, "n": 40, "checkpoint_sha256": "a" * 64}
+    write_json(project / "artifacts/done/facts.json", {"evaluate": tested})
+    (project / "artifacts/done/best.ckpt").write_text("another")
+    (project / "reports/done/notebooks/01_a.ipynb").unlink()
+    with pytest.raises(UserError, match="not the checkpoint that was tested"):
+        make(name="done")
     write_json(place / "train.json", kept | {"scope": {"data": "others"}})
     write_json(place / "evaluate.json", {})
-    (project / "reports/done/notebooks/01_a.ipynb").unlink()
     with pytest.raises(UserError, match="the images of synthetic are not those of the run"):
         make(name="done")
 
@@ -203,6 +211,14 @@ def test_a_notebook_may_have_a_parameter_of_its_own(project, executed):
 
 
 LATER = {"started": "2026-01-02"}
+BOTH = ["01_a", "02_b"]
+
+
+def configure_run(project, old, new):
+    path = project / "configs/config.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 def touch_file(project, text="1"):
@@ -224,6 +240,8 @@ def touch_file(project, text="1"):
         (lambda project: result(project, "bench", 2), []),  # nobody's
         (lambda project: result(project, "train", 2), ["02_b"]),
         (touch_file, ["02_b"]),
+        (lambda project: configure_run(project, "precision: auto", "precision: fp32"), BOTH),
+        (lambda project: configure_run(project, "engine: serial", "engine: work"), []),
         (lambda project: result(project, "chosen_lr", 1e-3), ["02_b"]),  # for the first time
         (lambda project: result(project, "explore", 2), ["01_a"]),
     ],
@@ -236,6 +254,38 @@ def test_a_change_reruns_who_reads_it(project, executed, change, rerun):
     executed.clear()
     make(**(change(project) or {}))
     assert executed == rerun
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "rerun"),
+    [
+        ("describe_source", SimpleNamespace(signature="other images"), BOTH),
+        ("spatial_absence", "", ["02_b"]),  # the lists are there now
+        ("is_frozen", True, BOTH),
+    ],
+)
+def test_images_lists_and_a_frozen_run_count(project, executed, monkeypatch, name, other, rerun):
+    before = [step.key for step in prepare({"data": "synthetic"})[2]]
+    monkeypatch.setattr(plan, name, lambda *_: other)
+    steps = prepare({"data": "synthetic"})[2]
+    changed = [s.source.stem for s, key in zip(steps, before, strict=True) if s.key != key]
+    assert changed == rerun
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("reports/journal.md", "reports/template/page.css"),
+        *("artifacts/results/own.json", "configs/profiles/full.yaml"),
+    ],
+)
+def test_what_the_page_is_made_of_binds(project, executed, place, capsys):
+    make()
+    path = project / place
+    write_text(path, path.read_text() + "\n" if path.exists() else "")
+    capsys.readouterr()
+    make()
+    assert "report: HTML" in capsys.readouterr().out
 
 
 def test_changed_answers_bind_and_a_bad_report_replaces_no_file(project, executed, monkeypatch):
@@ -260,6 +310,12 @@ def test_changed_answers_bind_and_a_bad_report_replaces_no_file(project, execute
     monkeypatch.setattr(plan, "SHOWN", set())  # other sources of the library
     make()
     assert executed == ["01_a", "02_b"] * 2
+    faulty = ("", ["02_b, cell 3: no such table"], ())
+    monkeypatch.setattr("eurosat_lib.report.export.bind_page", lambda *_: faulty)
+    monkeypatch.setattr(run, "_write_report", WRITE_REPORT)
+    answer.write_text("Une dernière")
+    with pytest.raises(UserError, match="the report was not built:\n  - 02_b, cell 3: no such"):
+        make()
 
 
 @pytest.mark.parametrize("place", ["reports/notebooks", "notebooks", "reports/answers", ""])

@@ -32,7 +32,8 @@ def test_points_of_the_protocol_and_of_its_refined_grid(full, tiny):
 
 def test_best_by_score_is_not_best_by_single_epoch():
     steady, lucky = trial(lr=1e-3, values=(0.6, 0.7, 0.7)), trial(lr=2e-3, values=(0.5, 0.8, 0.5))
-    grid = grid_of(lucky, steady)
+    lost = trial(lr=9e-3, values=(0.9,), diverged="epoch 2")
+    grid = grid_of(lucky, steady, lost)
     assert grid.best == steady and grid.best_by_epoch == lucky
     found = {name: measure(trial(values=(0.5, 0.6, 0.7))) for name, measure in MEASURES.items()}
     wanted = {"speed": 0.5, "score": 0.65, "gap": -0.05, "spread": 0.1, "fit": 0.65, "start": 1.0}

@@ -14,8 +14,11 @@ from eurosat_lib import stages
 from eurosat_lib.checks import Baselines
 from eurosat_lib.config import Config, override
 from eurosat_lib.errors import Interrupted, UserError
-from eurosat_lib.stages import Code, Kept, Record, keep, latest, publish, stage, stage_key
+from eurosat_lib.stages import Code, Kept, Record, keep, latest, publish, scope, stage, stage_key
 from eurosat_lib.tracking import Run, read_run
+from eurosat_lib.trainings import SCORING, TRAINING
+
+CODES = (TRAINING, SCORING)
 
 
 class Answer(Record):
@@ -112,7 +115,7 @@ def test_a_result_changed_by_hand_is_written_anew_and_said(on_blobs, answer, cap
 
 def test_the_key_sees_code_precision_images_but_no_prose_or_cpu(on_blobs, blobs, monkeypatch):
     text = stages.TEXTS["model"]
-    trains, audits = Code(("model", "train"), trains=True), Code(("transforms",))
+    trains, audits = Code(("model", "optimizers")), Code(("transforms",))
 
     def keys(changed=text, config=on_blobs, **inputs):
         monkeypatch.setitem(stages.TEXTS, "model", changed)
@@ -131,6 +134,22 @@ def test_the_key_sees_code_precision_images_but_no_prose_or_cpu(on_blobs, blobs,
     other = replace(blobs, fingerprint="e" * 64)
     monkeypatch.setattr(stages, "load_dataset", lambda config: other)
     assert not {*keys()} & {*before}
+
+
+KEYS = {"augment.brightness": 0.5, "seed": 1, "data.train_limit": 20, "train.lr": 0.5}
+SCORED = {"preprocess.mean": [0.5] * 3, "data.image_size": 32, "data.batch_size": 8}
+SCORED |= {"model.channels": [4, 6, 9], "data.validation_limit": 20}
+SCOPED = {"augment.brightness", *SCORED} - {"data.validation_limit"}
+
+
+@pytest.mark.parametrize(("key", "value"), (KEYS | SCORED).items())
+def test_what_a_result_depends_on_is_in_its_key(on_blobs, key, value):
+    other = override(on_blobs, {key: value})
+    pairs = ([stage_key(c, "x", code, {}) for c in (on_blobs, other)] for code in CODES)
+    trained, scored = (before != after for before, after in pairs)
+    assert (trained, scored) == (True, key in SCORED)
+    assert (scope(on_blobs) != scope(other)) == (key in SCOPED)
+    assert all({"model", "transforms", "loaders", "train"} <= {*code.rooms} for code in CODES)
 
 
 def test_two_at_one_stage_wait_for_each_other(on_blobs):

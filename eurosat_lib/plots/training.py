@@ -94,12 +94,11 @@ def lr_sweep(r: LRFinder) -> Figure:
     for sweep, color in zip(r.sweeps, cycle(style.SEED_COLOURS), strict=False):
         ax.plot(sweep.lr, sweep.loss, color=color, lw=0.5, alpha=0.25)
         ax.plot(sweep.lr, sweep.smoothed, color=color, lw=1, label=f"graine {sweep.seed}, lissée")
-    curves = pd.DataFrame([sweep.smoothed for sweep in r.sweeps]).dropna(axis=1)
-    rates = r.sweeps[0].lr[: curves.shape[1]]
-    ax.plot(rates, curves.median(), label="médiane", color=style.INK, lw=1.8)
+    ax.plot(*r.median, label="médiane", color=style.INK, lw=1.8)
     ax.set(xscale="log", ylabel="perte (nats)")
     ax.set_xlabel("LR (échelle logarithmique) ; traits du bas : lectures des règles")
-    ax.set_ylim(0.8 * min(min(one.smoothed) for one in r.sweeps), HEADROOM * curves[0].max())
+    low, start = (f(f(one.smoothed) for one in r.sweeps) for f in (min, max))
+    ax.set_ylim(0.8 * low, HEADROOM * start)
     ax.minorticks_off()
     sns.rugplot(x=r.suggestions, ax=ax, color=style.INK, height=0.04)
     chosen = f"aucun LR proposé : {faults(r)}"

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from eurosat_lib import config as configuration
 from eurosat_lib.config import COMMON, CONFIG, PARAMETERS, Config, configure
-from eurosat_lib.data import describe_source, on_spatial
+from eurosat_lib.data import describe_source, on_spatial, spatial_absence
 from eurosat_lib.errors import UserError, did_you_mean
 from eurosat_lib.files import git, is_frozen, read_json, revision
 from eurosat_lib.schema import Compute
@@ -198,6 +198,8 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     parts.append(files_digest(files))
     if any("stored_parameters" in source for _, source in cells):
         parts.append(stored)
+    if any("compare_splits" in source for _, source in cells) and not is_frozen():
+        parts.append(bool(spatial_absence(config)))  # the lists may come later
     if any("repository(" in source for _, source in cells):
         parts.append(git(config.paths.root, "remote", "get-url", "origin"))
     if any("find_captures" in source for _, source in cells):  # it says where figures go
@@ -243,6 +245,7 @@ def report_key(config: Config, executed: Sequence[Path]) -> str:
     root, artifacts = Path(config.paths.root), config.paths.artifacts
     places = {
         root / "reports": ("answers/*", "template/**/*", "journal.md"),
+        root / "configs": ("config.yaml", "profiles/full.yaml"),  # the protocol, on the run card
         artifacts: ("results/*.json", "params.yaml", "captures/**/*"),
     }
     found = [sorted(folder.glob(one)) for folder, kinds in places.items() for one in kinds]
