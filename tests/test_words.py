@@ -11,6 +11,7 @@ from jinja2 import nodes
 from settings import ROOT
 from test_answers import facts
 
+from eurosat_lib import french
 from eurosat_lib.errors import UserError
 from eurosat_lib.report import words
 
@@ -41,6 +42,10 @@ def test_facts_are_written_by_their_names():
         **{"intervalle": "[96,05\u202f%\u202f;\u00a097,03\u202f%]"},
         "accuracy_mean": "50,00\u202f%",
     }
+    times = {5.2: "5,2 s", 200: "3 min 20 s", 3600: "1 h", 3900: "1 h 05 min"}
+    assert {time: french.duree(time).replace("\u00a0", " ") for time in times} == times
+    luck = {0.0005: "p < 0,001", 0.001: "p = 0,001", 0.04: "p = 0,040"}
+    assert {p: words.write({"p_value": p})["p_value"] for p in luck} == luck
 
 
 def test_an_answer_takes_the_words_of_the_function_with_its_name(write):
