@@ -13,7 +13,7 @@ from typing import Any
 
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
-from eurosat_lib.files import read_json, replacing
+from eurosat_lib.files import read_json, replacing, write_json
 from eurosat_lib.tracking import run_key
 
 VIEWS = {  # picture -> stage, or factors compared; cards of the Time Series tab
@@ -34,12 +34,11 @@ STYLE = Path(__file__).resolve().parents[1] / "reports" / "template" / "tensorbo
 
 
 def find_captures(config: Config) -> dict[str, tuple[Path, str]]:
-    """Return the pictures that are not older than the events they show: name -> PNG, alt text."""
+    """Return the pictures of the runs as they are now: name -> PNG, alt text."""
     found = {}
     for name, runs in _shown_runs(config).items():
         path = config.paths.artifacts / "captures" / f"{name}.png"
-        events = [file.stat().st_mtime for run in runs.values() for file in run.glob("events*")]
-        if events and path.is_file() and path.stat().st_mtime >= max(events):
+        if path.is_file() and read_json(path.with_suffix(".json")) == _keys(runs):
             alt = f"Page de TensorBoard. {', '.join(VIEWS[name][1])} : {', '.join(runs)}."
             found[name] = path, alt
     return found
@@ -56,6 +55,11 @@ def _shown_runs(config: Config) -> dict[str, dict[str, Path]]:
         if runs := {f.name: f for f in folders if not compared or f.name in names}:
             shown[name] = runs
     return shown
+
+
+def _keys(runs: dict[str, Path]) -> dict[str, str]:
+    """Return what a picture is of, kept beside it: run -> key of the result it shows."""
+    return {name: run_key(folder) for name, folder in runs.items()}
 
 
 def _compared(config: Config) -> dict[str, Any]:
@@ -84,9 +88,10 @@ def take_captures(config: Config) -> Iterator[Path]:
             for name, runs in views.items():
                 colours = dict(zip(runs, itertools.cycle(style.SEED_COLOURS), strict=False))
                 colours |= style.run_colours(_compared(config)) if "compare" in name else {}
-                picture = _photograph(browser, VIEWS[name][1], runs, colours)
+                keys, picture = _keys(runs), _photograph(browser, VIEWS[name][1], runs, colours)
                 with replacing(folder / f"{name}.png") as partial:
                     partial.write_bytes(picture)
+                write_json(folder / f"{name}.json", keys)  # last: of no older picture
                 yield folder / f"{name}.png"
     except Error as error:
         raise UserError(f"no picture of TensorBoard: {str(error).splitlines()[0]}") from None

@@ -1,12 +1,12 @@
 """Screenshots of TensorBoard: what is shown, when a picture is stale, and one real session."""
 
-import json
-import os
+import shutil
 
 import pytest
 from PIL import Image
 
 from eurosat_lib import captures
+from eurosat_lib.files import write_json
 from eurosat_lib.french import SHORT
 from eurosat_lib.plots import style
 from eurosat_lib.report.__main__ import main
@@ -21,23 +21,37 @@ def studied(tiny):
     """A run with a small study: one training by heart, three trials, two of them compared."""
     for name in ("overfit_small/8_images", *(f"grid_search/{trial}" for trial in TRIALS)):
         write_run(tiny.paths.runs / name, Run(CURVES))
-    factors = {name: {"curves": []} for name in SHORT}
-    factors["lr"]["curves"] = [{"name": name} for name in TRIALS[:2]]
-    tiny.paths.artifacts.mkdir(parents=True)
-    tree = {"compare_curves": {"source": "grid_search", "name": TRIALS[0], **factors}}
-    (tiny.paths.artifacts / "facts.json").write_text(json.dumps(tree))
+    compare(tiny, "lr", TRIALS[:2])
     return tiny
 
 
-def test_a_view_shows_finished_runs_and_a_picture_older_than_them_is_stale(studied):
+def compare(config, factor, names):
+    """Note which trials one factor sets apart; the others set apart none."""
+    factors = {name: {"curves": []} for name in SHORT}
+    factors[factor]["curves"] = [{"name": name} for name in names]
+    tree = {"compare_curves": {"source": "grid_search", "name": TRIALS[0], **factors}}
+    write_json(config.paths.artifacts / "facts.json", tree)
+
+
+def test_a_picture_is_shown_while_it_is_of_the_runs_as_they_are(studied, monkeypatch):
+    pytest.importorskip("playwright.sync_api")
+    monkeypatch.setattr(captures, "open_browser", lambda _: None)
+    monkeypatch.setattr(captures, "_photograph", lambda *_: b"PNG")
     (studied.paths.runs / "overfit_small/unfinished").mkdir()
-    path = studied.paths.artifacts / "captures/overfit.png"
-    path.parent.mkdir()
-    Image.new("RGB", (30, 20)).save(path)
-    alt = "Page de TensorBoard. train/accuracy, train/loss : 8_images."
-    assert captures.find_captures(studied) == {"overfit": (path, alt)}
-    os.utime(path, (1, 1))
-    assert captures.find_captures(studied) == {}
+    path, lr = captures.take_captures(studied)
+    alts = {name: alt for name, (_, alt) in captures.find_captures(studied).items()}
+    assert path.read_bytes() == b"PNG" and alts == {
+        "overfit": "Page de TensorBoard. train/accuracy, train/loss : 8_images.",
+        "compare_lr": f"Page de TensorBoard. train/loss, val/accuracy : {', '.join(TRIALS[:2])}.",
+    }
+    compare(studied, "lr", TRIALS[1:])  # of older runs, but others
+    assert [*captures.find_captures(studied)] == ["overfit"]
+    compare(studied, "weight_decay", TRIALS[:2])
+    assert [one.stem for one in captures.take_captures(studied)] == ["overfit", "compare_wd"]
+    write_run(studied.paths.runs / "overfit_small/8_images", Run(CURVES, seconds={1: 2.0}))
+    assert [*captures.find_captures(studied)] == ["compare_wd"]
+    shutil.rmtree(studied.paths.runs / "grid_search" / TRIALS[0])
+    assert captures.find_captures(studied) == {} and lr.exists()
 
 
 def test_without_runs_one_is_told_what_to_do(root, monkeypatch, capsys):

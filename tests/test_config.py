@@ -1,5 +1,6 @@
 """The configuration: what is read, in which order, and each fault in a line that names it."""
 
+import re
 from operator import attrgetter
 
 import pytest
@@ -30,6 +31,8 @@ def test_overrides_come_after_the_profile_and_a_subfolder_finds_all(root, monkey
     config = load_config(profile="quick")
     assert (config.paths.root, config.data.image_size) == (str(root), 32)
     assert load_config(profile="quick", overrides={"data.image_size": 48}).data.image_size == 48
+    monkeypatch.setenv("ENGINE", "ray")
+    assert load_config(profile="quick").compute.engine == "ray"
     copied = (root / "configs/profiles/full.yaml").read_text()
     (root / "configs/profiles/mine.yaml").write_text(copied)  # its line says full
     assert load_config(profile="mine").profile == "mine"
@@ -100,8 +103,9 @@ def test_configure_takes_the_parameters_of_a_notebook_and_skips_the_rest(root):
     config = configure(given)
     assert (config.train.max_epochs, config.train.lr) == (3, None)
     refused(r"train\.max_epochs: .* got 0", configure, given | {"max_epochs": 0})
-    for key in PARAMETERS.values():
+    for name, key in PARAMETERS.items():
         attrgetter(key)(config)
+        assert {*name.split("_")} <= {*re.split("[._]", key)}, name
 
 
 def test_a_snapshot_is_read_back_the_same(root):

@@ -68,7 +68,7 @@ def test_sources_are_without_outputs_and_ran_from_top_to_bottom(project):
 
 def answer_to(page, question):
     path = f'//div[@id="{question}"]/following::div[contains(@class,"answer")]'
-    return page.xpath(path)[0].text_content()
+    return " ".join(page.xpath(path)[0].text_content().split())
 
 
 def test_all_questions_are_answered_in_order_and_by_the_facts(project, page):
@@ -76,11 +76,29 @@ def test_all_questions_are_answered_in_order_and_by_the_facts(project, page):
     assert [element.get("id") for element in named] == QUESTIONS
     assert all(len(answer_to(page, question).split()) > 15 for question in QUESTIONS)
     facts = json.loads((project / "artifacts/facts.json").read_text(encoding="utf-8"))
-    accuracy = f"{100 * facts['evaluate']['accuracy']:.2f}".rstrip("0").rstrip(".")
-    assert accuracy.replace(".", ",") in answer_to(page, "M9")
-    assert str(facts["explore_dataset"]["n_train"]) in answer_to(page, "D2")
-    assert "données synthétiques de démonstration" in page.text_content()
-    assert "Profil tiny" in page.text_content()
+    score = f"{100 * facts['evaluate']['accuracy']:.2f} %".replace(".", ",")
+    assert f"{score} des {facts['evaluate']['n']} images de test" in answer_to(page, "M9")
+    assert f" {facts['explore_dataset']['n_train']} pour l’entraî" in answer_to(page, "D2")
+    drawn, cut = (banner.text_content() for banner in page.xpath("//*[@class='banner']"))
+    assert "dessinées par programme" in drawn and cut.startswith("Profil tiny.")
+    (alt,) = page.xpath("//figure[@id='fig-compare-wd']//img/@alt")
+    trials = len(page.xpath("//*[@id='tab-refined']//tbody/tr"))
+    assert " WD = " in alt and trials == facts["refined_grid_search"]["n_trials"]
+
+
+def test_an_answer_stands_under_its_heading_with_what_it_builds_on(project):
+    found, heading = {}, ""
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(project / "reports/notebooks" / path.name, 4).cells:
+            title = re.match(r"##+ ([\d.]+)", cell.source)
+            heading = title[1] if title and cell.cell_type == "markdown" else heading
+            for output in cell.get("outputs", ()):
+                kept = output.get("metadata", {}).get("eurosat", {})
+                found |= {kept["answer"]: kept["facts"]} if "answer" in kept else {}
+                section = re.match(r"S([\d.]*\d)", kept.get("answer", ""))
+                assert not section or f"{section[1]}.".startswith(f"{heading}.")
+    for name, other in (("M5", "compute_baselines"), ("M8", "grid_search"), ("M9", "train")):
+        assert other in found[name]
 
 
 def test_the_page_is_one_light_file_whose_links_lead_somewhere(project, page):

@@ -46,11 +46,13 @@ def test_a_good_page_has_no_problem(bound):
     assert page.xpath("//div[@id='toc']//a/@href") == [
         f"#{h.get('id')}" for h in main.xpath(HEADS)
     ]
-    assert [a.text for a in page.xpath("//div[@id='questions']//a")] == ["D1", "M0"]
+    listed = [(a.text, a.get("href")) for a in page.xpath("//div[@id='questions']//a")]
+    assert listed == [("D1", "#D1"), ("M0", "#M0")]
     assert not page.xpath("//*[@data-cell or @data-detail]")
     (abstract,) = head.find_class("abstract")
     assert [spoken(part) for part in abstract] == ["Résumé", "Ce qui est trouvé."]
     assert "composé par un outil" in spoken(head) and "Profil rapide." in spoken(head)
+    assert spoken(head.find_class("byline")[0]) == "Camille Exemple 22 novembre 2025"
 
 
 def test_questions_answers_supplements_and_code_are_blocks(bound):
@@ -163,6 +165,7 @@ DISPLAYED = {
     "the image is damaged": '<img alt="x" src="data:image/gif;base64,R0lGOD">',
     "damaged": '<img alt="x" src="data:image/svg+xml,<svg><image href=\'file:///\'/></svg>">',
     "nan in a table": "<table><tr><td>nan</td></tr></table>",
+    "None in a table": "<table><tr><td>None</td></tr></table>",
     "a cell's HTML ends the page": "<p>x</p></main></body></html>",
 }
 BROKEN = nbformat.v4.new_output("error", ename="ValueError", evalue="non")
@@ -215,9 +218,11 @@ def test_a_notebook_alone_is_exported_and_its_faults_are_logged(tmp_path, caplog
         code("n = 20", tags=["parameters"]),
         markdown("Du $\\inconnu{x}$."),
     )
-    source = write(tmp_path / "x.ipynb", code("n = 20", tags=["parameters"]), code("print(n + 1)"))
+    given = [code("n = 20", tags=[tag]) for tag in ("parameters", "injected-parameters")]
+    source = write(tmp_path / "x.ipynb", *given, code("print(n + 1)"))
     executing = Rapport(config=Config({"ExecutePreprocessor": {"enabled": True}}))
-    assert ">21\n</pre>" in executing.from_filename(str(source))[0]  # run, then left out
+    text = executing.from_filename(str(source))[0]
+    assert ">21\n</pre>" in text and text.count("<details") == 1  # run, then left out
     with caplog.at_level("WARNING"):
         text, resources = Rapport().from_filename(str(path))
     page = lxml.html.document_fromstring(text)

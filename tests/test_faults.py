@@ -83,14 +83,17 @@ def test_files_of_results_are_whole_and_leftovers_go(tmp_path):
 
 
 @pytest.mark.parametrize("moved", [(), ("/.new/place", None)])
-@pytest.mark.parametrize("number", ["ENOSPC", "EACCES", "EISDIR", "EIO"])
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [("ENOSPC", "make room"), ("EACCES", "give the"), ("EISDIR", "move away"), ("EIO", "mend")],
+)
 def test_what_the_system_refuses_is_one_line_with_its_place(
-    number, moved, capsys, monkeypatch, root
+    number, advice, moved, capsys, monkeypatch, root
 ):
     error = OSError(getattr(errno, number), "no", *moved, "/some/place")
     monkeypatch.setitem(stages.STAGES, "train", lambda config: (_ for _ in ()).throw(error))
     assert main(["train", "--config", str(root / "configs/config.yaml")]) == 2
-    assert capsys.readouterr().err.startswith("error: /some/place: no; ")
+    assert capsys.readouterr().err.startswith(f"error: /some/place: no; {advice} ")
 
 
 def test_a_file_where_a_folder_belongs_is_named(root):

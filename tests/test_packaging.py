@@ -112,6 +112,20 @@ def test_make_installs_once_and_keeps_what_is_quoted(make):
     assert any(".[dev]" in call for call in calls) and calls[-1][:2] == ["-m", "pytest"]
 
 
+def test_every_target_gives_its_variables_to_its_command(make):
+    for words, expected in {
+        "compare A=a B=b": "compare -- a b",
+        "reproduce NAME=x STAGES=train": "reproduce --name x --stages train",
+        "results NAME=x": "results --name x",
+        "captures NAME=x": "captures --name x",
+        "tensorboard NAME=x": "--logdir runs/x",
+        "01_data NAME=x": "--name x --params= --only 01_data",
+        "sweep PROFILE=quick SWEEP=s": "sweep --profile quick --data  --name  --params= -- s",
+        "test ARGS=--lf": "--no-loadscope-reorder --lf",
+    }.items():
+        assert " ".join(make(*words.split())[1][-1]).endswith(f" {expected}"), words
+
+
 @pytest.mark.parametrize(
     ("told", "by_uv"),
     [
@@ -120,8 +134,14 @@ def test_make_installs_once_and_keeps_what_is_quoted(make):
         ({"SAYS": "global.extra-index-url='https://x'"}, True),
     ],
 )
-def test_pip_installs_where_uv_cannot(make, told, by_uv):
+def test_pip_installs_where_uv_cannot(make, tmp_path, told, by_uv):
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "none"], check=True)
+    old = tmp_path / "my env/.eurosat-report-1"
+    old.touch()
     _, calls = make("setup", **told)
+    assert not old.exists() and [*old.parent.glob(".eurosat-report-*")]
+    kept = (tmp_path / "none/config").read_text()
+    assert re.search("clean = .*/my env/bin/python' -m nbstripout", kept)
     what = ["--editable", ".", "--constraint", "constraints.txt"]
     assert (["-m", "pip", "install", *what] in calls) is not by_uv
 
@@ -139,8 +159,21 @@ def test_make_takes_and_cleans_nothing_but_notebooks_of_the_project(make, tmp_pa
         (copies / f"{name}.ipynb").touch()
     told, _ = make("-C", str(tmp_path), "-n", "report")
     assert "build --profile" in told and "--only" not in told
+    for kept in ("reports/answers/D1.md", "artifacts/done/MODEL_CARD.md"):
+        (tmp_path / kept).parent.mkdir(parents=True)
+        (tmp_path / kept).touch()
     make("-C", str(tmp_path), "clean")
     assert [path.name for path in copies.iterdir()] == ["08_mes_notes.ipynb"]
+    assert (tmp_path / "reports/answers/D1.md").exists()
+    for name in ("answers", "done"):
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            make("-C", str(tmp_path), "clean", f"NAME={name}")
+        assert refused.value.returncode == 2
+    stamps = set()
+    for pin in ("a==1", "a==2"):
+        (tmp_path / "constraints.txt").write_text(pin)
+        stamps |= {*re.findall(r"^STAMP := .*", make("-C", str(tmp_path), "-p", "help")[0], re.M)}
+    assert len(stamps) == 2  # another pin, another installation
 
 
 def test_make_alone_is_help_and_takes_an_activated_conda_environment_but_not_base(make):

@@ -112,6 +112,7 @@ def test_nothing_leaves_the_margins_and_a_long_table_repeats_its_head(pdf):
         assert min(left) > MARGIN and max(right) < WIDTH - MARGIN + 2
         assert min(top) > 30 and max(bottom) < 842 - 20
     assert sum("Nom du run" in text for text in pdf[2]) >= 2
+    assert all(f"run{n} " in " ".join(pdf[2]) for n in range(90))
     assert sum("Une note" in text for text in pdf[2]) == 1
 
 

@@ -14,6 +14,7 @@ from settings import ROOT
 from eurosat_lib import protocol
 from eurosat_lib.config import override
 from eurosat_lib.errors import NotebookFailed, UserError
+from eurosat_lib.french import signe
 from eurosat_lib.protocol import ChosenLR, choose_lr
 from eurosat_lib.report import runs
 from eurosat_lib.report.__main__ import main
@@ -85,8 +86,12 @@ def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, pla
     (place / "reports/comparaisons").mkdir(parents=True)
     for pair in ("_+slow", "gone+slow"):
         (place / f"reports/comparaisons/{pair}.html").touch()
+    for stage, *spent in (("train", 3600, "2026-03-01"), ("evaluate", 60, "2026-02-28")):
+        origin = {"provenance": dict(zip(("seconds", "started"), spent, strict=True))}
+        edit(slow / f"results/{stage}.json", lambda tree, origin=origin: tree.update(origin))
     page = lxml.html.fromstring(write_index(place).read_text(encoding="utf-8"))
     unnamed, named = (row.text_content() for row in page.xpath("//table/tbody/tr"))
+    assert "1 h 01 min" in named.replace("\xa0", " ") and "2026-03-01" in named
     accuracy = json.loads((slow / "facts.json").read_text())["evaluate"]["accuracy"]
     assert "sans nom" in unnamed and f"{100 * accuracy:.2f}".replace(".", ",") in named
     assert "lr = 0.0003" in named and "max_epochs = 1" in named
@@ -116,9 +121,7 @@ def test_damaged_files_of_a_run_stop_no_list(place, text):
         ("facts", lambda tree: tree["evaluate"].update(accuracy="0,93")),
         ("facts", lambda tree: tree["evaluate"].update(low=float("nan"))),
         ("results/train", lambda tree: tree["provenance"].update(seconds="12")),
-        ("results/train", lambda tree: tree.update(provenance="x")),
         ("results/train", lambda tree: tree.update(config=[1])),
-        ("results/train", lambda tree: tree.update(config="x")),
     ],
 )
 def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, file, change):
@@ -162,7 +165,8 @@ def test_a_pair_is_tested_image_by_image(place, slow):
         tested.assign(prediction=prediction).to_csv(slow / "predictions.csv")
         scores[1]["correct"] = int((tested.truth == prediction).sum())
         said, lost = runs.verdict(*pair), int((tested.truth != prediction).sum())
-        assert said.startswith(f"**{says}")
+        assert said.startswith(f"**{says}") and runs.verdict(*pair[::-1]).startswith(f"**{says}")
+        assert f"« slow » − « sans nom » est de {signe(-lost / len(tested), 2)}, " in said
         assert f"{lost} que seul « sans nom » reconnaît, 0 que seul « slow » reconnaît" in said
     assert runs.curves(*pair).get_label().count("slow") == 1
     table = runs.side_by_side(*pair)

@@ -7,7 +7,7 @@ import pytest
 from settings import ROOT
 
 from eurosat_lib.config import load_config
-from eurosat_lib.files import write_json, write_text
+from eurosat_lib.files import revision, write_json, write_text
 from eurosat_lib.report import title as page
 from eurosat_lib.report.title import Title, departures
 
@@ -51,7 +51,7 @@ def test_only_what_the_profile_touches_is_marked(section, name, quick, standard)
     assert Title("T", synthetic=True).mark(section) == "données synthétiques"
 
 
-def test_the_card_tells_machines_and_commits_of_the_results(tmp_path):
+def test_the_card_tells_machines_and_commits_of_the_results(tmp_path, monkeypatch):
     other = {"device": "CPU, 2 threads", "commit": "2dd86e3959-dirty", "seconds": 3600}
     for name, data, origin in (
         ("explore_dataset", "8245e1cce6e88874eeff", {}),
@@ -77,6 +77,14 @@ def test_the_card_tells_machines_and_commits_of_the_results(tmp_path):
         "Durée des calculs": "1 h 03 min (4 étapes)",
         "Code des calculs": "1c135ce0ab ; 2dd86e3959 (modifié) ; ?",
     }
+    monkeypatch.setenv("FROZEN", "1")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    card = page.run_card(run("quick", tmp_path), "eurosat-rgb", "spatial")
+    assert card["Découpage"] == "spatial" and "FROZEN=1" in card["Résultats"]
+    write_text(tmp_path / "artifacts/results/train_recipe.json", "{}")
+    again = page.run_card(run("quick", tmp_path), "eurosat-rgb", "spatial")
+    told = ["recette" in one["Écarts au protocole"] for one in (card, again)]
+    assert told == [False, True]
 
 
 def test_the_same_run_has_the_same_title_on_any_day(tmp_path):
@@ -96,5 +104,11 @@ def test_what_is_left_to_fill_in_and_a_remote_without_credentials(tmp_path):
     subprocess.run([*add, "https://token:secret@example.org/z.git"], check=True)
     assert page.repository(config) == "https://example.org/z.git"
     assert page.to_complete(config) == []
+    write_text(tmp_path / "code.py", "1")
+    subprocess.run([*add[:3], "add", "code.py"], check=True)
+    own = ["-c", "user.name=Z", "-c", "user.email=z@example.org"]
+    subprocess.run([*add[:3], *own, "commit", "-qm", "1"], check=True)
+    write_text(tmp_path / "code.py", "2")
+    assert revision(tmp_path).endswith("-dirty")
     subprocess.run([*add[:4], "set-url", "origin", "git@example.org:z.git"], check=True)
     assert page.repository(config) == ""

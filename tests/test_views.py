@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,10 @@ from PIL import Image
 from eurosat_lib import jobs, protocol, stages, views
 from eurosat_lib.config import override
 from eurosat_lib.evaluation import Predictions
+from eurosat_lib.french import intervalle
 from eurosat_lib.lr_finder import suggest
 from eurosat_lib.progress import BUILT
+from eurosat_lib.stats import wilson
 
 VIEWS = ("augmentation", "browse", "confusion", "own_image", "sweep", "threshold", "trials")
 
@@ -45,14 +48,14 @@ def test_without_a_reader_or_a_checkpoint_a_view_is_a_line(on_blobs, monkeypatch
 
 
 def test_a_cell_opens_its_images_by_confidence_and_the_worst_errors_by_loss(blobs):
-    found = said([[3, 0], [1, 0], [2, 0], [0, 1], [4, 0]], [0, 0, 0, 0, 1])
-    many = said([[3, 0]] * 30 + [[0, 1]], [0] * 31)
+    found = said([[3, 0, -9], [1, 0, -9], [2, 0, -9], [-5, 1, 0], [4, 0, -9]], [0, 0, 0, 0, 1])
+    many = said([[3, 0, -9]] * 30 + [[0, 1, -9]], [0] * 31)
 
     def opened(*cell, found=found):
-        html = views.opened_cell(blobs.test, found.table(("a", "b")), cell)
+        html = views.opened_cell(blobs.test, found.table(("a", "b", "c")), cell)
         return [int(number) for number in re.findall(r"test_(\d+)\.jpg<br>", html)], html
 
-    assert [opened(*cell)[0] for cell in ("aa", "ba", "")] == [[0, 2, 1], [4], [4, 3]]
+    assert [opened(*cell)[0] for cell in ("aa", "ba", "")] == [[0, 2, 1], [4], [3, 4]]
     assert "0\N{NO-BREAK SPACE}image." in opened(*"bb")[1]
     assert "30\N{NO-BREAK SPACE}images, 24 montrées" in opened(*"aa", found=many)[1]
     numbers, html = opened(*"ab", found=many)
@@ -61,10 +64,14 @@ def test_a_cell_opens_its_images_by_confidence_and_the_worst_errors_by_loss(blob
 
 def test_a_threshold_counts_what_it_keeps(monkeypatch):
     found = said([[3, 0], [3, 0], [0, 0.1]], [0, 1, 0])
+    found = replace(found, val_logits=np.array([[0, 3.0]]), val_labels=np.array([1]))
     monkeypatch.setattr(views.trainings, "kept_predictions", lambda *_: found)
     box = views.threshold(None, None)
     box.children[0].value = 0.9
-    assert "2\N{NO-BREAK SPACE}images sur 3" in box.shown.value and "50,0" in box.shown.value
+    validation, test, _ = box.shown.value.split("</div>")
+    assert "1\N{NO-BREAK SPACE}image sur 1 et" in validation
+    assert "2\N{NO-BREAK SPACE}images sur 3" in test and "50,0" in test
+    assert intervalle(wilson(1, 2)) in test
     box.children[0].value = 0.999
     assert "0\N{NO-BREAK SPACE}image sur 3." in box.shown.value
 
@@ -90,6 +97,7 @@ def test_the_rate_in_use_is_that_of_the_grid_until_it_is_withdrawn(on_blobs):
     assert protocol.grid_points(config)[1] == "chosen_lr"
     assert "choix à la main" in read.shown.value
     assert protocol.chosen_lr(config).rule == "median"
+    assert views.sweep(on_blobs, LR_FINDER).children[1].children[0].disabled  # grid.lr is given
     undo.click()
     assert protocol.grid_points(config) == before
 

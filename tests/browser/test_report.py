@@ -155,6 +155,9 @@ def test_tools_code_answers_active_section_and_references(visit):
     assert page.locator("header .abstract").is_visible()
     page.locator("#reponse-D1 a", has_text="figure").click()
     page.locator("#fig-photos").wait_for(timeout=3000)  # the whole report is back
+    page.evaluate("() => { window.print = () => { window.printed = true; }; }")
+    press(page, "print")
+    assert page.evaluate("window.printed")
 
 
 def test_the_keyboard_reaches_everything(visit):
@@ -164,9 +167,11 @@ def test_the_keyboard_reaches_everything(visit):
     page.locator("details.fold summary").first.focus()
     page.keyboard.press("Enter")
     assert page.locator("details.fold").first.evaluate("e => e.open")
-    page.locator(".zoom").first.focus()
+    page.locator(".zoom").nth(1).focus()
     page.keyboard.press("Enter")
     assert page.locator("dialog img").is_visible()
+    shown, own = page.locator("dialog img"), page.locator("main figure img").nth(1)
+    assert shown.get_attribute("src") == own.get_attribute("src")
     page.keyboard.press("Escape")
     assert not page.locator("dialog").is_visible()
     assert page.locator("#tab-large").get_attribute("tabindex") == "0"
