@@ -203,8 +203,7 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     if any("repository(" in source for _, source in cells):
         parts.append(git(config.paths.root, "remote", "get-url", "origin"))
     if any("find_captures" in source for _, source in cells):  # it says where figures go
-        shots = sorted(config.paths.artifacts.glob("captures/*.png"))
-        parts.append([(path.name, path.stat().st_mtime_ns) for path in shots])
+        parts.append(files_digest(sorted(config.paths.artifacts.glob("captures/*"))))
     return digest(parts)
 
 
