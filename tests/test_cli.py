@@ -73,7 +73,7 @@ def test_help_lists_the_stages(words, capsys):
         ("trian", "unknown stage trian (did you mean train?)"),
         ("train --max_epoch 3", "did you mean --max_epochs?"),
         ("train --set train.lr", "expected key=value"),
-        ("train --set train.keep=last", "train.keep: the final training has best; a recipe may not"),
+        ("train --set train.keep=last", "train.keep: the final training has best; a recipe"),
         ("train_recipe --epochs 1", "unknown option --epochs"),
         ("train --name x --max_epochs 7", "FROZEN=1: the run is taken as it is; leave out"),
         ("evaluate --profile full", "FROZEN=1: the run is taken as it is; leave out profile"),
