@@ -58,7 +58,7 @@ def shape(page: HtmlElement, title: Title, folder: Path, wanted: dict | None) ->
     for text in page.body.xpath(f".//{PLAIN}"):
         setattr(text.getparent(), "text" if text.is_text else "tail", typeset(text))
     etree.strip_attributes(page, "data-cell", "data-detail")
-    for asking in page.xpath("//*[contains(@style, 'url(')]"):  # for what the policy refuses
+    for asking in page.xpath("//*[contains(@style, 'url(')]"):  # of a reader without policies
         del asking.attrib["style"]
     return problems
 
