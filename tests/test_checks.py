@@ -1,6 +1,8 @@
 """Baselines, checks and controls against formulas and PyTorch; each control can fail."""
 
 import math
+from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from eurosat_lib.runtime import Runtime
 from eurosat_lib.train import Divergence, fit, predict
 
 
-def test_majority_class_and_linear_model(on_blobs, blobs):
+def test_majority_class_and_linear_model(on_blobs, blobs, monkeypatch):
     image = np.zeros((1, 3, 8, 8), dtype=np.uint8)
     image[0, 0, :4] = 100  # half of the red channel
     assert checks.color_statistics(image).tolist() == [pytest.approx([50, 0, 0, 50, 0, 0])]
@@ -30,6 +32,9 @@ def test_majority_class_and_linear_model(on_blobs, blobs):
     assert found["majority_count"] == 10 and found["majority_share"] == 10 / 96
     assert found["uniform"] == 0.1 and found["best_linear"] > 0.9
     assert found["linear"]["low"] < found["best_linear"] <= found["linear"]["high"]
+    turned = replace(blobs.validation, labels=(blobs.validation.labels + 1) % 10)
+    monkeypatch.setattr(checks, "load_dataset", lambda _: replace(blobs, validation=turned))
+    assert checks.compute_baselines.__wrapped__(on_blobs).facts()["best_linear"] < 0.2
 
 
 def test_pipeline_says_what_the_loaders_deliver(on_blobs):
@@ -87,7 +92,7 @@ def test_initial_loss_is_judged_by_theory_and_by_the_other_seeds():
     assert not far["coherent"] and not shared["coherent"]
 
 
-def test_few_images_are_learnt_by_heart_or_not(on_blobs, blobs):
+def test_few_images_are_learnt_by_heart_or_not(on_blobs, blobs, monkeypatch):
     config = override(on_blobs, {"overfit.epochs": 80, "overfit.target_loss": 0.1})
     result = checks.overfit_small(config)
     assert result.losses[-1] < 0.1 <= min(result.losses[:-1]) and result.accuracies[-1] == 1.0
@@ -106,6 +111,11 @@ def test_few_images_are_learnt_by_heart_or_not(on_blobs, blobs):
         logits, labels = predict(model, batches, Runtime.of(on_blobs))
         right.append(np.mean(logits.argmax(1).numpy() == labels.numpy()))
     assert control.facts()["true_accuracy"] == pytest.approx(np.mean(right))
+    scores = cycle([0.9, 0.1])  # true labels, then shuffled ones
+    monkeypatch.setattr(checks, "_learn", lambda *_: ((2.3,), 1.0, next(scores)))
+    told = checks.shuffled_labels(override(on_blobs, {"controls.pairs": 5})).facts()
+    found = told["true_accuracy"], told["shuffled_accuracy"]
+    assert told["informative"] and found == pytest.approx((0.9, 0.1))
 
 
 def test_sign_test_by_hand():

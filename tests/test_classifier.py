@@ -6,16 +6,21 @@ import fake_eurosat as fake
 import numpy as np
 import pytest
 import torch
+from handmade import ROBUSTNESS
 from PIL import Image
 
 from eurosat_lib import explain
 from eurosat_lib.classifier import Classifier
+from eurosat_lib.config import override
 from eurosat_lib.data import CLASSES
 from eurosat_lib.errors import UserError
+from eurosat_lib.loaders import subset
 from eurosat_lib.model import DilatedCNN
 from eurosat_lib.runtime import Runtime
+from eurosat_lib.stats import paired_difference
 from eurosat_lib.transforms import Preprocessing, get_preprocess_transforms
 
+LABELS = np.zeros(3, np.int64)
 CPU = Runtime(torch.device("cpu"), "fp32")
 
 
@@ -120,8 +125,13 @@ def test_the_surest_answers_of_each_class_are_explained(tiny, blobs):
     model = DilatedCNN((4, 6, 8), 2, 2, 10).eval()
     logits = np.eye(10, dtype=np.float32)[[0, 3, 0]] * np.float32([[1], [5], [2]])
     network = Classifier(model, get_preprocess_transforms(tiny), blobs.classes, CPU)
-    cases = explain.explain(tiny, blobs, network, np.zeros(3, np.int64), logits).cases
+    cases = explain.explain(tiny, blobs, network, LABELS, logits).cases
     first, other = blobs.classes[0], blobs.classes[3]
     told = [(one["index"], one["truth"], one["prediction"]) for one in cases]
     assert told == [(2, first, first), (1, first, other)]
     assert np.array(cases[0]["heat"]).shape == (tiny.data.image_size // 4,) * 2
+    few = override(tiny, {"data.validation_limit": 3})  # the images that were scored
+    places = [case["index"] for case in explain.explain(few, blobs, network, LABELS, logits).cases]
+    assert places == [subset(40, 3)[2], subset(40, 3)[1]]
+    light = ROBUSTNESS.trials[8]  # the first corruption: ten lost, one won of a hundred
+    assert ROBUSTNESS.change(light, 12)[1:] == paired_difference(1, 10, 100, 1 - 0.05 / 12)

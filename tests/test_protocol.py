@@ -223,7 +223,9 @@ def test_finalists_are_trained_with_seeds_that_did_not_choose_them(on_blobs, fit
             stage(on_blobs)
     protocol.refined_grid_search(on_blobs)
     assert protocol.compare_curves(on_blobs).facts()["source"] == search.RefinedGrid.stage
-    protocol.grid_search(on_blobs)
+    grid, refined = protocol.grid_search(on_blobs), protocol.refined_grid_search(on_blobs)
+    assert refined.trials[0].hyperparameters == grid.best.hyperparameters  # its centre
+    assert protocol.compare_curves(on_blobs).facts()["source"] == search.Grid.stage
     fits.clear()
     on_blobs = override(on_blobs, {"train.max_epochs": 1})
     found = protocol.compare_finalists(on_blobs)

@@ -13,7 +13,7 @@ import pytest
 from handmade import GRID, LR_FINDER, OVERLAPS, finder
 from PIL import Image
 
-from eurosat_lib import jobs, protocol, stages, views
+from eurosat_lib import jobs, protocol, search, stages, views
 from eurosat_lib.config import override
 from eurosat_lib.evaluation import Predictions
 from eurosat_lib.french import intervalle
@@ -92,6 +92,7 @@ def test_the_rate_in_use_is_that_of_the_grid_until_it_is_withdrawn(on_blobs):
     box = views.sweep(config, LR_FINDER)
     read, (use, undo) = box.children[0], box.children[1].children
     before = protocol.grid_points(config)
+    assert before == (search.grid_points(config, LR_FINDER.choice), "lr_finder")
     assert undo.disabled and not use.disabled
     use.click()
     assert protocol.grid_points(config)[1] == "chosen_lr"
