@@ -260,7 +260,7 @@ def test_a_change_reruns_who_reads_it(project, executed, change, rerun):
     ("name", "other", "rerun"),
     [
         ("describe_source", SimpleNamespace(signature="other images"), BOTH),
-        ("spatial_absence", "", ["02_b"]),  # the lists are there now
+        ("absence", "", ["02_b"]),  # the lists are there now
         ("is_frozen", True, BOTH),
     ],
 )

@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from itertools import chain
 from operator import getitem
 from pathlib import Path
@@ -27,6 +27,7 @@ from eurosat_lib.schema import Compute
 
 FIXED = ("profile", "data", "name", "seed")  # given to every notebook: a report is one experiment
 ENGINE = {*Compute.model_fields} - {"device", "precision", "threads"}  # no result depends on it
+absence = cache(spatial_absence)  # once per process: the Hub may take seconds to say nothing
 LIBRARY = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
 SHOWN = {"cells"}  # modules of the report that notebooks run; others bind
@@ -199,7 +200,7 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     if any("stored_parameters" in source for _, source in cells):
         parts.append(stored)
     if any("compare_splits" in source for _, source in cells) and not is_frozen():
-        parts.append(bool(spatial_absence(config)))  # the lists may come later
+        parts.append(bool(absence(config)))  # the lists may come later
     if any("repository(" in source for _, source in cells):
         parts.append(git(config.paths.root, "remote", "get-url", "origin"))
     if any("find_captures" in source for _, source in cells):  # it says where figures go
