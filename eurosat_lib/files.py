@@ -32,8 +32,13 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = f".{path.name}.{HOST}."
-    for old in path.parent.glob(f"{escape(stem)}[0-9]*"):
-        if not Path("/proc", old.name.removeprefix(stem)).exists() and Path("/proc/self").exists():
+    for old in path.parent.glob(f"{escape(stem)}*"):
+        process = old.name.removeprefix(stem)  # no number: of a host whose name is longer
+        if (
+            process.isdigit()
+            and not Path("/proc", process).exists()
+            and Path("/proc/self").exists()
+        ):
             old.unlink(missing_ok=True)
     partial = path.with_name(f"{stem}{os.getpid()}")
     try:

@@ -63,9 +63,11 @@ class LRFinder(Record, stage="lr_finder"):
 
     @property
     def median(self) -> tuple[tuple[float, ...], np.ndarray]:
-        """Rates, and the median smoothed loss (nats) of the sweeps that still run at each."""
+        """Rates, and the median smoothed loss (nats), while at least half of the sweeps run."""
+        end = statistics.median_high(len(sweep.lr) for sweep in self.sweeps)
         steps = zip_longest(*(sweep.smoothed for sweep in self.sweeps), fillvalue=np.nan)
-        return max((sweep.lr for sweep in self.sweeps), key=len), np.nanmedian([*steps], axis=1)
+        rates = max((sweep.lr for sweep in self.sweeps), key=len)
+        return rates[:end], np.nanmedian([*steps][:end], axis=1)
 
     @property
     def window(self) -> tuple[float, float] | None:

@@ -51,7 +51,7 @@ NOTEBOOK_STAGES = {notebook: names.split() for notebook, names in NOTEBOOKS.item
 ON_DEMAND = ("check_lr", "ablate_recipe", "train_recipe", "beside")  # not every run has them
 STAGE_NAMES = (*chain(*NOTEBOOK_STAGES.values()), *ON_DEMAND)
 SPATIAL_CHECKPOINT = "best_spatial.ckpt"
-COURSE = {"keep": "best", "optimizer": "adam", "schedule": "constant"}  # "sans scheduler"
+COURSE = {"keep": "best", "optimizer": "adam", "schedule": "constant", "warmup": 0}
 NO_GRID = "no grid to compare: run grid_search first (notebook 05_grid)"
 
 
@@ -72,6 +72,14 @@ def choose_lr(config: Config, choice: ChosenLR | None) -> None:
     """Have the grid take a choice instead of the finder's, or, with ``None``, withdraw it."""
     check_open(config.paths.artifacts)
     publish(config, Kept(choice, {})) if choice else withdraw(config, ChosenLR)
+
+
+def _check_course(config: Config) -> None:
+    """Refuse what the course leaves no choice of, and sentences of the report rest on."""
+    for key, value in COURSE.items():
+        if getattr(config.train, key) != value:
+            told = f"the course's trainings have {value}; only a recipe may have another"
+            raise UserError(f"train.{key}: {told}")
 
 
 def grid_points(config: Config) -> tuple[list[Hyperparameters], str]:
@@ -97,6 +105,7 @@ def searches(config: Config) -> list[search.GridSearch]:
 
 def finalists(config: Config) -> list[tuple[str, Fit]]:
     """Pick the finalists of the searches of this run, the best first: stage and trial of each."""
+    _check_course(config)
     finder = latest(config, finders.LRFinder)
     rate = finder.choice if finder else None
     return search.choose_finalists(searches(config), config.finalists.count, rate)
@@ -107,9 +116,6 @@ def final_config(config: Config) -> tuple[Config, dict[str, str]]:
 
     That is the configuration; else the finalists, if they are of the latest searches; else these.
     """
-    for key, value in COURSE.items():
-        if getattr(config.train, key) != value:
-            raise UserError(f"train.{key}: the final training has {value}; a recipe may not")
     chosen, decided = finalists(config), latest(config, search.Finalists)
     points = [trial.hyperparameters for _, trial in chosen]
     stage, point = (chosen[0][0], points[0]) if chosen else ("fallback", fallback_point(config))
@@ -173,6 +179,7 @@ def refined_grid_search(config: Config) -> Kept[search.RefinedGrid]:
 def _searched(
     config: Config, title: str, kind: Any, points: list[Hyperparameters], origin: str, own: Any
 ) -> Kept:
+    _check_course(config)
     how = {"max_epochs": own.epochs, "max_steps": None, "keep": "none"}
     trials = [trainings.training_config(config, point, own.train_limit, **how) for point in points]
     kept = train_all(title, named(kind.stage, trials))

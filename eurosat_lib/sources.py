@@ -193,7 +193,7 @@ def read_rows(source: Source) -> list[Row]:
     # Mirrors have "Annual Crop", "Industrial Buildings".
     rows = [row._replace(label=re.sub("[ _]|Buildings$", "", row.label)) for row in rows]
     lists = source.lists or (STANDARD if aside else ())
-    rows = _cut(rows, _paths(lists), source.place) if lists else rows
+    rows = _cut(rows, list_paths(lists), source.place) if lists else rows
     return sorted(rows, key=lambda row: SPLITS.index(row.split))
 
 
@@ -275,7 +275,7 @@ def _names(path: Path) -> list[PurePosixPath]:
     return [PurePosixPath(line) for line in lines if line]
 
 
-def _paths(names: tuple[str, ...]) -> list[Path]:
+def list_paths(names: tuple[str, ...]) -> list[Path]:
     """Find published lists in ``$EUROSAT_SPLITS`` or on the Hub, and check their SHA-256."""
     if names[0] not in PUBLISHED:
         return [Path(name) for name in names]

@@ -14,6 +14,7 @@ from settings import ROOT, TINY
 
 from eurosat_lib.config import Config, load_config
 from eurosat_lib.data import CLASSES, EuroSAT, Source, Split
+from eurosat_lib.files import ELSEWHERE
 
 matplotlib.use("agg")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
@@ -23,9 +24,12 @@ if "EUROSAT_DATA" in os.environ:  # tests change folder
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_cache(tmp_path_factory):
-    """Keep the decoded data of the tests apart from the user's."""
+    """Keep the decoded data of the tests, and their repositories, apart from the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EUROSAT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # no signatures, no hooks of the user's
+        for name in ELSEWHERE:
+            patch.delenv(name, raising=False)
         yield
 
 

@@ -67,6 +67,7 @@ def test_choice_is_the_median_of_all_suggestions():
     one, two = result.sweeps  # a sweep that stops before the fall does not hide it
     cut = one.model_copy(update={"lr": one.lr[:2], "smoothed": one.smoothed[:2]})
     assert finder(cut, two).window == (1e-3, 1e-2)
+    assert finder(cut, cut, two).median[0] == one.lr[:2]  # most have stopped
     facts = result.facts()
     assert (facts["lowest"], facts["highest"]) == (4e-4, pytest.approx(6e-3))
     mute = finder(sweep(0, **rules), sweep(1))

@@ -259,12 +259,15 @@ def test_a_change_reruns_who_reads_it(project, executed, change, rerun):
 @pytest.mark.parametrize(
     ("name", "other", "rerun"),
     [
-        ("describe_source", SimpleNamespace(signature="other images"), BOTH),
-        ("absence", "", ["02_b"]),  # the lists are there now
+        ("describe_source", SimpleNamespace(signature="other images", lists=()), BOTH),
+        ("_can_be_had", True, ["02_b"]),
         ("is_frozen", True, BOTH),
     ],
 )
 def test_images_lists_and_a_frozen_run_count(project, executed, monkeypatch, name, other, rerun):
+    real = SimpleNamespace(signature="images", lists=())
+    monkeypatch.setattr(plan, "describe_source", lambda _: real)
+    monkeypatch.setattr(plan, "_can_be_had", lambda _: False)
     before = [step.key for step in prepare({"data": "synthetic"})[2]]
     monkeypatch.setattr(plan, name, lambda *_: other)
     steps = prepare({"data": "synthetic"})[2]

@@ -149,6 +149,7 @@ def test_what_a_result_depends_on_is_in_its_key(on_blobs, key, value):
     trained, scored = (before != after for before, after in pairs)
     assert (trained, scored) == (True, key in SCORED)
     assert (scope(on_blobs) != scope(other)) == (key in SCOPED)
+    assert [code.trains for code in CODES] == [True, False]
     assert all({"model", "transforms", "loaders", "train"} <= {*code.rooms} for code in CODES)
 
 

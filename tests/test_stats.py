@@ -56,7 +56,7 @@ def test_macro_f1_interval_covers_as_often_as_it_says():
     rng = np.random.default_rng(3)
     shares = np.array([[0.3, 0.05, 0.0], [0.04, 0.26, 0.03], [0.0, 0.02, 0.3]])
     truth = (2 * shares.diagonal() / (shares.sum(0) + shares.sum(1))).mean()
-    drawn = rng.multinomial(400, shares.ravel(), 200).reshape(-1, 3, 3)
+    drawn = rng.multinomial(400, shares.ravel(), 1000).reshape(-1, 3, 3)
     bounds = np.array([stats.macro_f1_interval(matrix, 300) for matrix in drawn])
     covered = (bounds[:, 0] <= truth) & (truth <= bounds[:, 1])
-    assert 0.9 <= covered.mean() <= 0.97  # 0.95, and not 0.99
+    assert 0.9 <= covered.mean() <= 0.975  # 0.95, and not 0.99

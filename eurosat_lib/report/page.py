@@ -29,6 +29,7 @@ NUMBERED = ".//h2 | .//h3 | .//figure[@class='eurosat'] | .//div[@class='table']
 VERBATIM = " or ".join(f"self::{tag}" for tag in ("code", "pre", "script", "style", "math", "kbd"))
 PLAIN = f"text()[not(ancestor::*[{VERBATIM} or @class='literal'])]"
 IMAGE = re.compile(r"!\[[^\]]*\]\(")  # of Markdown, with a space in its address, say
+ASKING = re.compile(r"(?i)url\((?!\s*['\"]?data:)|image-set\(")  # styles that would fetch
 LINKED = re.compile(rb"""<image[^>]*href\s*=\s*["'](?!data:|#)""")  # what an SVG would fetch
 TEX = re.compile(r"\\[a-zA-Z]{2,}|\$\$|(?<!\w)\$[^$\s][^$]*\$(?!\w)")
 SHOWN = ("JPEG", "PNG", "WEBP", "GIF")  # kinds of pictures that browsers show, SVG aside
@@ -57,9 +58,10 @@ def shape(page: HtmlElement, title: Title, folder: Path, wanted: dict | None) ->
     problems += _content_problems(page)
     for text in page.body.xpath(f".//{PLAIN}"):
         setattr(text.getparent(), "text" if text.is_text else "tail", typeset(text))
-    etree.strip_attributes(page, "data-cell", "data-detail")
-    for asking in page.xpath("//*[contains(@style, 'url(')]"):  # of a reader without policies
-        del asking.attrib["style"]
+    etree.strip_attributes(page, "data-cell", "data-detail", "background")
+    for styled in page.xpath("//*[@style]"):  # where a reader has no policy
+        if ASKING.search(styled.get("style")):
+            del styled.attrib["style"]
     return problems
 
 

@@ -20,14 +20,14 @@ from urllib.parse import unquote
 
 from eurosat_lib import config as configuration
 from eurosat_lib.config import COMMON, CONFIG, PARAMETERS, Config, configure
-from eurosat_lib.data import describe_source, on_spatial, spatial_absence
+from eurosat_lib.data import describe_source, on_spatial
 from eurosat_lib.errors import UserError, did_you_mean
 from eurosat_lib.files import git, is_frozen, read_json, revision
 from eurosat_lib.schema import Compute
+from eurosat_lib.sources import list_paths
 
 FIXED = ("profile", "data", "name", "seed")  # given to every notebook: a report is one experiment
 ENGINE = {*Compute.model_fields} - {"device", "precision", "threads"}  # no result depends on it
-absence = cache(spatial_absence)  # once per process: the Hub may take seconds to say nothing
 LIBRARY = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
 SHOWN = {"cells"}  # modules of the report that notebooks run; others bind
@@ -199,13 +199,23 @@ def _key(cells: list, theirs: Mapping, config: Config, stored: Mapping) -> str:
     parts.append(files_digest(files))
     if any("stored_parameters" in source for _, source in cells):
         parts.append(stored)
-    if any("compare_splits" in source for _, source in cells) and not is_frozen():
-        parts.append(bool(absence(config)))  # the lists may come later
+    asked = config.spatial.enabled and not is_frozen()
+    if asked and any("compare_splits" in source for _, source in cells):
+        with suppress(UserError):
+            parts.append(_can_be_had(describe_source(on_spatial(config)).lists))
     if any("repository(" in source for _, source in cells):
         parts.append(git(config.paths.root, "remote", "get-url", "origin"))
     if any("find_captures" in source for _, source in cells):  # it says where figures go
-        parts.append(files_digest(sorted(config.paths.artifacts.glob("captures/*"))))
+        parts.append(files_digest(sorted(config.paths.artifacts.glob("captures/[!.]*"))))
     return digest(parts)
+
+
+@cache  # once per process: the Hub may take seconds to say nothing
+def _can_be_had(lists: tuple[str, ...]) -> bool:
+    """Tell whether lists that were missing are there now."""
+    with suppress(UserError):
+        return bool(list_paths(lists))
+    return False
 
 
 def _code() -> list[Path]:
