@@ -32,13 +32,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = f".{path.name}.{HOST}."
-    for old in path.parent.glob(f"{escape(stem)}*"):
+    for old in path.parent.glob(f"{escape(stem)}*") if Path("/proc/self").exists() else ():
         process = old.name.removeprefix(stem)  # no number: of a host whose name is longer
-        if (
-            process.isdigit()
-            and not Path("/proc", process).exists()
-            and Path("/proc/self").exists()
-        ):
+        if process.isdigit() and not Path("/proc", process).exists():
             old.unlink(missing_ok=True)
     partial = path.with_name(f"{stem}{os.getpid()}")
     try:
