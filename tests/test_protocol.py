@@ -164,6 +164,7 @@ def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blob
     best = protocol.train(trained).fit.best
     known = (result.val_accuracy, result.loss_validation)
     assert known == pytest.approx((best.val_accuracy, best.val_loss), rel=1e-4)
+    assert result.val_accuracy == pytest.approx(best.val_accuracy)
     alone = Classifier.load(trained.paths.artifacts / "best.ckpt").logits(blobs.test.images)
     arrays = np.load(trained.paths.stages / result.stored / "predictions.npz")
     np.testing.assert_allclose(alone, arrays["logits"], atol=1e-5)

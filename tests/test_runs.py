@@ -121,7 +121,9 @@ def test_damaged_files_of_a_run_stop_no_list(place, text):
         ("facts", lambda tree: tree["evaluate"].update(accuracy="0,93")),
         ("facts", lambda tree: tree["evaluate"].update(low=float("nan"))),
         ("results/train", lambda tree: tree["provenance"].update(seconds="12")),
+        ("results/train", lambda tree: tree.update(provenance="x")),
         ("results/train", lambda tree: tree.update(config=[1])),
+        ("results/train", lambda tree: tree.update(config="x")),
     ],
 )
 def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, file, change):

@@ -14,6 +14,7 @@ from eurosat_lib import stats
         (stats.wilson(5241, 5400), (0.9657, 0.9747)),  # the reference project's 97.06 %
         (stats.wilson(0, 0), (0.0, 1.0)),
         (stats.newcombe(56, 70, 48, 80), (0.0524, 0.3339)),  # Newcombe 1998, table II, a
+        (stats.newcombe(9, 10, 3, 10), (0.1705, 0.8090)),  # b
         (stats.newcombe(0, 10, 0, 20), (-0.1611, 0.2775)),  # f
         (stats.paired_difference(30, 14, 5400), (0.00053, 0.00539)),
         (stats.paired_difference(14, 30, 5400), (-0.00539, -0.00053)),

@@ -120,7 +120,11 @@ def test_rows(frame, rows):
     assert told(frame) == rows
 
 
-def test_a_sweep_without_suggestions_leaves_dashes():
+def test_few_seeds_two_finalists_and_a_sweep_without_suggestions():
+    few = told(tables.seeds(made.seeds(7, 8)))
+    assert few[-1] == "moyenne (n = 2) | — | — | 75,00 % | 65,19 %"
+    pair = told(tables.finalists(made.FINALISTS))
+    assert pair[1].endswith(" | −5,0 points [−7,5 ; −2,5]")
     assert told(tables.lr_rules(made.finder(made.sweep(0))))[-1] == "médiane de toutes |  | — | —"
 
 
@@ -153,7 +157,8 @@ def test_openings_are_told_by_their_role(tiny):
     rows = [opened | {"role": role, "views": views} for role, views in log]
     write_csv(tiny.paths.artifacts / "test_openings.csv", rows)
     frame = tables.openings(tiny)
-    assert frame["Configuration"].tolist()[1:3] == ["best, 1\u00a0vue", "best, 8\u00a0vues"]
+    names = ["best", "best, 1\u00a0vue", "best, 8\u00a0vues", "best"]
+    assert frame["Configuration"].tolist() == names
     assert frame["Rôle"].tolist()[::3] == ["entraînement final", "older"]  # as it stands
     first = "2026-01-02 03:04:05 UTC | entraînement final | best | 42 | 2 | aaaaaaaaaaaa | 5400"
     assert told(frame)[0] == first

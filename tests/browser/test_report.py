@@ -73,7 +73,8 @@ def test_nothing_is_fetched_nothing_complains_and_axe_agrees(visit, address, loo
 
 def test_the_policy_of_the_page_lets_nothing_of_a_cell_run_or_be_fetched(browser, tmp_path):
     ways = "<p onclick='window.ran = 1' style='background: URL(http://127.0.0.1:9/p)'>x</p>"
-    ways += "<style>@import 'http://127.0.0.1:9/s';</style>"
+    ways += "<style>@import 'http://127.0.0.1:9/s';"
+    ways += "p { background: url(http://127.0.0.1:9/q) }</style>"
     cell = write(tmp_path / "03_x.ipynb", code("x", html_output(ways)))
     text, problems, _ = bind_page([*project(tmp_path), cell], TITLE, tmp_path)
     (tmp_path / "rapport.html").write_text(text, encoding="utf-8")
@@ -82,7 +83,7 @@ def test_the_policy_of_the_page_lets_nothing_of_a_cell_run_or_be_fetched(browser
     page.goto((tmp_path / "rapport.html").as_uri())
     page.locator("p[onclick]").dispatch_event("click")
     assert problems == [] and page.evaluate("window.ran") is None
-    assert [line.count("Content Security Policy") for line in told] == [1] * 2, told
+    assert [line.count("Content Security Policy") for line in told] == [1] * 3, told
     assert "127.0.0.1:9/p" not in text
 
 
