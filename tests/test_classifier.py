@@ -79,6 +79,11 @@ def test_corruptions_grow_with_strength_and_are_what_they_say():
         assert 0 < gaps[0] < gaps[1] < gaps[2]
     noisy = explain.corrupt(np.full((4, 3, 64, 64), 128, np.uint8), "noise", 8.0)
     assert (noisy.astype(float) - 128).std() == pytest.approx(8, rel=0.03)
+    dot = np.zeros((2, 3, 9, 9), np.uint8)
+    dot[0, 0, 4, 4] = 255
+    out = explain.corrupt(dot, "blur", 1.0)  # of this width, within a channel of an image
+    assert out[0, 0, 4, 4] == pytest.approx(255 / (2 * np.pi), abs=1)
+    assert np.argwhere(out.any((2, 3))).tolist() == [[0, 0]]
     mixed = 0.8 * images + 0.2 * explain.VEIL[:, None, None]
     assert np.abs(explain.corrupt(images, "haze", 0.2) - mixed).max() <= 0.5 + 1e-3
 
@@ -105,6 +110,7 @@ def test_answers_that_change_are_counted(tiny, blobs):
     assert right == [6, 0, 0, 6, 0, 0, 6, 6] + 12 * [6]
     assert all((one["lost"], one["gained"]) == (6 - one["correct"], 0) for one in found.trials)
     assert found.facts()["worst_view_change"][0] == -1
+    assert found.facts()["worst_view"] == "90°"
 
 
 def test_gradcam_is_the_class_activation_map():

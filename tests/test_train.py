@@ -114,6 +114,14 @@ def test_a_training_on_cuda_repeats_itself(tiny, blobs, tmp_path):
     assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
+@pytest.mark.parametrize("key", ["label_smoothing", "schedule", "warmup", "sides"])
+def test_each_value_of_a_recipe_changes_the_training(key, tiny, blobs, tmp_path):
+    without = {name: value for name, value in RECIPE.items() if name != f"train.{key}"}
+    pair = [run(at(tiny, **own), blobs, tmp_path / f"{len(own)}") for own in (RECIPE, without)]
+    one, two = ([epoch.train_loss for epoch in fit.epochs] for fit in pair)
+    assert one != two
+
+
 def test_a_damaged_or_foreign_state_is_named_and_not_used(tiny, blobs, tmp_path, capsys):
     whole = run(at(tiny), blobs, tmp_path / "whole")
     state = {"model": weights(tmp_path / "whole"), "optimizers": [{}], "epochs": []}

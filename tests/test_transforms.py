@@ -65,13 +65,21 @@ def test_augmentation_draws_per_image_and_repeats_with_the_seed(root, images):
     assert flipped.item() == pytest.approx(0.5, abs=0.03)  # 0.5 ± 4 standard errors
 
 
+def test_shifts_and_factors_fill_their_ranges():
+    draws = Augmentation(4, 0.5, 0.1, 0.2, 0.3).draw(4000, epoch_generator(0, 0))
+    assert draws.shift[:, 0].unique().tolist() == draws.shift[:, 1].unique().tolist()
+    assert draws.shift.unique().tolist() == list(range(-4, 5))
+    ends = torch.stack([draws.factors.amin(0), draws.factors.amax(0)])
+    widths = torch.tensor([0.1, 0.2, 0.3])  # of brightness, contrast, saturation
+    torch.testing.assert_close(ends, torch.stack([1 - widths, 1 + widths]), atol=1e-3, rtol=0)
+
+
 def test_the_draws_are_the_eight_symmetries_of_the_square_in_equal_shares():
     image = torch.arange(12, dtype=torch.uint8).view(1, 3, 2, 2).expand(4000, -1, -1, -1)
     augment = Augmentation(0, 0.5, 0.0, 0.0, 0.0, symmetries=True)
     out = augment(image, augment.draw(4000, epoch_generator(0, 0)))
-    shares = [
-        (out == view).flatten(1).all(1).float().mean() for view in symmetric_views(image[:1])
-    ]
+    views = symmetric_views(image[:1])
+    shares = [(out == view).flatten(1).all(1).float().mean() for view in views]
     assert sum(shares) == pytest.approx(1)
     assert shares == pytest.approx([1 / 8] * 8, abs=0.025)  # 4 standard errors
 
