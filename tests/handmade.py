@@ -16,8 +16,6 @@ from eurosat_lib.trainings import Seeds, Training
 
 CLASSES = ("Forest", "HerbaceousVegetation", "River")
 COUNTS = {"train": (60, 90, 30), "validation": (20, 30, 10), "test": (21, 29, 10)}
-
-
 AUDIT = Audit(
     **{"synthetic": False, "source_location": "timm/eurosat-rgb@b4e2855"},
     **{"published_lists": True, "balance": {"p_value": 0.9995}},

@@ -80,10 +80,7 @@ def test_help_lists_the_stages(words, capsys):
         ("train_recipe --epochs 1", "unknown option --epochs"),
         ("train --name x --max_epochs 7", "FROZEN=1: the run is taken as it is; leave out"),
         ("evaluate --profile full", "FROZEN=1: the run is taken as it is; leave out profile"),
-        (
-            "evaluate --data synthetic",
-            "FROZEN=1: the run is taken as it is; leave out data.source",
-        ),
+        ("evaluate --data x", "FROZEN=1: the run is taken as it is; leave out data.source"),
         ("grid_search --set grid.lr=1,5e-3", "got '1,5e-3'"),
         ("train --profile quik", "did you mean quick"),
         ("train --config nowhere.yaml", "no such configuration file"),

@@ -6,15 +6,8 @@ from operator import attrgetter
 import pytest
 import yaml
 
-from eurosat_lib.config import (
-    PARAMETERS,
-    configure,
-    load_config,
-    load_recipe,
-    override,
-    read_yaml,
-    save_config_snapshot,
-)
+from eurosat_lib import config as room
+from eurosat_lib.config import load_config, load_recipe, override, read_yaml
 from eurosat_lib.errors import UserError
 
 
@@ -100,17 +93,17 @@ def test_a_file_is_refused_in_a_line_that_names_it(tmp_path, content, words):
 def test_configure_takes_the_parameters_of_a_notebook_and_skips_the_rest(root):
     path = str(root / "configs/config.yaml")
     given = {"config_path": path, "profile": "full", "lr": None, "max_epochs": 3, "frame": object}
-    config = configure(given)
+    config = room.configure(given)
     assert (config.train.max_epochs, config.train.lr) == (3, None)
-    refused(r"train\.max_epochs: .* got 0", configure, given | {"max_epochs": 0})
-    for name, key in PARAMETERS.items():
+    refused(r"train\.max_epochs: .* got 0", room.configure, given | {"max_epochs": 0})
+    for name, key in room.PARAMETERS.items():
         attrgetter(key)(config)
         assert {*name.split("_")} <= {*re.split("[._]", key)}, name
 
 
 def test_a_snapshot_is_read_back_the_same(root):
     config = load_config(root / "configs/config.yaml", "quick", {"train.lr": 3e-4})
-    path = save_config_snapshot(config, root / "artifacts" / "x")
+    path = room.save_config_snapshot(config, root / "artifacts" / "x")
     assert load_config(path) == config != override(config, {"train.lr": 1.0})
     assert "root" not in yaml.safe_load(path.read_text())["paths"]
     refused("profile quick: there are none beside", load_config, path, "quick")

@@ -20,8 +20,6 @@ from eurosat_lib.report import cells, export
 from eurosat_lib.report.export import Rapport, RapportPDF, bind_page
 
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-
-
 HEADS = ".//h2 | .//h3"
 
 
@@ -43,9 +41,8 @@ def test_a_good_page_has_no_problem(bound):
     assert main.get("id") == "contenu" and main.find(".//h1") is None
     listed = [(a.getparent().get("class"), a.text) for a in page.xpath("//div[@id='toc']//a")]
     assert listed == [("h2", "1) Données"), ("h3", "1.1 Le dataset & co"), ("h2", "2) Modèle")]
-    assert page.xpath("//div[@id='toc']//a/@href") == [
-        f"#{h.get('id')}" for h in main.xpath(HEADS)
-    ]
+    aims = [f"#{head.get('id')}" for head in main.xpath(HEADS)]
+    assert page.xpath("//div[@id='toc']//a/@href") == aims
     listed = [(a.text, a.get("href")) for a in page.xpath("//div[@id='questions']//a")]
     assert listed == [("D1", "#D1"), ("M0", "#M0")]
     assert not page.xpath("//*[@data-cell or @data-detail]")
@@ -70,11 +67,8 @@ def test_questions_answers_supplements_and_code_are_blocks(bound):
     assert "01 · Données" not in text and "interactif" not in text and "seed" not in text
     shown = [spoken(block.find_class("highlight")[0]) for block in main.find_class("code")]
     assert shown == ["curve = train() figure(curve)", "print(1)", "rien = 1"]
-    assert [m.get("alttext") for m in bound[0].iter("math")][:3] == [
-        "x_1 = 2,303",
-        "n",
-        "\\frac{1}{2}",
-    ]
+    formulas = [m.get("alttext") for m in bound[0].iter("math")]
+    assert formulas[:3] == ["x_1 = 2,303", "n", "\\frac{1}{2}"]
     assert not bound[0].find_class("tex")
 
 
@@ -243,11 +237,9 @@ def test_what_stops_the_pdf_of_a_notebook_is_a_line_of_nbconvert(tmp_path, monke
             RapportPDF().from_filename(str(path))
 
 
-@pytest.mark.parametrize(
-    "image",
-    ['<img src="https://example.org/a.png">', '<img src="data:image/png;base64,AAAA" alt="a">'],
-)
-def test_a_picture_that_cannot_be_shown_is_left_out_of_a_notebook_alone(tmp_path, image, caplog):
-    path = write(tmp_path / "x.ipynb", code("a()", html_output(f"{image}<p>b</p>")))
-    paper, _ = RapportPDF().from_filename(str(path))
-    assert paper.startswith(b"%PDF-") and "x.ipynb, cell 1: " in caplog.text
+def test_a_picture_that_cannot_be_shown_is_left_out_of_a_notebook_alone(tmp_path, caplog):
+    ways = ("https://example.org/a.png", "data:image/png;base64,AAAA")
+    shown = [code("a()", html_output(f'<img src="{way}" alt="a"><p>b</p>')) for way in ways]
+    paper, _ = RapportPDF().from_filename(str(write(tmp_path / "x.ipynb", *shown)))
+    assert paper.startswith(b"%PDF-")
+    assert all(f"x.ipynb, cell {number}: " in caplog.text for number in (1, 2))

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from settings import ROOT, TINY
+from settings import ROOT
 
 from eurosat_lib import files, stages
 from eurosat_lib.__main__ import main
 from eurosat_lib.checkpoint import save_checkpoint
 from eurosat_lib.classifier import Classifier
-from eurosat_lib.config import load_config
 from eurosat_lib.errors import UserError
 from eurosat_lib.files import is_frozen
 from eurosat_lib.model import DilatedCNN
@@ -96,11 +95,10 @@ def test_what_the_system_refuses_is_one_line_with_its_place(
     assert capsys.readouterr().err.startswith(f"error: /some/place: no; {advice} ")
 
 
-def test_a_file_where_a_folder_belongs_is_named(root):
+def test_a_file_where_a_folder_belongs_is_named(tiny, root):
     (root / "artifacts").write_text("mine")
-    config = load_config(root / "configs/config.yaml", "full", TINY)
     with pytest.raises(UserError, match="artifacts"):
-        stages.STAGES["test_model"](config)
+        stages.STAGES["test_model"](tiny)
     assert (root / "artifacts").read_text() == "mine"
 
 

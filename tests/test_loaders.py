@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from eurosat_lib import loaders
 from eurosat_lib.config import override
 from eurosat_lib.data import Split
 from eurosat_lib.loaders import get_dataloaders, make_loader, subset
@@ -10,9 +9,8 @@ from eurosat_lib.runtime import epoch_generator
 from eurosat_lib.transforms import get_augmentation_transforms, get_preprocess_transforms
 
 
-def test_the_three_loaders_and_what_they_tell(tiny, blobs, monkeypatch):
-    monkeypatch.setattr(loaders, "load_dataset", lambda config: blobs)
-    *three, meta = get_dataloaders(override(tiny, {"data.train_limit": 50}))
+def test_the_three_loaders_and_what_they_tell(on_blobs, blobs):
+    *three, meta = get_dataloaders(override(on_blobs, {"data.train_limit": 50}))
     assert [loader.num_images for loader in three] == [50, 40, 40]
     assert [len(loader) for loader in three] == [4, 3, 3]
     assert meta == {"num_classes": 10, "input_shape": (3, 16, 16)}
@@ -21,7 +19,7 @@ def test_the_three_loaders_and_what_they_tell(tiny, blobs, monkeypatch):
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert labels.dtype == torch.int64
     for loader, split in zip(three[1:], (blobs.validation, blobs.test), strict=True):
-        assert torch.equal(loader.images, make_loader(tiny, split).images)
+        assert torch.equal(loader.images, make_loader(on_blobs, split).images)
 
 
 @pytest.mark.parametrize("size", [16, 64])

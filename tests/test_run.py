@@ -211,6 +211,7 @@ def test_a_notebook_may_have_a_parameter_of_its_own(project, executed):
 
 
 LATER = {"started": "2026-01-02"}
+PICTURE = "img/été 1.PNG"
 BOTH = ["01_a", "02_b"]
 
 
@@ -279,16 +280,18 @@ def test_images_lists_and_a_frozen_run_count(project, executed, monkeypatch, nam
     "place",
     [
         *("reports/journal.md", "reports/template/page.css"),
-        *("artifacts/results/own.json", "configs/profiles/full.yaml"),
+        *("artifacts/results/own.json", "configs/profiles/full.yaml", PICTURE),
+        *(f"{place}/{PICTURE}" for place in ("reports/notebooks", "notebooks", "reports/answers")),
     ],
 )
 def test_what_the_page_is_made_of_binds(project, executed, place, capsys):
-    make()
     path = project / place
-    write_text(path, path.read_text() + "\n" if path.exists() else "")
-    capsys.readouterr()
-    make()
-    assert "report: HTML" in capsys.readouterr().out
+    own = path.read_text() if path.exists() else ""
+    make(), capsys.readouterr()
+    for text, said in (("\n", ": HTML"), ("\n#", ": HTML"), ("\n#", " · up to date")):
+        write_text(path, own + text)
+        make()
+        assert f"report{said}" in capsys.readouterr().out
 
 
 def test_changed_answers_bind_and_a_bad_report_replaces_no_file(project, executed, monkeypatch):
@@ -321,21 +324,9 @@ def test_changed_answers_bind_and_a_bad_report_replaces_no_file(project, execute
         make()
 
 
-@pytest.mark.parametrize("place", ["reports/notebooks", "notebooks", "reports/answers", ""])
-def test_a_replaced_picture_binds(project, executed, place, capsys):
-    picture = project / place / "img/été 1.PNG"
-    for text, said in (("", ": HTML"), ("1", ": HTML"), ("1", " · up to date")):
-        write_text(picture, text)
-        make()
-        assert f"report{said}" in capsys.readouterr().out
-
-
 def test_a_new_address_of_the_project_binds(project, executed, capsys):
-    steps = {
-        "init -q": ": HTML",
-        "remote add origin https://x.org": ": HTML",
-        "status": " · up to",
-    }
+    address = "remote add origin https://x.org"
+    steps = {"init -q": ": HTML", address: ": HTML", "status": " · up to"}
     for command, said in steps.items():
         subprocess.run(["git", *command.split()], check=True, capture_output=True)
         make()
@@ -371,8 +362,6 @@ plt.show()
 habit = globals().get("habit", plt.rcParams["lines.linewidth"])
 print([sys.executable, os.getcwd(), max_epochs, name, habit, f"{1234.5:n} é"])
 """
-
-
 OWN = {  # of a user, each of which would change what a notebook shows
     **{"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "MATPLOTLIBRC": "own/rc"},
     **{"JUPYTER_PATH": "own", "JUPYTER_CONFIG_DIR": "own", "IPYTHONDIR": "own"},

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import lxml.html
 import pandas as pd
@@ -38,9 +37,8 @@ def kept(tmp_path_factory):
 
 
 @pytest.fixture
-def two(on_blobs, kept, monkeypatch):
+def two(on_blobs, root, kept, monkeypatch):
     """The unnamed run and ``slow``, which has another learning rate and one epoch less."""
-    root = on_blobs.paths.root
     monkeypatch.chdir(root)
     if not kept.exists():
         compute(on_blobs, "", lr=1e-2)
@@ -51,13 +49,8 @@ def two(on_blobs, kept, monkeypatch):
 
 
 @pytest.fixture
-def place(two):
-    return Path(two.paths.root)
-
-
-@pytest.fixture
-def slow(place):
-    return place / "artifacts/slow"
+def slow(two, root):
+    return root / "artifacts/slow"
 
 
 def edit(path, change):
@@ -69,27 +62,27 @@ def edit(path, change):
 # --- the list -----------------------------------------------------------------------------------
 
 
-def test_what_differs_is_what_was_given_and_not_what_a_profile_says(place, slow):
-    (place / "artifacts/results/facts.json").write_text('{"a": {}}')  # a folder of every run
-    assert list(find_runs(place)) == ["", "slow"]
+def test_what_differs_is_what_was_given_and_not_what_a_profile_says(root, slow):
+    (root / "artifacts/results/facts.json").write_text('{"a": {}}')  # a folder of every run
+    assert list(find_runs(root)) == ["", "slow"]
     (slow / "params.yaml").write_text("overfit_epochs: 3\n")
-    found = find_run(place, "slow")
+    found = find_run(root, "slow")
     assert (found.settings["train.lr"], found.settings["overfit.epochs"]) == (3e-4, 3)
     assert not [key for key in found.settings if key.startswith(("paths", "compute", "identity"))]
-    told = sorted(differing(find_runs(place).values()))
+    told = sorted(differing(find_runs(root).values()))
     assert told == ["overfit.epochs", "train.lr", "train.max_epochs"]
     edit(slow / "results/train.json", lambda tree: tree["config"].update(profile="quick"))
-    assert sorted(differing(find_runs(place).values())) == ["overfit.epochs", "profile"]
+    assert sorted(differing(find_runs(root).values())) == ["overfit.epochs", "profile"]
 
 
-def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, place, slow):
-    (place / "reports/comparaisons").mkdir(parents=True)
+def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, root, slow):
+    (root / "reports/comparaisons").mkdir(parents=True)
     for pair in ("_+slow", "gone+slow"):
-        (place / f"reports/comparaisons/{pair}.html").touch()
+        (root / f"reports/comparaisons/{pair}.html").touch()
     for stage, *spent in (("train", 3600, "2026-03-01"), ("evaluate", 60, "2026-02-28")):
         origin = {"provenance": dict(zip(("seconds", "started"), spent, strict=True))}
         edit(slow / f"results/{stage}.json", lambda tree, origin=origin: tree.update(origin))
-    page = lxml.html.fromstring(write_index(place).read_text(encoding="utf-8"))
+    page = lxml.html.fromstring(write_index(root).read_text(encoding="utf-8"))
     unnamed, named = (row.text_content() for row in page.xpath("//table/tbody/tr"))
     assert "1 h 01 min" in named.replace("\xa0", " ") and "2026-03-01" in named
     accuracy = json.loads((slow / "facts.json").read_text())["evaluate"]["accuracy"]
@@ -100,17 +93,17 @@ def test_the_list_shows_runs_with_what_differs_and_links_to_their_files(two, pla
     text = page.text_content()
     assert "sans nom et slow" in text and "gone" not in text and "à refaire" not in text
     protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))  # not evaluated anew
-    text = write_index(place).read_text(encoding="utf-8")
+    text = write_index(root).read_text(encoding="utf-8")
     assert "autre checkpoint" in text and "sans nom et slow</a> (à refaire)" in text
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"train": 1, "provenance": {"a": 1}}'])
-def test_damaged_files_of_a_run_stop_no_list(place, text):
-    for path in place.glob("artifacts/slow/**/*.json"):
+def test_damaged_files_of_a_run_stop_no_list(two, root, text):
+    for path in root.glob("artifacts/slow/**/*.json"):
         path.write_text(text)
-    assert "sans nom" in write_index(place).read_text()
-    shutil.rmtree(place / "artifacts")
-    assert "make report" in write_index(place).read_text()
+    assert "sans nom" in write_index(root).read_text()
+    shutil.rmtree(root / "artifacts")
+    assert "make report" in write_index(root).read_text()
 
 
 @pytest.mark.parametrize(
@@ -126,9 +119,9 @@ def test_damaged_files_of_a_run_stop_no_list(place, text):
         ("results/train", lambda tree: tree.update(config="x")),
     ],
 )
-def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, file, change):
+def test_a_foreign_run_is_said_in_its_row_and_not_compared(root, slow, capsys, file, change):
     edit(slow / f"{file}.json", change)
-    page = lxml.html.fromstring(write_index(place).read_text(encoding="utf-8"))
+    page = lxml.html.fromstring(write_index(root).read_text(encoding="utf-8"))
     unnamed, named = (row.text_content() for row in page.xpath("//table/tbody/tr"))
     assert "slow" in named and runs.UNREADABLE in named and "NaN" not in named
     assert runs.UNREADABLE not in unnamed and "[" in unnamed  # its intervals
@@ -138,18 +131,18 @@ def test_a_foreign_run_is_said_in_its_row_and_not_compared(place, slow, capsys, 
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"cells": [1]}', '{"cells": [{"source": []}]}'])
-def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, place, text):
-    shutil.copytree(ROOT / "notebooks", place / "notebooks")
+def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, root, text):
+    shutil.copytree(ROOT / "notebooks", root / "notebooks")
     assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
-    edit(place / "artifacts/results/train.json", lambda tree: tree["provenance"].pop("started"))
+    edit(root / "artifacts/results/train.json", lambda tree: tree["provenance"].pop("started"))
     assert "<td>1 résultat sur" in runs.show_steps(two).data.replace("\xa0", " ")
-    edit(place / "artifacts/results/train.json", lambda tree: tree.update(provenance="x"))
+    edit(root / "artifacts/results/train.json", lambda tree: tree.update(provenance="x"))
     assert "<td>1 résultat sur" not in runs.show_steps(two).data.replace("\xa0", " ")
-    write(place / "notebooks/01_data.ipynb", markdown(""), markdown("Avis\n\n# Mes données"))
-    write(place / "notebooks/02_baselines.ipynb", code("# x"))
+    write(root / "notebooks/01_data.ipynb", markdown(""), markdown("Avis\n\n# Mes données"))
+    write(root / "notebooks/02_baselines.ipynb", code("# x"))
     links = lxml.html.fromstring(runs.show_steps(two).data).xpath("//a")
     assert [link.text for link in links][:2] == ["Mes données", "02_baselines"]
-    (place / "notebooks/03_model_checks.ipynb").write_text(text)
+    (root / "notebooks/03_model_checks.ipynb").write_text(text)
     with pytest.raises(UserError, match=r"03_model_checks\.ipynb: not a readable notebook"):
         runs.show_steps(two)
 
@@ -157,10 +150,10 @@ def test_the_steps_name_a_damaged_notebook_and_count_no_foreign_result(two, plac
 # --- two of them --------------------------------------------------------------------------------
 
 
-def test_a_pair_is_tested_image_by_image(place, slow):
-    pair = find_run(place, ""), find_run(place, "slow")
+def test_a_pair_is_tested_image_by_image(root, slow):
+    pair = find_run(root, ""), find_run(root, "slow")
     tested = pd.read_csv(slow / "predictions.csv")  # four images of each class
-    tested.assign(prediction=tested.truth).to_csv(place / "artifacts/predictions.csv")
+    tested.assign(prediction=tested.truth).to_csv(root / "artifacts/predictions.csv")
     scores = [run.facts["evaluate"] for run in pair]
     scores[0]["correct"] = len(tested)
     for prediction, says in (("Forest", "« sans nom » fait mieux"), (tested.truth, "Le test ne")):
@@ -184,21 +177,21 @@ def test_a_pair_is_tested_image_by_image(place, slow):
 
 
 def test_a_comparison_wants_two_runs_and_removes_what_a_killed_one_left(
-    place, monkeypatch, capsys
+    two, root, monkeypatch, capsys
 ):
     assert main(["compare", "slow", "slow"]) == 2
     assert main(["compare", "slow", "slwo"]) == 2
     error = capsys.readouterr().err
     assert "two runs" in error and "slwo: no such run (did you mean slow?); runs:" in error
-    (place / "reports/comparaisons/.new/x").mkdir(parents=True)
+    (root / "reports/comparaisons/.new/x").mkdir(parents=True)
 
     def execute(source, output, values, root):
         output.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
 
     monkeypatch.setattr(runs, "execute", execute)
     assert main(["compare", "", "slow"]) == 0
-    assert not (place / "reports/comparaisons/.new").exists()
-    assert "_%2Bslow.html" in (place / "reports/index.html").read_text()
+    assert not (root / "reports/comparaisons/.new").exists()
+    assert "_%2Bslow.html" in (root / "reports/index.html").read_text()
 
 
 # --- sweeps -------------------------------------------------------------------------------------
@@ -268,10 +261,10 @@ def test_a_sweep_goes_on_after_failures(sweep, monkeypatch, capsys):
 # --- reproduction -------------------------------------------------------------------------------
 
 
-def test_a_reproduction_is_computed_anew_and_says_what_differs(two, place, slow, capsys):
+def test_a_reproduction_is_computed_anew_and_says_what_differs(two, root, slow, capsys):
     shared = sorted(path.name for path in two.paths.stages.iterdir())
-    assert reproduce(place, "slow")
-    own = place / "artifacts/reproduction-slow/.stages"
+    assert reproduce(root, "slow")
+    own = root / "artifacts/reproduction-slow/.stages"
     assert {p.name.split("-")[0] for p in own.iterdir() if p.is_dir()} == {"training", "evaluate"}
     assert sorted(path.name for path in two.paths.stages.iterdir()) == shared
     said = capsys.readouterr().out
@@ -287,7 +280,7 @@ def test_a_reproduction_is_computed_anew_and_says_what_differs(two, place, slow,
     assert not (own / "marker").exists()  # a complete reproduction is begun afresh
 
 
-def test_a_reproduction_refuses_what_it_cannot_do(two, place, slow, monkeypatch, capsys):
+def test_a_reproduction_refuses_what_it_cannot_do(two, root, slow, monkeypatch, capsys):
     def refused(*words):
         assert main(["reproduce", *words]) == 2
         return capsys.readouterr().err
@@ -298,7 +291,7 @@ def test_a_reproduction_refuses_what_it_cannot_do(two, place, slow, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setenv("FROZEN", "1")
         assert "FROZEN=1 computes nothing" in refused("--name", "slow")
-    new = place / "artifacts/reproduction-slow"
+    new = root / "artifacts/reproduction-slow"
     new.mkdir()
     assert "another run has the name" in refused("--name", "slow") and not list(new.iterdir())
     (new / ".stages").mkdir()
@@ -313,23 +306,23 @@ def test_a_reproduction_refuses_what_it_cannot_do(two, place, slow, monkeypatch,
         protocol.train(override(two, {"paths.name": "slow", "train.lr": 5e-4}))
 
 
-def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, place):
+def test_a_choice_by_hand_is_a_difference_and_is_reproduced(two, root):
     free = override(two, {"paths.name": "slow", "grid.lr": None, "grid.dilation_stage3": [2]})
     choose_lr(free, ChosenLR(lr=2e-3, rule="median", smoothing=0.9))
-    assert "lr" not in find_run(place, "slow").given  # no grid was built on it yet
+    assert "lr" not in find_run(root, "slow").given  # no grid was built on it yet
     protocol.grid_search(free)
-    text = write_index(place).read_text(encoding="utf-8")
+    text = write_index(root).read_text(encoding="utf-8")
     assert "LR choisi à la main (04) = 0.002" in text
-    assert reproduce(place, "slow", "grid_search")
-    assert find_run(place, "reproduction-slow").given["lr"] == 2e-3
+    assert reproduce(root, "slow", "grid_search")
+    assert find_run(root, "reproduction-slow").given["lr"] == 2e-3
 
 
-def test_part_of_a_run_is_computed_again_on_what_git_holds(two, place, capsys):
+def test_part_of_a_run_is_computed_again_on_what_git_holds(two, root, capsys):
     """As in a fresh clone: published results and checkpoints, no stage cache."""
     protocol.compare_splits(compute(two, "cut", lr=1e-2, max_epochs=1))
     shutil.rmtree(two.paths.stages)
-    shutil.rmtree(place / "runs")
-    assert reproduce(place, "cut", "evaluate evaluate_spatial")
+    shutil.rmtree(root / "runs")
+    assert reproduce(root, "cut", "evaluate evaluate_spatial")
     said = capsys.readouterr().out
     assert "evaluate_spatial: the same to the bit" in said and "train:" not in said
-    assert find_run(place, "reproduction-cut").score("evaluate_spatial")["n"] == 40
+    assert find_run(root, "reproduction-cut").score("evaluate_spatial")["n"] == 40

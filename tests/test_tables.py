@@ -128,18 +128,15 @@ def test_few_seeds_two_finalists_and_a_sweep_without_suggestions():
     assert told(tables.lr_rules(made.finder(made.sweep(0))))[-1] == "médiane de toutes |  | — | —"
 
 
-def test_layers_and_variants(tiny):
+def test_layers_variants_and_ranks(tiny):
     arch = checks.test_model.__wrapped__(tiny)
     frame, total = tables.layers(arch), arch.found["parameters"]
     assert frame["Paramètres"].iloc[-1] == frame["Paramètres"][:-1].sum() == total
     first = ["stages.0.0", "Conv2d", "3 → 4, 3×3, dilation 1", "(4, 16, 16)"]
     assert frame.iloc[0].tolist() == [*first, 3 * 4 * 9 + 4, 3 * 4 * 9 * 16 * 16]
     assert tables.variants(arch)["Champ réceptif (px)"].tolist() == [48, 64, 70, 94]
-
-
-def test_trials_have_a_rank():
-    assert tables.grid(made.GRID).index.tolist() == [1, 2, 3, 4]
-    assert tables.grid(made.GRID).index.name == "Rang"
+    ranks = tables.grid(made.GRID).index
+    assert (ranks.name, ranks.tolist()) == ("Rang", [1, 2, 3, 4])
 
 
 def test_a_level_adds_to_the_note_and_without_a_second_split_there_is_no_table():
