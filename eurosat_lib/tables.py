@@ -24,6 +24,10 @@ from eurosat_lib.trainings import Seeds, SplitComparison
 
 DASH = "—"
 BRACKETS = f"Entre crochets, les intervalles à {pct(LEVEL, 0)}."
+READINGS = (
+    "Plus forte pente : où la perte lissée baisse le plus vite ; vallée : aux deux tiers de "
+)
+READINGS += "sa plus longue descente ; minimum / 10 : le dixième du LR de perte minimale."
 ROLES = {  # of a tested checkpoint
     "final": "entraînement final",
     "given": "checkpoint donné",
@@ -58,7 +62,7 @@ def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
     reach = f"{pct(shared['test_images'] / max(audit.sizes['test'], 1), 2)} du test"
     faint = f"Presque unie (écart-type < {nombre(FAINT)} sur 255)"
     rows = [  # what, cases, of how many, what follows where there are any
-        (f"Décodée, RGB, {side} × {side} pixels", total, total, "ni rognage ni remplissage"),
+        (f"Décodée, RGB, {side} × {side} pixels", total, total, "rien à redimensionner"),
         ("Pixels identiques à une autre", audit.duplicates, total, "image vue deux fois"),
         ("Groupes identiques, sur plusieurs splits", audit.duplicates_across, 0, "fuite directe"),
         ("Paires qui se chevauchent", shared["found"], 0, "terrain vu deux fois"),
@@ -107,7 +111,7 @@ def lr_rules(r: LRFinder) -> pd.DataFrame:
         rows.append((label, *cells, *_summary(found)))
     rows.append(("médiane de toutes", *[""] * len(r.sweeps), *_summary(r.suggestions)))
     heads = [f"Graine {sweep.seed}" for sweep in r.sweeps]
-    note = f"Sans suggestion : {faults(r)}." if faults(r) else ""
+    note = READINGS + (f" Sans suggestion : {faults(r)}." if faults(r) else "")
     return frame(("Règle", *heads, "Médiane", "Étendue (facteur)"), rows, note=note)
 
 

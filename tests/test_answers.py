@@ -257,7 +257,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("M6", trend(DOWN, DOWN) | LAST, "plafond", "recule à la fin"),
     ("M6", trend(OPEN, DOWN) | LAST, "plafond", rules.NO_PLATEAU),
     ("M6", trend(OPEN, DOWN), "plafond", "plafonne, autant qu’on puisse le dire"),
-    ("M7", {}, "vu_dilation_stage3", "de D = 2 à 3, le niveau est plus haut…", "vue", "fig"),
+    ("M7", {}, "vu_dilation_stage3", "de D = 2 à 3, le score est plus haut…", "vue", "fig"),
     ("M7", {"photographed": True}, "vue", "capture", "modele", "[figure](#capture-compare-model)"),
     ("S8", {}, "montent", "monte encore pour 2\u00a0runs sur 3"),
     ("S8", {REFINED + "epochs": 1}, "montent", ""),
@@ -272,9 +272,18 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("M1", {"test_model.variants": [{"receptive_field": 48}]}, "champs", "est de 48 pixels"),
     ("S8", {}, "baissent", " ; elle ne baisse qu’à LR = 2\u202f×\u202f10⁻³ (1\u00a0run)"),
     ("M8", {"compare_finalists.n_seeds": 2}, "ecart_type", ""),
-    ("M8", {}, "bord", "le plus petit", "verdict", "même point", "place", "est le plus petit"),
+    (
+        "M8",
+        {},
+        "bord",
+        "le plus petit essayé",
+        "verdict",
+        "même point",
+        "place",
+        "est le plus petit",
+    ),
     ("M8", {}, "ecart_type", "1,0\u00a0point", "lr_final", "2\u202f×\u202f10⁻³", "reserve", ""),
-    ("M8", {GRID + "lr": 2e-3}, "bord", "le plus grand"),
+    ("M8", {GRID + "lr": 2e-3}, "bord", "le plus grand essayé"),
     ("M8", {GRID + "values.lr": [5e-4, 1e-3, 2e-3]}, "bord", "entre deux autres"),
     ("M8", {GRID + "values.lr": [1e-3]}, "bord", "le seul essayé"),
     ("M8", {REFINED + "name": "b", REFINED + "score": 0.8}, "verdict", "gain", "ecart", "+5,00…"),
@@ -311,12 +320,12 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("S9.4", {LOSSES: [-0.03, *OPEN]}, "vue", "ne fait rien perdre de décelable"),
     ("S9.3", {EXCESS: UP}, "verdict", "trop haute"),
     ("S9.3", {EXCESS: DOWN}, "verdict", "trop basse"),
-    ("S9.3", {EXCESS: OPEN}, "verdict", "juste"),
+    ("S9.3", {EXCESS: OPEN}, "verdict", "sans écart décelable"),
     ("S9.graines", {}, "perdues", "", "dispersion", ", écart-type 10…"),
     ("S9.graines", {"evaluate_seeds.diverged": [45]}, "perdues", " (1\u00a0divergence)"),
     ("S9.graines", {"evaluate_seeds": handmade.seeds(7).facts()}, "several", False),
     ("S9.graines", {"evaluate_seeds": TWICE}, "dispersion", " ; deux graines ne…"),
-    ("S9.6", SPACE, "varie", MOVED, "etablies", "1\u00a0classe", "autre", ""),
+    ("S9.6", SPACE, "varie", MOVED, "etablies", "*Forest*", "autre", ""),
     ("S9.6", OTHER_SPLITS, "autre", " pour un autre réseau", "choisis", "", "ecart", APART),
     ("S9.6", EASIER, "verdict", "plus bas"),
     ("M9", LOWER, "verdict", "plus bas"),
@@ -385,7 +394,7 @@ def test_each_outcome_has_its_word_and_renders(outcome):
 
 def test_effects_are_said_with_direction_interval_pairs_and_expectation():
     told = "plus bas (−1,0\u00a0point [−1,6\u202f;\u00a04,4], 6\u00a0paires sur 8, non tranché)"
-    assert rules.seen({"score": effect(WIDE, -0.01, 6)}, "score") == f"le niveau est {told}"
+    assert rules.seen({"score": effect(WIDE, -0.01, 6)}, "score") == f"le score est {told}"
     found = {"score": effect(WIDE, 0.014, 7, 12)}
     assert rules.seen(found, "score", 0).endswith("sur 12), ce qui ne contredit pas notre attente")
     found = [{"value": 2, "start": effect((-0.103, -0.077), -0.09)}]

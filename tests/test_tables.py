@@ -86,7 +86,7 @@ TABLES = [
     ),
     (
         tables.findings(made.AUDIT, made.OVERLAPS),
-        "Décodée, RGB, 64 × 64 pixels | 300 | 1 | ni rognage ni remplissage",
+        "Décodée, RGB, 64 × 64 pixels | 300 | 1 | rien à redimensionner",
         "Pixels identiques à une autre | 3 | 0.01 | image vue deux fois",
         "Groupes identiques, sur plusieurs splits | 1 | nan | fuite directe",
         "Paires qui se chevauchent | 3 | nan | terrain vu deux fois",

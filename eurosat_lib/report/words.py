@@ -81,7 +81,7 @@ def write(found: Facts, within: str = "") -> Words:
         elif isinstance(value, int) or (form and isinstance(value, float)):
             words[name] = (form or nombre)(value)
         elif isinstance(value, list) and form:
-            words[name] = f"({' ; '.join(map(form, value))})"
+            words[name] = f"{{{' ; '.join(map(form, value))}}}"
         elif isinstance(value, list) and all(isinstance(item, int) for item in value):
             words[name] = str(tuple(value))
     return words

@@ -71,8 +71,8 @@ def s9(facts: Facts) -> Words:
 def s9_3(facts: Facts) -> Words:
     """Whether the mean confidence is right, and what a temperature changes."""
     found, bounds = facts["analyse_errors"], facts["analyse_errors"]["excess_interval_before"]
-    judged = {"plus haut": "trop haute", "plus bas": "trop basse", "égalité": "juste"}
-    verdict = judged[difference(*bounds)]
+    judged = {"plus haut": "trop haute", "plus bas": "trop basse"}
+    verdict = judged.get(difference(*bounds), "sans écart décelable")
     return write(found) | {"ecart": ecart(found["excess_before"], bounds, 2), "verdict": verdict}
 
 
@@ -121,7 +121,7 @@ def s9_6(facts: Facts) -> Words:
     drops, told = found["drops"], []
     chosen = " Les réglages, eux, viennent des listes standard, où "
     chosen += f"{nombre(found['spatial']['n'] - found['common'])} de ces {words['spatial_n']} "
-    chosen += "images servent à l’entraînement ou à la validation."
+    chosen += "images servent à l’entraînement ou à la validation : ce score est plutôt optimiste."
     worst, least = max(drops, key=drops.get), min(drops, key=drops.get)
     if drops[worst] > 0:
         told.append(f"baisse de {magnitude(drops[worst])} au plus (*{worst}*)")
@@ -131,7 +131,7 @@ def s9_6(facts: Facts) -> Words:
         "ecart": ecart(found["gap"], (found["gap_low"], found["gap_high"]), 2),
         "autre": "" if found["same_training"] else " pour un autre réseau",
         "varie": " et ".join(told) or "ne change pas",
-        "etablies": plural(len(found["lower"]), "classe") if found["lower"] else "aucune classe",
+        "etablies": liste(f"*{name}*" for name in found["lower"]) or "aucune",
         "choisis": chosen if found["common"] and found["same_training"] else "",
     }
 
@@ -191,7 +191,8 @@ def s11(facts: Facts) -> Words:
         extract[part] = {k: value for k, value in config[part].items() if value is not None}
     del extract["data"]["synthetic_images"]
     own = facts["evaluate"]["hyperparameters"] | {"max_epochs": config["train"]["max_epochs"]}
-    extract, form = extract | {"train": own}, {"sort_keys": False, "default_flow_style": True}
+    extract["train"] = own | {"seeds": config["train"]["seeds"]}
+    form = {"sort_keys": False, "default_flow_style": True}
     parts = (yaml.safe_dump({key: part}, width=88, **form) for key, part in extract.items())
     others = {PARAMETERS[k]: v for k, v in given.items() if k not in (*NAMING, *own)}
     again = range(config["seed"] + 1, config["seed"] + 1 + config["finalists"]["seeds"])
