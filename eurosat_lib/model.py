@@ -126,18 +126,6 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def count_parameters_by_formula(
-    channels: tuple[int, int, int], blocks: int, num_classes: int = NUM_CLASSES
-) -> int:
-    """Count them on paper: 9 c_in c_out + c_out a convolution, 2 c_out a BatchNorm, the head."""
-    total, inputs = 0, 3
-    for width in channels:
-        for _ in range(blocks):
-            total += 9 * inputs * width + width + 2 * width
-            inputs = width
-    return total + inputs * num_classes + num_classes
-
-
 def receptive_field(blocks: int, dilation: int) -> int:
     """Return the side, in input pixels, of what one output of stage 3 sees.
 

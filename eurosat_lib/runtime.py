@@ -16,9 +16,12 @@ import torch
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
 
-# Read by cuBLAS when CUDA starts: without it some of its sums differ from run to run.
+# Read by cuBLAS when CUDA starts and by PyTorch's compiler, which times kernels and takes the
+# fastest: without them some sums differ from run to run.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")
 
+MPS_SOUND = "2.14"  # before, BatchNorm's gradients are wrong there (pytorch issue 175189)
 THREADS = torch.get_num_threads()  # PyTorch's own choice, when no configuration has changed it
 CPUINFO = Path("/proc/cpuinfo")
 ANY_CPU = platform.processor() or platform.machine()  # where there is no such file
@@ -41,11 +44,13 @@ def restore_modes() -> None:
 
 def get_device(prefer: str = "auto") -> torch.device:
     """Return the device to compute on; ``auto``: CUDA if there is one, else MPS, else the CPU."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {"cuda": torch.cuda.is_available()}
+    there["mps"] = torch.__version__ >= MPS_SOUND and torch.backends.mps.is_available()
     if prefer == "auto":
         prefer = next((name for name, found in there.items() if found), "cpu")
     if not there.get(prefer, True):
-        raise UserError(f"compute.device = {prefer}: PyTorch sees no {prefer.upper()} device")
+        told = f"PyTorch {torch.__version__} sees no {prefer.upper()} device"
+        raise UserError(f"compute.device = {prefer}: {told} (MPS: from {MPS_SOUND} on)")
     return torch.device(prefer)
 
 
@@ -62,17 +67,20 @@ class Runtime:
     device: torch.device
     precision: str  # "fp32" or "bf16"
 
+    def __post_init__(self) -> None:
+        """Have a GPU give the same bits each time, and float32 that is float32."""
+        if self.device.type == "cuda":
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.conv.fp32_precision = "ieee"
+            torch.backends.cuda.matmul.fp32_precision = "ieee"
+
     @classmethod
     def of(cls, config: Config) -> "Runtime":
         """Resolve ``compute.*`` and set the number of CPU threads."""
         torch.set_num_threads(config.compute.threads or THREADS)
         device, precision = get_device(config.compute.device), config.compute.precision
-        if device.type == "cuda":  # the same bits each time, and float32 that is float32
-            torch.backends.cudnn.deterministic = True
-            torch.backends.cudnn.benchmark = False
-            torch.backends.cudnn.conv.fp32_precision = "ieee"
-            torch.backends.cuda.matmul.fp32_precision = "ieee"
-        elif device.type == "cpu":
+        if device.type == "cpu":
             keep_freed_memory()
         if precision == "auto":
             precision = "bf16" if _has_fast_bf16(device) else "fp32"

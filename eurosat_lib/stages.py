@@ -26,7 +26,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from eurosat_lib import files
 from eurosat_lib.config import Config, override
 from eurosat_lib.data import load_dataset
-from eurosat_lib.errors import Interrupted, UserError, of_system
+from eurosat_lib.errors import Interrupted, UserError, of_system, one_line
 from eurosat_lib.files import is_frozen, locked, read_json, write_json
 from eurosat_lib.progress import BUILT, announce
 from eurosat_lib.runtime import Runtime, describe_environment, restore_modes
@@ -133,9 +133,14 @@ def stage(
             except (OSError, MemoryError) as error:
                 raise of_system(error) from error
             except RuntimeError as error:  # PyTorch's own, of the machine or of a GPU
-                if not re.search("(?i)out of memory|can't allocate memory", str(error)):
+                if re.search("(?i)out of memory|can't allocate memory", str(error)):
+                    raise of_system(MemoryError()) from error
+                if not type(error).__module__.startswith("torch._"):
                     raise
-                raise of_system(MemoryError()) from error
+                told = f"PyTorch cannot compile the network for this GPU: {one_line(error)}"
+                raise UserError(
+                    f"{told} (apt install gcc python3-dev helps most often)"
+                ) from error
 
         STAGES[kind.stage] = run
         return run

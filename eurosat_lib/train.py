@@ -157,8 +157,10 @@ class TrainStep:
         """Take a network, its optimiser, device and precision; smoothing is a share in [0, 1)."""
         self.model, self.optimizer, self.runtime = model, optimizer, runtime
         self.label_smoothing = label_smoothing
-        cuda = runtime.device.type == "cuda"  # where launches of small kernels would dominate
-        self.forward = torch.compile(model, mode="reduce-overhead") if cuda else model
+        self.forward = model
+        if runtime.device.type == "cuda":  # where launches of small kernels would dominate
+            torch.compiler.reset()  # what was compiled before must not change a bit
+            self.forward = torch.compile(model, mode="reduce-overhead", dynamic=False)
 
     @property
     def lr(self) -> float:

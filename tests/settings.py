@@ -1,7 +1,11 @@
 """The project's root, and a configuration that computes everything in a moment."""
 
+import sys
 from pathlib import Path
 
+import pytest
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's /proc, /dev or limits")
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {
     "data": {"source": "synthetic", "synthetic_images": [96, 40, 40]},

@@ -15,7 +15,7 @@ from eurosat_lib import checks
 from eurosat_lib.config import override
 from eurosat_lib.errors import UserError
 from eurosat_lib.loaders import get_dataloaders, make_loader
-from eurosat_lib.model import build_model, count_parameters_by_formula
+from eurosat_lib.model import build_model
 from eurosat_lib.runtime import Runtime
 from eurosat_lib.train import Divergence, fit, predict
 
@@ -63,7 +63,6 @@ def test_architecture_of_the_protocol(full):
     }
     for one, ((blocks, dilation), counts) in zip(found["variants"], networks.items(), strict=True):
         assert (one["parameters"], one["tensors"], one["receptive_field"]) == counts
-        assert one["parameters"] == count_parameters_by_formula(found["channels"], blocks)
         model = build_model(full, blocks, dilation).to("meta")
         dilations = [it.dilation[0] for it in model.modules() if isinstance(it, Conv2d)]
         assert dilations == [1] * 2 * blocks + [dilation] * blocks

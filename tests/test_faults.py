@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from settings import ROOT
+from settings import LINUX, ROOT
 
 from eurosat_lib import files, stages
 from eurosat_lib.__main__ import main
@@ -67,6 +67,7 @@ def test_a_checkpoint_is_what_was_written(tmp_path, spoil, words):
         Classifier.load(path)
 
 
+@LINUX
 def test_files_of_results_are_whole_and_leftovers_go(tmp_path):
     path = tmp_path / "facts.json"
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -102,6 +103,7 @@ def test_a_file_where_a_folder_belongs_is_named(tiny, root):
     assert (root / "artifacts").read_text() == "mine"
 
 
+@LINUX
 @pytest.mark.parametrize("words", ["eurosat_lib test_model", "eurosat_lib.report build"])
 def test_ctrl_c_from_the_start_on_is_one_line_without_a_trace_of_ours(root, words):
     (root / "notebooks").symlink_to(ROOT / "notebooks")
@@ -126,6 +128,7 @@ def test_ctrl_c_from_the_start_on_is_one_line_without_a_trace_of_ours(root, word
             assert (child.returncode, said.count("\n")) == (130, 1) and "interrupted" in said
 
 
+@LINUX
 def test_too_little_memory_for_the_imports_is_one_line():
     command = f"ulimit -v 2500000; exec {sys.executable} -m eurosat_lib test_model"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
@@ -138,6 +141,7 @@ def test_frozen_may_be_a_word(monkeypatch, value, frozen):
     assert is_frozen() is frozen
 
 
+@LINUX
 def test_a_full_console_is_no_trace(root, monkeypatch, capsys):
     monkeypatch.setitem(stages.STAGES, "train", lambda config: None)
     with open("/dev/full", "w") as full:

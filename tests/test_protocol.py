@@ -22,6 +22,7 @@ from eurosat_lib.evaluation import open_checkpoint
 from eurosat_lib.files import read_csv
 from eurosat_lib.loaders import make_loader
 from eurosat_lib.report.runs import reproduce
+from eurosat_lib.runtime import Runtime
 from eurosat_lib.stages import STAGES, Kept, latest, publish, result_path
 from eurosat_lib.tracking import read_run
 
@@ -180,7 +181,8 @@ def test_evaluation_equals_a_count_by_hand_and_opens_the_test_once(trained, blob
     known = (result.val_accuracy, result.loss_validation)
     assert known == pytest.approx((best.val_accuracy, best.val_loss), rel=1e-4)
     assert result.val_accuracy == pytest.approx(best.val_accuracy)
-    alone = Classifier.load(trained.paths.artifacts / "best.ckpt").logits(blobs.test.images)
+    path, same = trained.paths.artifacts / "best.ckpt", Runtime.of(trained)
+    alone = Classifier.load(path, same).logits(blobs.test.images)
     arrays = np.load(trained.paths.stages / result.stored / "predictions.npz")
     np.testing.assert_allclose(alone, arrays["logits"], atol=1e-5)
     (row,) = rows(trained, "test_openings.csv")

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
-from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 import yaml
 from nbformat import v4
@@ -434,5 +434,5 @@ def test_an_interrupt_leaves_no_kernel_and_no_file(project, number):
     _, error = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert error.splitlines()[-1].startswith("interrupted: ") and "Traceback" not in error
-    assert not Path(f"/proc/{pid.read_text()}").exists()
+    assert not psutil.pid_exists(int(pid.read_text()))
     assert list((project / "reports/notebooks").iterdir()) == []

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from eurosat_lib import runtime as room
 from eurosat_lib.config import override
@@ -34,6 +35,9 @@ def test_devices_are_seen_and_apples_computes_in_float32(tiny, monkeypatch):
     for there, auto in ((False, "cpu"), (True, "mps")):
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=there: there)
         assert get_device("auto").type == auto
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", TorchVersion("2.13.1+cpu"))
+        assert get_device("auto").type == "cpu"
     with pytest.raises(UserError, match="no CUDA device"):
         get_device("cuda")
     mps = override(tiny, {"compute.device": "mps", "compute.precision": "auto"})

@@ -239,14 +239,23 @@ def test_a_stop_amid_a_switch_of_pytorch_leaves_none_behind(answer, on_blobs, mo
     assert kept and torch.is_grad_enabled() and on == (False, False)
 
 
+class OfCompiler(RuntimeError):
+    __module__ = "torch._inductor.exc"
+
+
 @pytest.mark.parametrize(
-    ("said", "kind"),
-    [("CUDA out of memory", UserError), ("can't allocate memory", UserError), ("a", RuntimeError)],
+    ("error", "told"),
+    [
+        (RuntimeError("CUDA out of memory"), "memory ran out: .* batch_size"),
+        (RuntimeError("can't allocate memory"), "memory ran out: .* batch_size"),
+        (OfCompiler("Failed to find C compiler"), "this GPU: OfCompiler: Failed to .* gcc"),
+        (RuntimeError("a"), ""),
+    ],
 )
-def test_too_little_memory_for_pytorch_is_one_line(answer, on_blobs, said, kind):
+def test_what_pytorch_lacks_is_one_line(answer, on_blobs, error, told):
     @stage(Answer)
     def greedy(config):
-        raise RuntimeError(said)
+        raise error
 
-    with pytest.raises(kind, match="memory ran out: .* batch_size" if kind is UserError else said):
+    with pytest.raises(UserError if told else RuntimeError, match=told or "a"):
         greedy(on_blobs)

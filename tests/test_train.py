@@ -17,6 +17,7 @@ from eurosat_lib.runtime import Runtime
 from eurosat_lib.tracking import TRAINING_TAGS, read_run
 from eurosat_lib.train import TrainStep, fit, train_epoch
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 POINT = {"lr": 3e-3, "weight_decay": 1e-5, "blocks_per_stage": 2, "dilation_stage3": 2}
 RECIPE = {
     **{"augment.symmetries": True, "augment.brightness": 0.0, "augment.contrast": 0.0},
@@ -25,6 +26,9 @@ RECIPE = {
     **{"train.warmup": 0.1, "train.label_smoothing": 0.1, "train.keep": "last"},
     **{"train.sides": [[0.0, 0.5], [0.5, 1.0]], "data.image_size": 32},
 }
+
+
+COMPILED = {"mode": "reduce-overhead", "dynamic": False}
 
 
 class Interrupted(BaseException):
@@ -82,9 +86,11 @@ def test_network_learns_the_blobs(values, tiny, blobs, tmp_path):
     assert series["val/accuracy"].to_dict() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])])
 @pytest.mark.parametrize("values", [{}, {"train.optimizer": "adamw"}, RECIPE])
-def test_a_killed_training_goes_on_to_the_same_bits(values, tiny, blobs, tmp_path):
-    config = at(tiny, 4, **values)
+def test_a_killed_training_goes_on_to_the_same_bits(device, values, tiny, blobs, tmp_path):
+    batches = {"compute.device": device, "data.batch_size": 20}  # the last one has 16 images
+    config = at(tiny, 4, **values, **batches)
     whole, left = run(config, blobs, tmp_path / "whole"), 0
 
     def kill(images):
@@ -106,7 +112,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(values, tiny, blobs, tmp_pat
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@NO_GPU
 def test_a_training_on_cuda_repeats_itself(tiny, blobs, tmp_path):
     config = at(tiny, **{"compute.device": "cuda"})
     one, two = (run(config, blobs, tmp_path / name) for name in "ab")
@@ -120,6 +126,17 @@ def test_each_value_of_a_recipe_changes_the_training(key, tiny, blobs, tmp_path)
     pair = [run(at(tiny, **own), blobs, tmp_path / f"{len(own)}") for own in (RECIPE, without)]
     one, two = ([epoch.train_loss for epoch in fit.epochs] for fit in pair)
     assert one != two
+
+
+def test_on_cuda_each_training_compiles_by_itself_and_for_its_sizes_alone(tiny, monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
+    monkeypatch.setattr(torch, "compile", lambda model, **given: calls.append(given))
+    model = build_model(tiny)
+    for device, told in (("cpu", []), ("cuda", ["reset", COMPILED])):
+        TrainStep(model, make_optimizer(model, 0.5, 0.0), Runtime(torch.device(device), "fp32"))
+        assert calls == told
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
 
 
 def test_a_damaged_or_foreign_state_is_named_and_not_used(tiny, blobs, tmp_path, capsys):
