@@ -21,11 +21,9 @@ from eurosat_lib.schema import Config
 from eurosat_lib.stages import STAGES
 
 # Section of the configuration whose values are flags of a stage: --epochs is overfit.epochs.
-SECTIONS = {
-    **{name: name for name in ("lr_finder", "train", "evaluate")},
-    **{"overfit_small": "overfit", "grid_search": "grid", "refined_grid_search": "refined_grid"},
-    **{"compare_finalists": "finalists"},
-}
+SECTIONS = {"lr_finder": "lr_finder", "train": "train", "evaluate": "evaluate"}
+SECTIONS |= {"overfit_small": "overfit", "grid_search": "grid"}
+SECTIONS |= {"refined_grid_search": "refined_grid", "compare_finalists": "finalists"}
 RECIPE = {"recipe": "recipe.name"}
 COMMON = {  # flags of every stage
     "config": f"YAML file, by default {CONFIG}",
@@ -70,7 +68,7 @@ def run(words: list[str]) -> None:
     """Run the stages that a command line asks for, print their facts; UserError if it is wrong."""
     hear_signals()
     work = words[:1] == ["work"]
-    stage, *options = words[work:] or [""]
+    stage, *options = (words[1:] if work else words) or [""]
     if stage in ("-h", "--help"):
         make_parser("STAGE").print_help()
         return

@@ -181,11 +181,12 @@ class Overlaps(Record, stage="find_overlaps"):
 def find_overlaps(dataset: EuroSAT) -> Overlaps:
     """Search all three splits for tiles that share ground, as they lie: not turned."""
     tiles, parts = [], []
-    for name, split in ((name, getattr(dataset, name)) for name in SPLITS):
-        each = enumerate(zip(split.names, split.labels.tolist(), strict=True))
-        tiles += [Tile(split=name, index=i, name=own, label=label) for i, (own, label) in each]
+    for name in SPLITS:
+        split = getattr(dataset, name)
+        for i, (file, label) in enumerate(zip(split.names, split.labels.tolist(), strict=True)):
+            tiles.append(Tile(split=name, index=i, name=file, label=label))
         parts += np.array_split(split.images, range(BLOCK, len(split), BLOCK))
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool:  # of each part, from its first position in ``tiles`` on
         found = list(pool.map(_keypoints, parts, np.cumsum([0, *map(len, parts[:-1])])))
     tile, place, hashes = map(np.concatenate, zip(*found, strict=True))
     pairs = match_keypoints(tile, hashes)

@@ -48,11 +48,13 @@ def _shown_runs(config: Config) -> dict[str, dict[str, Path]]:
     """Return the finished runs of each view that has some: name -> folder."""
     facts, shown = _compared(config), {}
     for name, (sources, _) in VIEWS.items():
-        compared = name.startswith("compare_")
-        stage = facts.get("source", "none") if compared else sources[0]
-        names = [c["name"] for factor in sources for c in facts.get(factor, {}).get("curves", [])]
+        stage, wanted = sources[0], None  # all runs of this stage
+        if name.startswith("compare_"):  # sources are factors: the trials that differ in them
+            stage = facts.get("source", "none")
+            parts = [facts.get(factor, {}).get("curves", []) for factor in sources]
+            wanted = {curve["name"] for curves in parts for curve in curves}
         folders = [f for f in sorted((config.paths.runs / stage).glob("*")) if run_key(f)]
-        if runs := {f.name: f for f in folders if not compared or f.name in names}:
+        if runs := {f.name: f for f in folders if wanted is None or f.name in wanted}:
             shown[name] = runs
     return shown
 

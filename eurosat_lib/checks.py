@@ -104,7 +104,8 @@ def verify_pipeline(config: Config) -> Pipeline:
     """Draw batches from train and validation, and check shapes, ranges, order."""
     *loaders, meta = get_dataloaders(config)
     train, validation, _ = loaders
-    (images, labels), other, again = (next(train.epoch(epoch)) for epoch in (0, 1, 0))
+    images, labels = next(train.epoch(0))
+    other, again = next(train.epoch(1)), next(train.epoch(0))
     ends = [torch.aminmax(shown) for shown, _ in validation.epoch(0)]
     found = {
         "batch_shape": list(images.shape),
@@ -301,15 +302,16 @@ def shuffled_labels(config: Config) -> ShuffledLabels:
             true.append(_learn(config, few, seed))
             shuffled.append(_learn(config, dealt, seed))
             bar.update()
-    (curves, _, right), (others, known, lucky) = (zip(*k, strict=True) for k in (true, shuffled))
-    gaps = np.subtract(right, lucky)
+    curves, _, accuracies = zip(*true, strict=True)
+    shuffled_curves, known, shuffled_accuracies = zip(*shuffled, strict=True)
+    gaps = np.subtract(accuracies, shuffled_accuracies)
     found = {
-        "true_accuracy": statistics.fmean(right),
-        "shuffled_accuracy": statistics.fmean(lucky),
+        "true_accuracy": statistics.fmean(accuracies),
+        "shuffled_accuracy": statistics.fmean(shuffled_accuracies),
         "shuffled_known": statistics.fmean(known),
         "informative": more_than((gaps > 0).sum(), (gaps != 0).sum(), 0.5),  # a sign test
     }
-    return ShuffledLabels(found=found, true=curves, shuffled=others)
+    return ShuffledLabels(found=found, true=curves, shuffled=shuffled_curves)
 
 
 def _learn(config: Config, few: Split, seed: int) -> tuple[Curve, float, float]:

@@ -201,15 +201,15 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
         """Refuse an alias, and a key that is there twice."""
-        mark, fault = self.peek_event().start_mark, "an alias (*name) is not taken"
-        if not self.check_event(yaml.AliasEvent):
-            node = super().compose_node(parent, index)
-            pairs = node.value if isinstance(node, yaml.MappingNode) else []
-            counts = Counter(str(key.value) for key, _ in pairs).most_common(1)
-            if not counts or counts[0][1] == 1:
-                return node
-            fault = f"{counts[0][0]} stands twice"
-        raise yaml.MarkedYAMLError(problem=fault, problem_mark=mark)
+        mark = self.peek_event().start_mark
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="an alias (*name) is not taken", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        for key, count in Counter(str(key.value) for key, _ in pairs).most_common(1):
+            if count > 1:
+                raise yaml.MarkedYAMLError(problem=f"{key} stands twice", problem_mark=mark)
+        return node
 
     def whole_number(self, node: yaml.ScalarNode) -> int | str:
         """Read a decimal number; 042 (octal in YAML 1.1), 0x2a and 1:30 stay texts."""
@@ -237,7 +237,7 @@ def parse_yaml(content: bytes, where: str, kind: type = dict) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
         raise UserError(f"{where}: not readable as YAML in UTF-8: {said}") from None
-    if not isinstance(tree, kind) or (kind is dict and {*map(type, tree)} - {str}):
+    if not isinstance(tree, kind) or (kind is dict and not all(type(key) is str for key in tree)):
         raise UserError(f"{where}: expected {'a list' if kind is list else 'name: value'}")
     return tree
 

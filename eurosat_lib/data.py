@@ -124,9 +124,10 @@ def _make(file: Path, signature: str, source: Source) -> None:
     for split in SPLITS:
         names[split] = own = [row.name for row in rows if row.split == split]
         start, end = end, end + len(own)
-        first = dict(zip(reversed(own), range(end - 1, start - 1, -1), strict=True))
+        first: dict[str, int] = {}  # row of the first image of a name
         for i, name in enumerate(own, start):  # a copy is for the audit
-            if labels[i] != labels[first[name]] or (images[i] != images[first[name]]).any():
+            j = first.setdefault(name, i)
+            if labels[i] != labels[j] or (images[i] != images[j]).any():
                 raise UserError(f"{source.place}: {split}: {name} names two images; rename one")
         total.update("\n".join([f"\n{split} {len(own)}", *own, ""]).encode())
         total.update(labels[start:end])

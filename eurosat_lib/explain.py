@@ -67,7 +67,11 @@ def gradcam(model: DilatedCNN, images: Tensor, targets: Tensor) -> Tensor:
 def explain(
     config: Config, dataset: EuroSAT, network: Classifier, labels: np.ndarray, logits: np.ndarray
 ) -> Explanations:
-    """Explain, per class, the most confident right and wrong answer on validation, as kept."""
+    """Explain, per class, the most confident right and wrong answer on validation.
+
+    ``labels`` int64 (M,) and ``logits`` float32 (M, K), of the M validation images, are those
+    that the evaluation kept.
+    """
     shares, names = softmax(logits.astype(np.float64), axis=1).max(1), np.array(dataset.classes)
     table = pd.DataFrame({"truth": labels, "prediction": logits.argmax(1), "confidence": shares})
     wrong = table["truth"] != table["prediction"]

@@ -32,8 +32,9 @@ PAUSE = 0.5  # seconds between two looks at the workers
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 Files = list[tuple[str, bytes]]
 
-# Started for each training that is alone in its stage, with the folder of its TensorBoard events;
-# what they return hears of each epoch, once it is written, whether it is the last.
+# Live curves of a notebook. For a training that is alone in its stage each is called with the
+# folder of its TensorBoard events; what it returns is called after each epoch is written, with
+# True after the last.
 watchers: list[Callable[[Path], Callable[[bool], None]]] = []
 
 
@@ -77,15 +78,16 @@ def train_all(title: str, jobs: Mapping[str, Config]) -> list[Kept[Fit]]:
 def _train(
     name: str, config: Config, bar: tqdm, watched: bool, place: str = "", wait: bool = True
 ) -> Kept | None:
+    """Train a job or load it; ``None`` without ``wait`` while another process is at it."""
     folder = config.paths.runs / name
-    hear = [start(folder) for start in watchers if watched and not is_kept(config)]
+    on_epochs = [start(folder) for start in watchers if watched and not is_kept(config)]
 
     def say(record: EpochRecord) -> None:
         """Name the epoch beside the bar, and tell who watches."""
         said = f"{place}époque {record.epoch}, val {pct(record.val_accuracy)}"
         bar.set_postfix_str(said, refresh=False)
-        for watcher in hear:
-            watcher(record.epoch == config.train.max_epochs)
+        for on_epoch in on_epochs:
+            on_epoch(record.epoch == config.train.max_epochs)
 
     return perform(config, folder, bar.update, say, wait)
 

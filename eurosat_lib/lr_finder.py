@@ -180,6 +180,8 @@ def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool) -> tuple[dict[str
       definition of ours: the rule of that name in fastai reads another point of the same fall.
     - ``minimum/10``: a tenth of the learning rate at the lowest loss.
 
+    Of more than 20 points the last five, already diverging, are cut first.
+
     Returns rule -> learning rate; or none, and a fault. ``short``: fewer than three points.
     ``flat``: the loss never falls by 5 % below its median over the first tenth of the sweep.
     ``start``, ``end``: its minimum, or what a rule reads, is at that edge of the sweep.

@@ -70,6 +70,7 @@ class Stage(nn.Sequential):
 
 
 def _stage(inputs: int, outputs: int, blocks: int, dilation: int, pool: bool) -> Stage:
+    """Build a stage of so many blocks; only its first changes the number of channels."""
     layers: list[nn.Module] = []
     for block in range(blocks):
         channels = outputs if block else inputs
@@ -186,6 +187,7 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Lay
 
 
 def _layer_row(name: str, layer: nn.Module, output: Tensor) -> LayerRow:
+    """Describe a layer by what it gave for one image."""
     detail, macs = "", 0
     if isinstance(layer, nn.Conv2d):
         detail = f"{layer.in_channels} → {layer.out_channels}, 3×3, dilation {layer.dilation[0]}"

@@ -23,9 +23,9 @@ def rate_factor(schedule: str, warmup: float, done: int, total: int) -> float:
     if done < rising:
         return (done + 1) / (math.floor(rising) + 1)
     share = (done - rising) / max(1.0, total - rising)
-    return {"constant": 1.0, "linear": 1 - share, "cosine": 0.5 * (1 + math.cos(math.pi * share))}[
-        schedule
-    ]
+    if schedule == "constant":
+        return 1.0
+    return 1 - share if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * share))
 
 
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Adam:
@@ -115,6 +115,7 @@ class ScheduledOptimizer:
 
 
 def _elementwise(parameters: list[nn.Parameter], own: Train) -> torch.optim.Optimizer:
+    """Build Adam or AdamW for parameters; biases and BatchNorms decay if ``decay_all``."""
     narrow = own.weight_decay if own.decay_all else 0.0  # biases and BatchNorms
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": own.weight_decay},

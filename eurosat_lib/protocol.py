@@ -84,11 +84,14 @@ def _check_course(config: Config) -> None:
 
 def grid_points(config: Config) -> tuple[list[Hyperparameters], str]:
     """List the points of the grid, and where their learning rates come from."""
-    found, picked = latest(config, finders.LRFinder), chosen_lr(config)
-    choice = picked.lr if picked else found.choice if found else None
-    origin = "chosen_lr" if picked else "lr_finder" if choice else "fallback"
-    points = search.grid_points(config, choice)
-    return points, "config" if config.grid.lr else origin
+    finder, picked = latest(config, finders.LRFinder), chosen_lr(config)
+    if picked:
+        choice, origin = picked.lr, "chosen_lr"
+    elif finder and finder.choice:
+        choice, origin = finder.choice, "lr_finder"
+    else:
+        choice, origin = None, "fallback"
+    return search.grid_points(config, choice), "config" if config.grid.lr else origin
 
 
 def fallback_point(config: Config) -> Hyperparameters:
@@ -279,7 +282,9 @@ def final_architecture(config: Config) -> checks.FinalArchitecture:
 
 
 @stage(
-    *(finders.FinalSweep, "lr_finder", *TRAINING.rooms),
+    finders.FinalSweep,
+    "lr_finder",
+    *TRAINING.rooms,
     reads=(*BATCHES, "model.channels"),
     inputs=_other_network,
 )
@@ -322,7 +327,9 @@ def _opened(config: Config) -> tuple[EuroSAT, Classifier]:
 
 
 @stage(
-    *(explain.Robustness, "explain", *SCORING.rooms),
+    explain.Robustness,
+    "explain",
+    *SCORING.rooms,
     reads=(*SCORING.reads, "evaluate.robustness_images"),
     inputs=_digest,
 )

@@ -181,8 +181,9 @@ def train_recipe(config: Config) -> Kept[Recipes]:
 def found_recipe(config: Config) -> tuple[Recipes | None, Ablation | None]:
     """Return the last recipe of this run and the ablation of that very recipe, if any."""
     found, steps = latest(config, Recipes), latest(config, Ablation)
-    told = {steps.name, *steps.steps[1:]} if steps else set()  # those that change a short training
-    return found, None if found and not told <= {found.name, *found.steps} else steps
+    if found and steps and not {steps.name, *steps.steps[1:]} <= {found.name, *found.steps}:
+        steps = None  # of another recipe; the first step is the start, which all have
+    return found, steps
 
 
 def _recipe_and_own(config: Config) -> dict[str, str] | None:
@@ -193,7 +194,7 @@ def _recipe_and_own(config: Config) -> dict[str, str] | None:
     return {"recipe": recipe.runs[0].scored.stored, "own": there}
 
 
-@stage(*(BesideProtocol, "recipes", *SCORING.rooms), reads=SCORING.reads, inputs=_recipe_and_own)
+@stage(BesideProtocol, "recipes", *SCORING.rooms, reads=SCORING.reads, inputs=_recipe_and_own)
 def beside_protocol(config: Config) -> BesideProtocol:
     """Set recipe and final training, if there are both, side by side; the test stays closed."""
     recipe, training = latest(config, Recipes), latest(config, Training)

@@ -177,13 +177,11 @@ class Evaluate(Section):
 
 class Spatial(Section):  # the final training on the spatial split, beside the standard one
     enabled: bool
-    seeds: tuple[()] = ()  # older files have it: one spatial training is all there is
 
 
 class RecipeRuns(Section):  # another way to train the same network
     name: str | None
     seeds: Distinct[Seed]
-    spatial: Literal[False] = False  # older files have it: a recipe has no spatial training
     ablation_epochs: Epochs
     ablation_seeds: Some[Seed]
     ablation_limit: Count | None

@@ -130,13 +130,15 @@ class GridSearch(Record):
         """Return the best point, the grid and its effects; the curves stay out."""
         ranking, by_epoch, depths = self.ranking, self.best_by_epoch, []
         best, scored = ranking[0], [fit for fit in ranking if not fit.diverged]
+        # Depths are compared on the same points: one that diverged at a depth counts at none. A
+        # depth at which all diverged takes no point from the others.
         alive = {fit.hyperparameters.blocks_per_stage for fit in scored}
-        diverged = [fit.hyperparameters for fit in ranking if fit.diverged]
-        diverged = [point for point in diverged if point.blocks_per_stage in alive]
-        for blocks in self.values("blocks_per_stage"):  # of points that no depth lacks
-            lost = {point.model_copy(update={"blocks_per_stage": blocks}) for point in diverged}
+        failed = [fit.hyperparameters for fit in ranking if fit.diverged]
+        failed = [point for point in failed if point.blocks_per_stage in alive]
+        for blocks in self.values("blocks_per_stage"):
+            left_out = {point.model_copy(update={"blocks_per_stage": blocks}) for point in failed}
             part = [fit for fit in self.trials if fit.hyperparameters.blocks_per_stage == blocks]
-            kept = [fit for fit in part if fit.hyperparameters not in lost]
+            kept = [fit for fit in part if fit.hyperparameters not in left_out]
             depths.append({"value": blocks} | effects(kept, "lr"))
         return {
             **best.hyperparameters.model_dump(),

@@ -199,9 +199,13 @@ def read_rows(source: Source) -> list[Row]:
 
 def _image_rows(paths: list[str], folder: str) -> list[Row]:
     """Give the images of ``Class/x.jpg``, or of ``train/Class/x.jpg``, below a folder."""
-    short = {"val": "validation", "valid": "validation"} | {split: split for split in SPLITS}
-    parts = [(*f"/{path[len(folder) :]}".rsplit("/", 3)[-3:], path) for path in paths]
-    return [Row(short.get(top.lower(), ""), name, label, p) for top, label, name, p in parts]
+    splits = {"val": "validation", "valid": "validation"} | {split: split for split in SPLITS}
+    rows = []
+    for path in paths:
+        inside = path.removeprefix(folder).split("/")
+        top, label, name = ["", "", *inside][-3:]  # a folder that is not there is empty
+        rows.append(Row(splits.get(top.lower(), ""), name, label, path))
+    return rows
 
 
 def _shards(files: Sequence[str], split: str) -> tuple[list[str], bool]:
@@ -307,15 +311,17 @@ def _hub_folder(
         folder = Path(api.snapshot_download(repository, local_files_only=True, **which))
         if whole(_files_below(folder, files)):  # some, or others of it may be there
             return folder
-    what, kind = f"{repository}@{revision[:7]}", HubUnavailable
-    try:  # to ask first: without an answer the download would go on trying
+    what, answered = f"{repository}@{revision[:7]}", False
+    try:  # asked first: without an answer the download would go on trying
         api.dataset_info(repository, revision=revision, timeout=TIMEOUT)
-        kind = UserError
+        answered = True
         announce(f"Téléchargement depuis le Hub de Hugging Face : {what}")
         return Path(api.snapshot_download(repository, **which))
     except Exception as error:  # no answer; refused; network lost on the way, disk full
         status = getattr(getattr(error, "response", None), "status_code", 500)
-        raise (UserError if status < 500 and status != 429 else kind)(
+        refused = status < 500 and status != 429  # 429: too many requests
+        kind = UserError if answered or refused else HubUnavailable
+        raise kind(
             f"{what} cannot be had from the Hub ({api.endpoint}: {one_line(error)}); set "
             "EUROSAT_DATA and EUROSAT_SPLITS to folders that have it, or take DATA=synthetic"
         ) from error

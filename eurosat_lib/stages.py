@@ -200,8 +200,10 @@ def keep(
         return kept
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", wait) as held:
-        if not held or (kept := _load(folder, kind)):
-            return kept
+        if not held:
+            return None  # another process is at it
+        if kept := _load(folder, kind):
+            return kept  # another process has made it meanwhile
         path = folder / "result.json"
         if path.exists():
             announce(f"{folder.name} : abîmé ou d’une autre version, calculé de nouveau")
@@ -296,7 +298,7 @@ def publish(config: Config, kept: Kept) -> None:
         "result": result.model_dump(mode="json"),
     }
     with locked(artifacts / ".facts.lock"):
-        if path.is_file() and not _is_as_written(path, read_json(path) or {"seal": ""}):
+        if path.is_file() and not ((old := read_json(path)) and _is_as_written(path, old)):
             announce(f"{path.stem} : résultat modifié après sa publication, publié de nouveau")
         for name, content in contents.items():
             if callable(content):

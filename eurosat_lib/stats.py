@@ -80,7 +80,11 @@ def class_scores(
 
 
 def _score(name: str, support: int, said: int, hits: int) -> dict[str, Any]:
-    """Score a class. F1 is 2 J / (1 + J), J the share of hits among ``support`` or ``said``."""
+    """Score a class from its counts: ``support`` images are of it, ``said`` are called so.
+
+    ``hits`` are both. F1 = 2 J / (1 + J), with J (Jaccard's index) the share of hits among the
+    images of the class or called so: it grows with J, so Wilson's bounds of J give those of F1.
+    """
     low, high = wilson(hits, support + said - hits)
     return {
         "name": name,

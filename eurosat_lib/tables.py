@@ -93,7 +93,9 @@ def layers(arch: Architecture) -> pd.DataFrame:
 def variants(arch: Architecture) -> pd.DataFrame:
     """List the networks of the grid: size, receptive field, work for one training image."""
     columns = ("Blocs par étage", "Dilatation", "Paramètres", "Tenseurs", "Champ réceptif (px)")
-    work, rows = "GFLOP par image (entraînement)", [v.values() for v in arch.found["variants"]]
+    work = "GFLOP par image (entraînement)"
+    keys = ("blocks_per_stage", "dilation_stage3", "parameters", "tensors", "receptive_field")
+    rows = [[one[key] for key in (*keys, "gflop")] for one in arch.found["variants"]]
     return frame((*columns, work), rows, digits={work: 3})
 
 

@@ -139,7 +139,7 @@ class EpochMeans:
 
     loss: float  # nats
     accuracy: float  # in [0, 1]
-    grad_norm: float  # mean over steps of the gradient's L2 norm; 0 in evaluation
+    grad_norm: float  # mean over steps of the gradient's L2 norm
     steps: int
     images: int
 
@@ -246,16 +246,11 @@ def predict(model: nn.Module, batches: Batches, runtime: Runtime) -> tuple[Tenso
     return torch.cat(logits).cpu(), torch.cat(truth).cpu()
 
 
-def evaluate(model: nn.Module, batches: Batches, runtime: Runtime) -> EpochMeans:
-    """Measure mean loss and accuracy over all images of the batches."""
+def evaluate(model: nn.Module, batches: Batches, runtime: Runtime) -> tuple[float, float]:
+    """Return mean loss, in nats, and accuracy, in [0, 1], over all images of the batches."""
     logits, labels = predict(model, batches, runtime)
-    return EpochMeans(
-        loss=float(F.cross_entropy(logits.double(), labels)),
-        accuracy=float((logits.argmax(1) == labels).double().mean()),
-        grad_norm=0.0,
-        steps=0,
-        images=len(labels),
-    )
+    loss = float(F.cross_entropy(logits.double(), labels))
+    return loss, float((logits.argmax(1) == labels).double().mean())
 
 
 def fit(
@@ -307,6 +302,7 @@ class _Trainer:
         self._start()
 
     def _start(self) -> None:
+        """Draw the network from the seed; nothing is trained yet."""
         own, self.records, self.kept = self.own, [], {}
         set_seed(self.config.seed)
         model = build_model(self.config, own.blocks_per_stage, own.dilation_stage3)
@@ -331,6 +327,7 @@ class _Trainer:
             announce(f"Reprise après l’époque {len(self.records)} sur {self.own.max_epochs}.")
 
     def _restore(self, content: dict) -> None:
+        """Take back what ``_keep`` wrote; any error means that it is no sound state."""
         self.model.load_state_dict(content["model"])
         records = [EpochRecord(**row) for row in content["epochs"]]
         self.optimizer.restore(content["optimizers"], sum(record.steps for record in records))
@@ -350,16 +347,16 @@ class _Trainer:
         side = side_at(self.own, number, self.config.data.image_size)
         loader = replace(self.train, preprocess=replace(self.train.preprocess, size=side))
         means = train_epoch(self.step, loader.epoch(number), on_batch, self._steps_left())
-        checked = evaluate(self.model, self.validation, self.runtime)
-        if not (math.isfinite(checked.loss) and math.isfinite(means.grad_norm)):
+        val_loss, val_accuracy = evaluate(self.model, self.validation, self.runtime)
+        if not (math.isfinite(val_loss) and math.isfinite(means.grad_norm)):
             raise Divergence(means.steps)
         record = EpochRecord(
             epoch=number + 1,
             side=side,
             train_loss=means.loss,
             train_accuracy=means.accuracy,
-            val_loss=checked.loss,
-            val_accuracy=checked.accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
             lr=self.step.lr,
             grad_norm=means.grad_norm,
             steps=means.steps,
@@ -390,6 +387,7 @@ class _Trainer:
         return self.own.max_steps - sum(record.steps for record in self.records)
 
     def _keep(self, record: EpochRecord) -> None:
+        """Write the state after an epoch, with the weights that are to be kept so far."""
         best = max((r.val_accuracy for r in self.records), default=-1.0)
         self.records.append(record)
         if self.own.keep == "last" or (self.own.keep == "best" and record.val_accuracy > best):
@@ -403,6 +401,7 @@ class _Trainer:
         save_checkpoint(self.folder / STATE, state)
 
     def _weights(self, record: EpochRecord) -> dict[str, Any]:
+        """Return the content of ``best.ckpt``."""
         return {
             "model": {n: v.to("cpu", copy=True) for n, v in self.model.state_dict().items()},
             "task": describe_task(self.config, self.dataset.classes),

@@ -31,16 +31,15 @@ ASIDE = ("seeds", "fallback_lr", "fallback_weight_decay")  # say which trainings
 TRAINING = Code(
     rooms=("model", "transforms", "loaders", "optimizers", "runtime", "train"),
     reads=(
-        *(*BATCHES, "data.validation_limit", "model.channels"),
+        *BATCHES,
+        "data.validation_limit",
+        "model.channels",
         *(f"train.{name}" for name in Train.model_fields if name not in ASIDE),
     ),
 )
 SCORING = Code(
     rooms=("model", "transforms", "loaders", "train", "classifier", "stats", "evaluation"),
-    reads=(
-        *(*IMAGES, *LIMITS, "data.batch_size"),
-        *("model.channels", "evaluate.views"),
-    ),
+    reads=(*IMAGES, *LIMITS, "data.batch_size", "model.channels", "evaluate.views"),
 )
 NETWORK = {"blocks_per_stage", "dilation_stage3"}  # what searches vary of it
 FEWEST_EPOCHS = 5  # that have a trend
@@ -205,8 +204,10 @@ class Training(Record, stage="train"):
 def checkpoint_path(config: Config) -> Path:
     """Return the checkpoint to evaluate: the run's, or the one named, from the project or here."""
     named = os.path.expanduser(config.evaluate.checkpoint or config.paths.artifacts / WEIGHTS)
-    path = Path(config.paths.root, named)
-    return path if path.is_file() else Path.cwd() / named if Path(named).is_file() else path
+    of_project, from_here = Path(config.paths.root, named), Path.cwd() / named
+    if from_here.is_file() and not of_project.is_file():
+        return from_here
+    return of_project
 
 
 def sound_digest(path: Path) -> str:

@@ -36,12 +36,14 @@ def history(fit: Fit) -> pd.DataFrame:
 @styled
 def architecture(arch: Architecture) -> Figure:
     """Draw the stages: the sides of their maps, to scale, above the operations they apply."""
-    own, rows = arch.found, pd.DataFrame(arch.layers)
-    parts = rows.groupby(rows["name"].str.extract(r"^(stages\.\d+)", expand=False).fillna("~"))
-    *shapes, (classes,) = (own["input_shape"], *parts["output_shape"].last())
+    found, layers = arch.found, pd.DataFrame(arch.layers)
+    stage = layers["name"].str.extract(r"^(stages\.\d+)", expand=False)
+    parts = layers.groupby(stage.fillna("~"))  # the head, sorted after the stages
+    *stages, (classes,) = parts["output_shape"].last()
+    shapes = [found["input_shape"], *stages]  # each (channels, height, width)
     sizes = [*(" × ".join(map(str, shape)) for shape in shapes), f"{classes} logits"]
     counts = ["", *(plural(int(count), "paramètre") for count in parts["parameters"].sum())]
-    blocks, dilation = plural(own["blocks_per_stage"], "bloc"), own["dilation_stage3"]
+    blocks, dilation = plural(found["blocks_per_stage"], "bloc"), found["dilation_stage3"]
     pooled = f"{blocks} de\nConv 3 × 3\nBatchNorm, ReLU\nMaxPool 2 × 2"
     texts = (
         "image normalisée\n3 canaux RGB\n\n",
@@ -64,7 +66,7 @@ def architecture(arch: Architecture) -> Figure:
     ax.set(yticks=[], xlabel=" ", aspect="equal", xlim=(-0.5, len(PARTS) - 0.5))
     ax.spines[:].set_visible(False)
     alt = f"{' → '.join(sizes)} ; étage 3 sans pooling, de dilatation {dilation} ; "
-    return finish(fig, f"{alt}{plural(own['parameters'], 'paramètre')} en tout.")
+    return finish(fig, f"{alt}{plural(found['parameters'], 'paramètre')} en tout.")
 
 
 @styled

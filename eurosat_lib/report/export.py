@@ -118,11 +118,14 @@ def _renew_output(output: NotebookNode, root: Path) -> Iterator[str]:
         yield str(error)
     if "text/latex" in data:
         data.setdefault("text/markdown", data["text/latex"])
-    plain, shown = "".join(data.get("text/plain", "")), {"text/html", "text/markdown"} & {*data}
-    for kind in [kind for kind in data if kind.startswith("image/") and not shown]:
-        svg, address = "svg" in kind, f"data:{kind};base64,{data[kind]}"
-        address = html.escape(data_address(kind, data[kind].encode()) if svg else address)
-        shown = data["text/html"] = f'<img src="{address}" alt="Figure sans légende">'
+    plain, shown = "".join(data.get("text/plain", "")), bool({*KINDS[:2]} & {*data})
+    pictures = [] if shown else [kind for kind in data if kind.startswith("image/")]
+    for kind in pictures:  # of several forms the last is taken
+        address = f"data:{kind};base64,{data[kind]}"
+        if "svg" in kind:  # which is text
+            address = data_address(kind, data[kind].encode())
+        data["text/html"] = f'<img src="{html.escape(address)}" alt="Figure sans légende">'
+        shown = True
     if output.output_type == "error":
         yield f"{output.ename}: {words(output.evalue)[:120]}"
     elif plain.startswith("<IPython.") and not shown:

@@ -65,7 +65,8 @@ def _prepare(root: HtmlElement) -> None:
         fold.drop_tree()
     for summary in root.xpath("//summary"):
         bold = etree.SubElement(summary, "strong")
-        bold.text, bold[:], summary.text = summary.text, summary[:-1], None
+        bold.text, summary.text = summary.text, None
+        bold.extend(summary[:-1])  # moves all that stood before it
         summary.tag = "p"
     for element in root.xpath(DIVS):
         element.tag = "div"  # pandoc reads main alone, and has no classes of paragraphs

@@ -30,7 +30,7 @@ FIXED = ("profile", "data", "name", "seed")  # given to every notebook: a report
 ENGINE = {*Compute.model_fields} - {"device", "precision", "threads"}  # no result depends on it
 LIBRARY = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "reports/answers", "")  # where pictures may lie, beside the notebook
-SHOWN = {"cells"}  # modules of the report that notebooks run; others bind
+SHOWN = {"cells"}  # of the report's modules, whose change runs notebooks again; others bind
 
 
 def parameters(params: str = "", **plain: str) -> dict[str, Any]:
@@ -108,18 +108,18 @@ def prepare(asked: Mapping[str, Any], only: str = "") -> tuple[Config, dict[str,
 def _as_published(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a run that is taken as it is; other ones are a UserError."""
     paths = sorted(config.paths.artifacts.glob("results/*.json"))
-    trees = {path.stem: read_json(path) or {} for path in paths}
-    known = {name: tree for name, tree in trees.items() if isinstance(tree.get("scope"), dict)}
-    kinds = {digest(tree["scope"]): name for name, tree in known.items()}
+    results = {path.stem: read_json(path) or {} for path in paths}
+    scoped = {name: tree for name, tree in results.items() if isinstance(tree.get("scope"), dict)}
+    experiments = {digest(tree["scope"]): name for name, tree in scoped.items()}
     where = f"FROZEN=1: the run {config.paths.name or 'without a name'}"
-    if len(kinds) > 1:
-        told = f"holds results of several experiments, as {' and '.join(kinds.values())}"
+    if len(experiments) > 1:
+        told = f"holds results of several experiments, as {' and '.join(experiments.values())}"
         raise UserError(f"{where} {told}: move those of one away from {paths[0].parent}")
-    one = next((known[name] for name in ("train", *known) if name in known), {})
-    own = (one.get("config") or {}) | one.get("scope", {})
+    reference = scoped.get("train") or next(iter(scoped.values()), {})
+    own = (reference.get("config") or {}) | reference.get("scope", {})
     own = {name: own[name] for name in ("profile", "seed") if name in own}
     own |= configuration.stored_parameters(config)
-    for name in given.keys() & {*PARAMETERS, "profile"} - {"data", "name"}:
+    for name in given.keys() & ({*PARAMETERS, "profile"} - {"data", "name"}):
         if given[name] not in ("auto", own.get(name)):
             told = f"has {name} = {own.get(name)!r}, not {given[name]!r}"
             raise UserError(f"{where} {told}: leave it out, or compute it without FROZEN")

@@ -71,12 +71,15 @@ class Title:
 
     def mark(self, section: str, name: str = "") -> str:
         """Say what the figure or table of this name owes to the profile or to drawn images."""
-        places = [section, section.partition(".")[0]]
-        places += [key for key in DEPENDS if not key[0].isdigit() and name.startswith(key)]
-        keys = tuple(key for place in places for key in DEPENDS.get(place, "").split())
-        touched = any(key.startswith(keys) for key in self.departures)
+        keys: list[str] = []
+        for place, depends in DEPENDS.items():  # a section, or how a name begins
+            of_section = place in (section, section.partition(".")[0])
+            of_name = not place[0].isdigit() and name.startswith(place)
+            keys += depends.split() if of_section or of_name else []
         words = ["données synthétiques"] if self.synthetic else []
-        return ", ".join(words + [self.profile] * touched)
+        if any(key.startswith(tuple(keys)) for key in self.departures):
+            words.append(self.profile)
+        return ", ".join(words)
 
 
 def title_of(config: Config, executed: Sequence[Path]) -> Title:

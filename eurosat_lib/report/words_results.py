@@ -160,13 +160,15 @@ def s10(facts: Facts) -> Words:
         if grid["train_images"] < train.get("train_images", 0):
             searched += f", sur {plural(grid['train_images'], 'image')}"
     grids = [facts[key] for key in ("grid_search", "refined_grid_search") if facts.get(key)]
-    tried = liste(nombre(one["n_trials"]) for one in grids)
-    grid_or_grids = ("", "de la grille", "des deux grilles")[len(grids)]
-    ran = [f"les essais {grid_or_grids} ({tried})"] * bool(grids)
-    ran += ["l’entraînement final"] * bool(train)
-    lost = sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
+    ran, lost = [], sum(one["n_diverged"] for one in grids) + bool(train.get("diverged"))
     lost += len(seeds.get("diverged", ()))
-    ran += ["les autres graines"] * bool(seeds.get("diverged"))
+    if grids:
+        which = "de la grille" if len(grids) == 1 else "des deux grilles"
+        ran.append(f"les essais {which} ({liste(nombre(one['n_trials']) for one in grids)})")
+    if train:
+        ran.append("l’entraînement final")
+    if seeds.get("diverged"):
+        ran.append("les autres graines")
     apart = facts["config"]["data"]["split"] == "spatial"
     places = "rien ne garantit que les splits séparent les lieux"
     places = "un seul découpage sépare les lieux" if apart else places

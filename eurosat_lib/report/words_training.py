@@ -19,8 +19,10 @@ MEASURES = {  # what a factor changes on the curves: its name, when it grows, wh
     "start": ("la perte d’entraînement de la première époque", "plus haute", "plus basse"),
 }
 EXPECTED = {  # of a factor: the measure, and the sign of the change; 0: none
-    **{"lr": ("start", -1), "weight_decay": ("score", 0)},
-    **{"dilation_stage3": ("score", 0), "blocks_per_stage": ("score", 1)},
+    "lr": ("start", -1),
+    "weight_decay": ("score", 0),
+    "dilation_stage3": ("score", 0),
+    "blocks_per_stage": ("score", 1),
 }
 GROWN = {"dilation_stage3": "le réseau plus dilaté", "blocks_per_stage": "le réseau plus profond"}
 NEAR = 0.02  # an interval within this of 0 is almost no effect (notebook 05 says so)
@@ -40,12 +42,16 @@ def direction(effect: Facts, more: str, less: str, expected: int | None, near: f
     Without a sign, an interval within ``near`` of 0 is no change; else three pairs in four name a
     direction.
     """
-    bounds, way = (effect["ci_low"], effect["ci_high"]), more if effect["mean"] > 0 else less
+    bounds = (effect["ci_low"], effect["ci_high"])
+    way = more if effect["mean"] > 0 else less
     small = None not in bounds and max(map(abs, bounds)) <= near
-    if effect["sign"]:
+    if effect["sign"]:  # the interval leaves 0 out
+        if expected is None:
+            return f"est {way}"
+        if small and expected == 0:
+            return f"est, de peu, {way}"
         aside = "comme attendu" if effect["sign"] == expected else "contre notre attente"
-        aside = "de peu" if small and expected == 0 else aside
-        return f"est {way}" if expected is None else f"est, {aside}, {way}"
+        return f"est, {aside}, {way}"
     if small:
         return "est presque inchangé"
     clear = effect["mean"] and effect["going"] >= MOST * effect["pairs"]
@@ -68,10 +74,12 @@ def _told(effect: Facts, measure: str, expected: int | None, pairs: bool) -> tup
 
 def seen(effect: Facts, measure: str, expected: int | None = None, pairs: bool = True) -> str:
     """Write what is observed of a measure, in a clause."""
-    word, numbers = _told(effect, measure, expected, pairs)
-    still = expected == 0 == effect[measure]["sign"] and effect[measure]["ci_low"] is not None
+    (word, numbers), found = _told(effect, measure, expected, pairs), effect[measure]
     told = f"{MEASURES[measure][0]} {word} ({numbers})"
-    return f"{told}, ce qui ne contredit pas notre attente" if still else told
+    holds_zero = found["ci_low"] is not None and found["sign"] == 0
+    if expected == 0 and holds_zero:
+        return f"{told}, ce qui ne contredit pas notre attente"
+    return told
 
 
 def by_depth(cases: Sequence[Facts], measure: str, expected: int | None, pairs: bool) -> str:
@@ -123,7 +131,7 @@ def interaction(cases: Sequence[Facts]) -> Words:
     their differences leaves 0 out or holds it, unless there are too few.
     """
     first, last = (cases[end]["score"]["differences"] for end in (0, -1))
-    if len(cases) < 2 or not FEWEST <= len(first) == len(last):
+    if len(cases) < 2 or len(first) != len(last) or len(first) < FEWEST:
         return {"interaction": "non mesurée"}
     bounds = mean_interval(np.subtract(last, first))
     verdict = "non tranchée" if difference(*bounds) == "égalité" else "nette"
