@@ -221,6 +221,13 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("M5", {}, "rivales", "contre 65,00\u202f% pour la deuxième et 40…", "origine", "LR finder"),
     ("M5", {BAR: 0.76}, "barre", "n’est franchie par aucun des 3 scores", "depassent", ABOVE),
     ("M5", {BAR: 0.2}, "barre", "est franchie par tous les scores"),
+    (
+        "M5",
+        {},
+        "isolee",
+        " ; la meilleure époque isolée (80,00\u202f%) est celle de `lr1e-3_wd1e-5_D3…",
+    ),
+    ("M5", {GRID + "best_by_epoch_accuracy": 0.75}, "isolee", ""),
     ("M5", cases(TWO, THREE), "interaction", "nette", "interaction_ecart", "[−13,6…"),
     ("M5", cases(TWO, (-0.03, 0.02, 0.0, 0.03)), "interaction", "non tranchée"),
     ("M5", cases(TWO), "interaction", "non mesurée"),
@@ -406,6 +413,9 @@ def test_effects_are_said_with_direction_interval_pairs_and_expectation():
     assert rules.by_depth(found, "start", -1, pairs=False) == f"{low}, mais{high}"
     found[1]["start"] = found[0]["start"]
     assert ") comme avec B = 3 (" in rules.by_depth(found, "start", -1, pairs=False)
+    found[1]["start"] = effect((-0.021, 0.005), -0.008, 8)  # the same way, but not for sure
+    told = rules.by_depth(found, "start", -1, pairs=False)
+    assert "), et plus basse avec B = 3 (" in told and told.endswith("non tranché)")
     assert rules.seen({"score": effect(pairs=0)}, "score").endswith("pas (une seule valeur)")
 
 

@@ -88,11 +88,13 @@ def by_depth(cases: Sequence[Facts], measure: str, expected: int | None, pairs: 
     for case in cases:
         word, numbers = _told(case, measure, expected, pairs)
         said.setdefault(word, []).append(f"avec B = {case['value']} ({numbers})")
-    first, *others = (f"{word} {' comme '.join(each)}" for word, each in said.items())
-    others = [f" {other}" for other in others]
-    if first.startswith("est"):  # the verb is not said again
-        others = [other.removeprefix(" est") for other in others]
-    return ", mais".join([first, *others])
+    (first, depths), *others = said.items()
+    told = f"{first} {' comme '.join(depths)}"
+    for word, depths in others:
+        joint = ", et" if word.split()[-1] == first.split()[-1] else ", mais"
+        own = f" {word} {' comme '.join(depths)}"
+        told += joint + (own.removeprefix(" est") if first.startswith("est") else own)
+    return told
 
 
 def step(factor: str, effect: Facts) -> str:
@@ -175,11 +177,15 @@ def m5(facts: Facts) -> Words:
     """The grid as it ran, its best point, and what the factors change on the curves."""
     grid, effects = facts["grid_search"], facts["grid_search"]["effects"]
     depths, bar = grid["lr_effect_by"]["blocks_per_stage"], facts.get("compute_baselines", {})
+    (name, peak), isolated = (grid["best_by_epoch_name"], grid["best_by_epoch_accuracy"]), ""
+    if (name, peak) != (grid["name"], grid["score"]):
+        isolated = f" ; la meilleure époque isolée ({french.pct(peak, 2)}) est celle de `{name}`"
     return {
         **write(bar),
         **tried(grid),
         **interaction(depths),
         **(beside_bar(facts["trials"], bar["best_linear"]) if bar else {"barre": ""}),
+        "isolee": isolated,
         "origine": french.ORIGINS[grid["origin"]],
         "duree": french.duree(grid["seconds"]),
         "effet_a": effect_of("dilation_stage3", effects["dilation_stage3"]),
