@@ -135,9 +135,10 @@ def stage(
             except RuntimeError as error:  # PyTorch's own, of the machine or of a GPU
                 if re.search("(?i)out of memory|can't allocate memory", str(error)):
                     raise of_system(MemoryError()) from error
-                if not type(error).__module__.startswith("torch._"):
+                cause = getattr(error, "cause", error)  # on Ray
+                if not type(cause).__module__.startswith("torch._"):
                     raise
-                told = f"PyTorch cannot compile the network for this GPU: {one_line(error)}"
+                told = f"PyTorch cannot compile the network for this GPU: {one_line(cause)}"
                 raise UserError(
                     f"{told} (apt install gcc python3-dev helps most often)"
                 ) from error

@@ -49,6 +49,7 @@ def test_overrides_come_after_the_profile_and_a_subfolder_finds_all(root, monkey
         ("paths.name", "../elsewhere", "pattern"),
         ("paths.name", "Results", "folder of every run"),
         ("train.sides", [[0.2, 1.0]], "sides"),
+        ("train.sides", [[k / 5, 1.0] for k in range(5)], "1 to 4 pairs"),
         ("grid.lr", [], "at least 1"),
         ("train.seeds", [1, 1], "stands twice"),
     ],

@@ -238,8 +238,11 @@ def test_what_stops_the_pdf_of_a_notebook_is_a_line_of_nbconvert(tmp_path, monke
 
 
 def test_a_picture_that_cannot_be_shown_is_left_out_of_a_notebook_alone(tmp_path, caplog):
-    ways = ("https://example.org/a.png", "data:image/png;base64,AAAA")
-    shown = [code("a()", html_output(f'<img src="{way}" alt="a"><p>b</p>')) for way in ways]
+    images = (
+        '<img src="https://example.org/a.png">',
+        '<img src="data:image/png;base64,AAAA" alt="a">',
+    )
+    shown = [code("a()", html_output(f"{image}<p>b</p>")) for image in images]
     paper, _ = RapportPDF().from_filename(str(write(tmp_path / "x.ipynb", *shown)))
     assert paper.startswith(b"%PDF-")
     assert all(f"x.ipynb, cell {number}: " in caplog.text for number in (1, 2))

@@ -32,6 +32,7 @@ def test_seed_covers_python_numpy_and_torch_and_an_epoch_has_its_own():
 
 def test_devices_are_seen_and_apples_computes_in_float32(tiny, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.14.0"))
     for there, auto in ((False, "cpu"), (True, "mps")):
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=there: there)
         assert get_device("auto").type == auto

@@ -243,12 +243,17 @@ class OfCompiler(RuntimeError):
     __module__ = "torch._inductor.exc"
 
 
+class OfWorker(RuntimeError):
+    cause = OfCompiler("Python.h")
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
         (RuntimeError("CUDA out of memory"), "memory ran out: .* batch_size"),
         (RuntimeError("can't allocate memory"), "memory ran out: .* batch_size"),
         (OfCompiler("Failed to find C compiler"), "this GPU: OfCompiler: Failed to .* gcc"),
+        (OfWorker("ray"), "this GPU: OfCompiler: Python.h .* gcc"),
         (RuntimeError("a"), ""),
     ],
 )

@@ -118,7 +118,7 @@ def s9_6(facts: Facts) -> Words:
     words = write(found) | {"verdict": spatial_drop(found)}
     if not found["available"]:
         return words
-    drops, told = found["drops"], []
+    drops, same, told = found["drops"], found["same_training"], []
     chosen = " Les réglages, eux, viennent des listes standard, où "
     chosen += f"{nombre(found['spatial']['n'] - found['common'])} de ces {words['spatial_n']} "
     chosen += "images servent à l’entraînement ou à la validation : ce score est plutôt optimiste."
@@ -129,10 +129,10 @@ def s9_6(facts: Facts) -> Words:
         told.append(f"monte de {magnitude(drops[least])} au plus (*{least}*)")
     return words | {
         "ecart": ecart(found["gap"], (found["gap_low"], found["gap_high"]), 2),
-        "autre": "" if found["same_training"] else " pour un autre réseau",
+        "autre": "" if same else " pour un autre réseau",
         "varie": " et ".join(told) or "ne change pas",
         "etablies": liste(f"*{name}*" for name in found["lower"]) or "aucune",
-        "choisis": chosen if found["common"] and found["same_training"] else "",
+        "choisis": chosen if 0 < found["common"] < found["spatial"]["n"] and same else "",
     }
 
 
@@ -194,6 +194,7 @@ def s11(facts: Facts) -> Words:
     del extract["data"]["synthetic_images"]
     own = facts["evaluate"]["hyperparameters"] | {"max_epochs": config["train"]["max_epochs"]}
     extract["train"] = own | {"seeds": config["train"]["seeds"]}
+    finals = " ; les entraînements finals répétés, celles de `train.seeds`"
     form = {"sort_keys": False, "default_flow_style": True}
     parts = (yaml.safe_dump({key: part}, width=88, **form) for key, part in extract.items())
     others = {PARAMETERS[k]: v for k, v in given.items() if k not in (*NAMING, *own)}
@@ -204,6 +205,7 @@ def s11(facts: Facts) -> Words:
         "fichier_shell": shlex.quote(commands(config)["fichier"]),
         "graines_lr": liste(config["lr_finder"]["seeds"]),
         "graines_finalistes": liste(again),
+        "graines_finales": finals if config["train"]["seeds"] else "",
         "extrait": "\n".join(text.strip()[1:-1] for text in parts),  # a section a line
         "valeurs": "".join(f" --{name} {value}" for name, value in own.items()),
         "drapeaux": "".join(f" --set {shlex.quote(f'{k}={v}')}" for k, v in others.items()),
