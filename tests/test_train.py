@@ -27,9 +27,6 @@ RECIPE = {
 }
 
 
-COMPILED = {"mode": "reduce-overhead", "dynamic": False}
-
-
 class Interrupted(BaseException):
     """Stands for a kill."""
 
@@ -128,13 +125,26 @@ def test_each_value_of_a_recipe_changes_the_training(key, tiny, blobs, tmp_path)
 
 
 def test_on_cuda_each_training_compiles_by_itself_and_for_its_sizes_alone(tiny, monkeypatch):
-    calls = []
-    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
-    monkeypatch.setattr(torch, "compile", lambda model, **given: calls.append(given))
-    model = build_model(tiny)
-    for device, told in (("cpu", []), ("cuda", ["reset", COMPILED])):
-        TrainStep(model, make_optimizer(model, 0.5, 0.0), Runtime(torch.device(device), "fp32"))
-        assert calls == told
+    """On the CPU, by a backend that notes whether a graph's sizes are numbers, or symbols."""
+    compile_it, graphs, modes = torch.compile, [], []
+
+    def note(graph, inputs):
+        graphs.append(all(map(torch.is_tensor, inputs)))
+        return graph.forward
+
+    def compiled(model, mode, dynamic):
+        modes.append(mode)
+        return compile_it(model, backend=note, dynamic=dynamic)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    for sizes in ((32,), (64, 8), (64, 8)):  # three trainings, with a short last batch
+        model = build_model(tiny).train()
+        cuda = Runtime(torch.device("cuda"), "fp32")
+        step = TrainStep(model, make_optimizer(model, 1e-3, 0.0), cuda)
+        for size in sizes:
+            step(torch.randn(size, 3, 16, 16), torch.zeros(size, dtype=torch.int64))
+    torch.compiler.reset()
+    assert (graphs, modes) == ([True] * 5, ["reduce-overhead"] * 3)
     assert torch.backends.cudnn.conv.fp32_precision == "ieee"
 
 
