@@ -130,23 +130,28 @@ def stage(
                 stop.with_traceback(None)  # its frames hold what was on: inference mode, say
                 restore_modes()
                 raise Interrupted(*stop.args) from None
-            except (OSError, MemoryError) as error:
-                raise of_system(error) from error
-            except RuntimeError as error:  # PyTorch's own, of the machine or of a GPU
-                if re.search("(?i)out of memory|can't allocate memory", str(error)):
-                    raise of_system(MemoryError()) from error
-                cause = getattr(error, "cause", error)  # on Ray
-                if not type(cause).__module__.startswith("torch._"):
-                    raise
-                told = f"PyTorch cannot compile the network for this GPU: {one_line(cause)}"
-                raise UserError(
-                    f"{told} (apt install gcc python3-dev helps most often)"
-                ) from error
+            except (OSError, MemoryError, RuntimeError) as error:
+                if refusal := _refusal(error):
+                    raise refusal from error
+                raise
 
         STAGES[kind.stage] = run
         return run
 
     return decorate
+
+
+def _refusal(error: OSError | MemoryError | RuntimeError) -> UserError | None:
+    """Say in a line what the system, or PyTorch of it or of a GPU, refuses; ``None`` of a bug."""
+    if isinstance(error, OSError | MemoryError):
+        return of_system(error)
+    if re.search("(?i)out of memory|can't allocate memory", str(error)):
+        return of_system(MemoryError())
+    cause = getattr(error, "cause", error)  # on Ray
+    if not type(cause).__module__.startswith("torch._"):
+        return None
+    told = f"PyTorch cannot compile the network for this GPU: {one_line(cause)}"
+    return UserError(f"{told} (apt install gcc python3-dev helps most often)")
 
 
 def _run(
