@@ -1,6 +1,6 @@
 """A small dilated CNN on EuroSAT RGB: data, checks, searches, training, evaluation, report.
 
-Import from the rooms (``from eurosat_lib import stages, tables``); importing the package itself
+Import from the rooms (``from eurosat_lib import protocol, tables``); importing the package itself
 loads nothing heavy.
 """
 

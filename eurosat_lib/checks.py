@@ -177,7 +177,10 @@ class InitialLoss(Findings, stage="check_initial_loss"):
 
 @stage(InitialLoss, *LEARNT, reads=(*BATCHES, "model", "initial_loss"))
 def check_initial_loss(config: Config) -> InitialLoss:
-    """Send the first training batch of epoch 0, augmented, through untrained networks."""
+    """Send the first training batch of epoch 0, augmented, through untrained networks.
+
+    The random generators are seeded anew.
+    """
     runtime, dataset = Runtime.of(config), load_dataset(config)
     loader = make_loader(config, dataset.train, config.data.train_limit, augment=True)
     images, labels = next(loader.epoch(0))
@@ -264,7 +267,8 @@ def learn_by_heart(
 ) -> tuple[nn.Module, Curve, Curve]:
     """Train a new network on a few images, in the same order at each epoch, until it knows them.
 
-    Returns it, and the loss and accuracy of each epoch; refuses a loss that is not finite.
+    Returns it, and the loss and accuracy of each epoch; refuses a loss that is not finite. The
+    random generators are seeded anew.
     """
     settings, runtime = config.overfit, Runtime.of(config)
     set_seed(seed)

@@ -1,6 +1,6 @@
 """A trained network by itself: the classes of new images.
 
-Classifier.load("artifacts/best.ckpt").classify("tile.jpg")
+Classifier.load("artifacts/eurosat/best.ckpt").classify("tile.jpg")
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Classifier:
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     runtime: Runtime
-    batch: int = 64  # images; those of the evaluation, so that the same device gives the same bits
+    batch: int = 64  # images at a time
 
     @classmethod
     def load(
@@ -55,7 +55,7 @@ class Classifier:
         return self.preprocessing(torch.as_tensor(images).to(self.runtime.device))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the scores before the softmax, (N, K), of RGB images, uint8 (N, 3, H, W)."""
+        """Return the scores before the softmax, float32 (N, K), of RGB uint8 (N, 3, H, W)."""
         parts = torch.tensor(np.ascontiguousarray(images)).split(self.batch)
         unknown = torch.full((self.batch,), -1)  # nobody knows their classes
         look = {"memory_format": torch.channels_last}

@@ -103,7 +103,8 @@ def load_config(
     """Read a YAML file, lay a profile and overrides (dotted key -> value) over it.
 
     Profiles are beside the file; ``auto`` is ``full`` with CUDA, else ``quick``. A file without
-    any, stored with a result, is taken as it is. A relative path is looked for here and in the
+    any, stored with a result, is taken as it is. The environment variable ``ENGINE`` is an
+    override of ``compute.engine``. A relative path is looked for here and in the
     folders above, for notebooks run one level down; the project's root is the nearest folder
     above the file that holds ``configs/config.yaml``.
     """

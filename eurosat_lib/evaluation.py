@@ -271,7 +271,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Find the temperature of least log loss (Guo et al. 2017) for logits of unseen images."""
+    """Find the temperature of least log loss (Guo et al. 2017), within ``TEMPERATURES``."""
 
     def loss(log_temperature: float) -> float:
         """Mean negative log-likelihood, in nats."""

@@ -85,7 +85,7 @@ def explain(
 
 
 def corrupt(images: np.ndarray, kind: str, strength: float) -> np.ndarray:
-    """Give uint8 images (N, 3, H, W) a fault of :data:`CORRUPTIONS`."""
+    """Give uint8 images (N, 3, H, W) a fault, its strength in the unit of :data:`CORRUPTIONS`."""
     if kind == "blur":
         width = (0, 0, strength, strength)
         values = gaussian_filter(images, width, output=np.float32, mode="nearest")

@@ -24,7 +24,7 @@ from eurosat_lib.trainings import BATCHES, TRAINING
 
 FLAT = 0.05  # a smoothed loss that falls by less than this share has nothing to say
 START = 0.1  # first share of the sweep, averages of few batches: a fall is measured from there
-SKIP_END = 5  # points before the stop, already diverging
+SKIP_END = 5  # last points, after which a sweep stops: most often diverging
 
 
 class Sweep(Record):
@@ -117,7 +117,10 @@ class FinalSweep(LRFinder, stage="check_lr"):
 
 @stage(LRFinder, "lr_finder", *TRAINING.rooms, reads=(*BATCHES, "model", "lr_finder"))
 def find_lr(config: Config) -> LRFinder:
-    """Sweep the learning rate once per seed; the random generators are left as they were."""
+    """Sweep the learning rate once per seed (Smith 2017, arXiv:1506.01186).
+
+    The random generators are left as they were.
+    """
     settings = config.lr_finder
     total = len(settings.seeds) * settings.iterations
     with progress("Balayage du LR", total=total, unit="pas") as bar:
@@ -174,13 +177,13 @@ def smooth(losses: np.ndarray, factor: float) -> np.ndarray:
 def suggest(lr: np.ndarray, smoothed: np.ndarray, ended: bool) -> tuple[dict[str, float], str]:
     """Read a curve (float64 (n,): rates in geometric order, nats) by three rules.
 
-    - ``steepest``: where the smoothed loss falls fastest per decade of learning rate; the first
-      tenth of the sweep, whose average is that of few batches, is left out.
+    - ``steepest`` (as in fastai): where the smoothed loss falls fastest per decade of learning
+      rate; the first tenth of the sweep, whose average is that of few batches, is left out.
     - ``valley``: two thirds of the way, in log-lr, along the longest fall, small rises skipped. A
       definition of ours: the rule of that name in fastai reads another point of the same fall.
-    - ``minimum/10``: a tenth of the learning rate at the lowest loss.
+    - ``minimum/10`` (as in fastai): a tenth of the learning rate at the lowest loss.
 
-    Of more than 20 points the last five, already diverging, are cut first.
+    Of more than 20 points the last five, most often diverging, are cut first.
 
     Returns rule -> learning rate; or none, and a fault. ``short``: fewer than three points.
     ``flat``: the loss never falls by 5 % below its median over the first tenth of the sweep.

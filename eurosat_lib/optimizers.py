@@ -61,7 +61,7 @@ class ScheduledOptimizer:
         taken = {id(kernel) for kernel in self.kernels}
         rest = [p for p in model.parameters() if id(p) not in taken]
         self.all = [_elementwise(rest, settings)]
-        if self.kernels:  # updates of the size of AdamW's, so that one learning rate serves both
+        if self.kernels:  # updates as large as AdamW's (arXiv:2502.16982): one rate serves both
             self.all.append(
                 torch.optim.Muon(
                     self.matrices,

@@ -43,7 +43,10 @@ def restore_modes() -> None:
 
 
 def get_device(prefer: str = "auto") -> torch.device:
-    """Return the device to compute on; ``auto``: CUDA if there is one, else MPS, else the CPU."""
+    """Return the device to compute on, ``auto``: CUDA, else MPS, else the CPU.
+
+    UserError if the one asked for is not there.
+    """
     there = {"cuda": torch.cuda.is_available()}
     there["mps"] = torch.__version__ >= MPS_SOUND and torch.backends.mps.is_available()
     if prefer == "auto":
@@ -77,7 +80,11 @@ class Runtime:
 
     @classmethod
     def of(cls, config: Config) -> "Runtime":
-        """Resolve ``compute.*`` and set the number of CPU threads."""
+        """Resolve ``compute.*``; UserError if the device is not there.
+
+        For the whole process: sets the CPU threads (null: PyTorch's own choice) and, on a CPU,
+        keeps freed memory.
+        """
         torch.set_num_threads(config.compute.threads or THREADS)
         device, precision = get_device(config.compute.device), config.compute.precision
         if device.type == "cpu":

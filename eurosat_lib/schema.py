@@ -1,6 +1,6 @@
 """The sections of the configuration: frozen, strict, every field with its range.
 
-``configs/config.yaml`` says of each value what it means, and its unit.
+``configs/config.yaml`` says what the values mean.
 """
 
 from pathlib import Path
@@ -142,7 +142,7 @@ class Finalists(Section):  # trained again with seeds that did not choose them
     seeds: Several
 
 
-class Train(Section):  # None for a hyperparameter: the best point of the searches
+class Train(Section):  # None for a hyperparameter: that of the best finalist
     lr: LearningRate | None  # the highest of the schedule
     weight_decay: NonNegative | None
     blocks_per_stage: Blocks | None

@@ -1,4 +1,4 @@
-"""Intervals and tests of proportions and means; scores of a classifier with theirs."""
+"""Intervals of proportions and means; scores of a classifier with theirs."""
 
 import math
 import statistics
@@ -28,7 +28,10 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Bounds:
 
 
 def newcombe(x1: int, n1: int, x2: int, n2: int, level: float = LEVEL) -> Bounds:
-    """Interval of p1 - p2 from two Wilson intervals (Newcombe 1998, Stat. Med. 17, method 10)."""
+    """Interval of p1 - p2 from two Wilson intervals (Newcombe 1998, Stat. Med. 17, method 10).
+
+    ``n1`` and ``n2`` are 1 at least.
+    """
     (l1, u1), (l2, u2) = wilson(x1, n1, level), wilson(x2, n2, level)
     p1, p2 = x1 / n1, x2 / n2
     below, above = np.hypot(p1 - l1, u2 - p2), np.hypot(u1 - p1, p2 - l2)
@@ -66,7 +69,7 @@ def class_scores(
     """Score int64 labels and predictions (N,), numbers of ``classes``, with intervals.
 
     ``per_class`` also counts the images that are of a class (``support``), said to be of it
-    (``predicted``), and both (``hits``).
+    (``predicted``), and both (``hits``). ``macro_f1`` is the mean over classes that have images.
     """
     matrix = confusion_matrix(labels, predicted, labels=range(len(classes)))
     counts = (counts.tolist() for counts in (matrix.sum(1), matrix.sum(0), matrix.diagonal()))

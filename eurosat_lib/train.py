@@ -73,7 +73,7 @@ class Fit(Record):
     train_images: int
     validation_images: int
     parameters: int
-    epochs: tuple[EpochRecord, ...]
+    epochs: tuple[EpochRecord, ...]  # none if the first diverged: no ``best``, no ``last``
     diverged: str = ""  # why it stopped; empty if it did not diverge
 
     @property
@@ -126,7 +126,7 @@ def compact(value: float) -> str:
 
 
 class Divergence(Exception):
-    """The training loss stopped being finite."""
+    """A loss or the gradient is not finite; of those of a whole epoch, its last step is named."""
 
     def __init__(self, step: int) -> None:
         """Say at which step, counted from 1 within its epoch."""
@@ -145,7 +145,7 @@ class EpochMeans:
 
 
 class TrainStep:
-    """One forward, backward and update; on CUDA the network is compiled into one graph."""
+    """One forward, backward and update of all weights; on CUDA compiled into one graph."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ def train_epoch(
 
     Args:
         step: of the network, which is trained in place.
-        batches: normalised images and labels, on the device.
+        batches: normalised images and labels, on the device; one at least.
         on_batch: called after each step with the number of its images.
         max_steps: stop after this many steps.
 
@@ -232,6 +232,8 @@ def train_epoch(
 def predict(model: nn.Module, batches: Batches, runtime: Runtime) -> tuple[Tensor, Tensor]:
     """Run the network over all batches, its BatchNorms folded into the convolutions.
 
+    At least one batch; the network is left in evaluation mode.
+
     Returns:
         logits float32 (N, K) and labels int64 (N,), on the CPU.
     """
@@ -247,7 +249,7 @@ def predict(model: nn.Module, batches: Batches, runtime: Runtime) -> tuple[Tenso
 
 
 def evaluate(model: nn.Module, batches: Batches, runtime: Runtime) -> tuple[float, float]:
-    """Return mean loss, in nats, and accuracy, in [0, 1], over all images of the batches."""
+    """Return mean loss, in nats, and accuracy, in [0, 1], over all images; see `predict`."""
     logits, labels = predict(model, batches, runtime)
     loss = float(F.cross_entropy(logits.double(), labels))
     return loss, float((logits.argmax(1) == labels).double().mean())
@@ -263,13 +265,18 @@ def fit(
 ) -> Fit:
     """Train as a configuration says; a killed training goes on after its last whole epoch.
 
+    The random generators of the process are seeded anew.
+
     Args:
-        config: data, network, ``train`` with its four hyperparameters given, seed, device.
+        config: data, network, ``train`` with its four hyperparameters given (null in the files:
+            `eurosat_lib.trainings.training_config` gives them), seed, device.
         dataset: its train and validation splits are used.
-        folder: for ``last.ckpt``, the state after each epoch, and at the end ``best.ckpt``.
-        run_folder: TensorBoard events, one point per epoch.
-        on_batch: called with the number of images of each training step.
-        on_epoch: called after each epoch.
+        folder: of this training alone: ``last.ckpt``, the state after each epoch, which the next
+            call goes on from whatever made it, and at the end ``best.ckpt``, if one is kept.
+        run_folder: of this training alone: emptied, then TensorBoard events, a point per epoch.
+        on_batch: called with the number of images of each training step; of each epoch done
+            before a kill, at once.
+        on_epoch: called after each epoch trained now.
 
     Returns:
         The epochs done, and why training stopped if it diverged.
@@ -338,7 +345,7 @@ class _Trainer:
         return len(self.records) < self.own.max_epochs and self._steps_left() != 0
 
     def epoch(self, on_batch: Callable[[int], None]) -> EpochRecord:
-        """Train once through the images, validate if it is time, keep the state.
+        """Train once through the images, validate, keep the state.
 
         Raises:
             Divergence: a loss, the gradient or the validation is not finite.

@@ -98,7 +98,7 @@ def is_kept(config: Config) -> bool:
 
 
 def images_of(config: Config) -> int:
-    """Count the images that a training sees, epochs together."""
+    """Bound the images that a `counted` training sees, epochs together."""
     return config.train.max_epochs * config.data.train_limit
 
 

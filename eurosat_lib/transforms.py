@@ -109,7 +109,7 @@ class Augmentation:
     symmetries: bool = False  # one of the 8, instead of the flip
 
     def draw(self, count: int, generator: torch.Generator) -> "Draws":
-        """Draw one transformation for each of ``count`` images, on the generator's device."""
+        """Draw one transformation for each of ``count`` images; the generator is of the CPU."""
         shift = torch.randint(0, 2 * self.crop_padding + 1, (count, 2), generator=generator)
         probability = 0.5 if self.symmetries else self.flip_probability
         flip = torch.rand(count, generator=generator) < probability
@@ -240,7 +240,10 @@ def get_augmentation_transforms(config: Config) -> Augmentation:
 
 
 def channel_statistics(split: Split) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of each channel over all pixels, for [0, 1] values."""
+    """Return mean and standard deviation of each channel over all pixels, for [0, 1] values.
+
+    Both are rounded to four digits.
+    """
     sums, squares = np.zeros(3), np.zeros(3)
     for start in range(0, len(split), BLOCK):
         values = np.asarray(split.images[start : start + BLOCK], np.float64) / 255
