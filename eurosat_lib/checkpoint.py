@@ -48,7 +48,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """Read what ``save_checkpoint`` wrote; UserError says why it is not that."""
     # torch warns of its part of what the error says
-    with warnings.catch_warnings(action="ignore"), ZipFile(path) as archive:
+    quiet = warnings.catch_warnings(action="ignore", category=UserWarning)
+    with quiet, ZipFile(path) as archive:
         if archive.testzip():
             raise UserError("damaged (CRC-32)")
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -215,13 +215,15 @@ def _work(name: str, config: Config, asked: Mapping[str, str], ledger: Any) -> F
 
 def _connect(config: Config) -> ModuleType:
     """Start Ray on this machine, or join the named cluster, once; UserError if it is not there."""
-    own, where = config.compute, config.compute.address or "this machine"
+    own = config.compute
     for name, value in (QUIET | ({"RAY_AUTH_MODE": "token"} if own.address else {})).items():
         os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError:
-        raise UserError("compute.engine: ray needs pip install -e '.[ray]'") from None
+        raise UserError(
+            "compute.engine: ray needs pip install -e '.[ray]' -c constraints.txt"
+        ) from None
     if ray.is_initialized():
         return ray
     place: dict[str, Any] = {"address": own.address}
@@ -240,4 +242,5 @@ def _connect(config: Config) -> ModuleType:
         except Exception as error:  # Ray raises bare ones too
             failure = error
             ray.shutdown()
-    raise UserError(f"compute.address: no Ray cluster at {where} ({failure})")
+    told = f"compute.address: no Ray cluster at {own.address}" if own.address else "no Ray starts"
+    raise UserError(f"{told} ({failure})")

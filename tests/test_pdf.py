@@ -2,9 +2,11 @@
 
 import base64
 import io
+import os
 import re
 import subprocess
 
+import pypandoc
 import pytest
 from PIL import Image
 from pypdf import PdfReader
@@ -43,6 +45,15 @@ MAIN = f"""
 <table class="dataframe"><tbody><tr>{WIDER}<td>{"a" * 64}</td></tr></tbody></table>
 <h2 id="sec-2">2) Modèle</h2>{"<p>Un paragraphe assez long pour remplir des pages.</p>" * 90}</div>
 """
+
+
+def test_the_pandoc_that_prints_is_ours_whatever_the_machine_has(tmp_path, monkeypatch):
+    (tmp_path / "pandoc").write_text("#!/bin/sh\necho pandoc 99.0\n")
+    (tmp_path / "pandoc").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    pypandoc.clean_pandocpath_cache()
+    assert pypandoc.get_pandoc_version() < "99"
+    pypandoc.clean_pandocpath_cache()
 
 
 def page(main, head=""):

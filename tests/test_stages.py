@@ -136,6 +136,23 @@ def test_the_key_sees_code_precision_images_but_no_prose_or_cpu(on_blobs, blobs,
     assert not {*keys()} & {*before}
 
 
+SAMPLE = """class Pair(tuple, metaclass=M):
+    '''Two.'''
+
+    @wraps(f)
+    def both(self, *, first: int = 1, **more) -> str:
+        match more:
+            case {"a": [x, *_]}:
+                return f"{x!r:>9} {self[0]}"
+        return lambda: [*(i async for i in self)]
+"""
+
+
+def test_the_key_is_the_same_under_every_python(monkeypatch):
+    monkeypatch.setitem(stages.TEXTS, "sample", SAMPLE)
+    assert stages.code_digest("sample")[:16] == "f434d213e2eeae6b"  # by 3.11, 3.12 and 3.13
+
+
 KEYS = {"augment.brightness": 0.5, "seed": 1, "data.train_limit": 20, "train.lr": 0.5}
 SCORED = {"preprocess.mean": [0.5] * 3, "data.image_size": 32, "data.batch_size": 8}
 SCORED |= {"model.channels": [4, 6, 9], "data.validation_limit": 20}

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import lxml.html
 import nbformat
 from jinja2 import pass_context
-from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters import Exporter, HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from PIL import Image
@@ -232,7 +232,7 @@ class Rapport(HTMLExporter):
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **_: Any) -> tuple:
         """Export one notebook; it may be unfinished, so its faults are only logged."""
-        nb, resources = self._preprocess(nb, self._init_resources(resources))  # --execute
+        nb, resources = Exporter.from_notebook_node(self, nb, resources)  # --execute
         about = resources["metadata"]
         path = Path(about.get("path") or ".") / f"{about['name']}.ipynb"
         title = Title(take_title(nb) or path.stem, card={"Carnet": path.name})

@@ -3,6 +3,7 @@
 import base64
 import difflib
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "reports" / "template"
 QUESTIONS = "reports/template/questions.yaml"  # headings and questions of the course
 MATHML = {"format": "markdown_strict+tex_math_dollars"}
 MATHML |= {"extra_args": ["--mathml", "--sandbox", "--wrap=none"]}
+# Ours, whatever pandoc the machine has beside it: each prints its own way.
+os.environ.setdefault("PYPANDOC_PANDOC", str(Path(pypandoc.__file__).parent / "files/pandoc"))
 QUESTION = re.compile(r"([DM]\d{1,2})\.")
 NUMBERED = ".//h2 | .//h3 | .//figure[@class='eurosat'] | .//div[@class='table'][.//caption]"
 VERBATIM = " or ".join(f"self::{tag}" for tag in ("code", "pre", "script", "style", "math", "kbd"))

@@ -110,7 +110,7 @@ def _compile(folder: Path, about: dict[str, str], root: HtmlElement) -> tuple[by
         compiler = typst.Compiler(text, root=folder, sys_inputs=own, **options)
         try:
             document = compiler.compile(format="pdf", pdf_standards=["ua-1"])
-            return document, int(compiler.query("<pages>", field="value", one=True))
+            return document, int(compiler.eval("query(<pages>).first().value"))
         except typst.TypstError as error:
             faults.append(one_line(error))
     raise UserError(f"the PDF cannot be made: {_explained(faults[-len(SIZES)], root)}")

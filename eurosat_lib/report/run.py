@@ -25,7 +25,7 @@ from eurosat_lib.report.plan import LIBRARY, Step, prepare
 KERNEL = ["-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
 KERNEL += ["--IPKernelApp.capture_fd_output=False"]
 LOOK = 0.5  # seconds between two looks for a reply
-HABITS = ("PYTHONSTARTUP", "PYTHONWARNINGS", "TQDM_DISABLE")
+HABITS = ("PYTHONSTARTUP", "TQDM_DISABLE")
 
 
 def build(asked: Mapping[str, Any], only: str = "") -> list[Path]:
@@ -180,6 +180,7 @@ def _kernel_manager(asked: Path) -> type:
         "MATPLOTLIBRC": os.devnull,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONWARNINGS": "ignore:CUDA initialization:UserWarning",  # a driver too old: the CPU
     }
     command = [sys.executable, *KERNEL]
     spec = KernelSpec(argv=command, env=environment, display_name="Python 3", language="python")
