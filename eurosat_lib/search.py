@@ -277,10 +277,10 @@ def choose_finalists(
 
     The finder's own is the best point of its ``rate`` and of the best point's depth, if there is
     one. No two differ in decay alone: in a few epochs it hardly moves the weights. If the trials
-    of the searches had other lengths, scores do not compare: only the last search counts. Returns
-    at most ``count`` pairs (stage, trial), by decreasing score.
+    of the searches had other lengths or seeds, scores do not compare: only the last search counts.
+    Returns at most ``count`` pairs (stage, trial), by decreasing score.
     """
-    if len({search.best.length for search in searches}) > 1:
+    if len({(search.best.length, search.best.seed) for search in searches}) > 1:
         searches = searches[-1:]
     pool = [(s.stage, fit) for s in searches for fit in s.ranking if not fit.diverged]
     pool.sort(key=lambda entry: -entry[1].score)

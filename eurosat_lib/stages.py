@@ -395,6 +395,15 @@ def latest(config: Config, kind: type[R]) -> R | None:
     note_use(kind)
     path = result_path(config, kind.stage)
     tree = read_json(path) or {}
-    if is_frozen() and not _is_as_written(path, tree):
+    if is_frozen():
+        return _validated(kind, tree) if _is_as_written(path, tree) else None
+    if tree and tree.get("scope") != scope(config):
+        _tell_other(kind.stage)
         return None
-    return _validated(kind, tree) if is_frozen() or tree.get("scope") == scope(config) else None
+    return _validated(kind, tree)
+
+
+@cache
+def _tell_other(name: str) -> None:
+    """Say once that a published result is not taken."""
+    announce(f"{name} : publié avec d’autres images ou d’autres réglages, non repris")

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from eurosat_lib import french, search
-from eurosat_lib.audit import FAINT, SATURATED, Audit, Overlaps
+from eurosat_lib.audit import FAINT, SAME, SATURATED, SMALLEST, Audit, Overlaps
 from eurosat_lib.checks import Architecture
 from eurosat_lib.config import Config
 from eurosat_lib.evaluation import Errors, Evaluation
@@ -76,7 +76,11 @@ def findings(audit: Audit, overlaps: Overlaps) -> pd.DataFrame:
     ]
     rows = [(what, n, n / of if of else None, so if n else "rien") for what, n, of, so in rows]
     columns = ("Contrôle", "Cas", "Part", "Pour l’entraînement")
-    return frame(columns, rows, percent=["Part"], digits={"Part": 3})
+    note = (
+        f"Deux images se chevauchent si elles ont en commun {pct(SMALLEST, 0)} de la vignette au "
+    )
+    note += f"moins, à une corrélation d’au moins {nombre(SAME)}."
+    return frame(columns, rows, note, percent=["Part"], digits={"Part": 3})
 
 
 def layers(arch: Architecture) -> pd.DataFrame:

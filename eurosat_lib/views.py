@@ -214,8 +214,8 @@ def augmentation(config: Config) -> Any:
         images = (chosen(repeated, drawn) * 255).round().clamp(0, 255).byte().numpy()
         captions = ["original", *(f"tirage {k + 1}" for k in range(DRAWS))]
         changed = [f"{k}: {v:g}" for k, v in values.items() if v != getattr(usual, k)]
-        advice = f"section augment de la configuration : {', '.join(changed) or 'rien à changer'}."
-        advice = line(f"Pour l’adopter, {advice}")
+        advice = f"section augment de la configuration, ou du profil {config.profile} : "
+        advice = line(f"Pour l’adopter, {advice}{', '.join(changed) or 'rien à changer'}.")
         return gallery([original, *images], captions) + advice
 
     numbers = {"image": w.IntSlider(min=0, max=99), "tirage": w.IntSlider(min=0, max=99)}
@@ -236,7 +236,8 @@ def sweep(config: Config, result: lr_finder.LRFinder) -> Any:
         undo.disabled = protocol.chosen_lr(config) is None
         lr = power(read.choice) if read.choice else f"aucun ({faults(read)})"
         rates = french.liste(map(power, sorted({point.lr for point in points})))
-        tried = f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]})."
+        tried = f"<b>Le notebook 05 essaiera</b> {rates} ({french.ORIGINS[origin]}). "
+        tried += "Exécuter de nouveau les cellules S4 et M4 les met à jour."
         return line(f"LR lu ainsi : <b>{lr}</b>.") + picture(lr_sweep(read)) + line(tried)
 
     def take(choice: protocol.ChosenLR | None) -> None:

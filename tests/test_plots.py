@@ -8,10 +8,11 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from matplotlib.text import Text
 from settings import ROOT, TINY
 
-from eurosat_lib import checks
+from eurosat_lib import checks, loaders
 from eurosat_lib.config import load_config
 from eurosat_lib.explain import Explanations
 from eurosat_lib.french import pct, power
@@ -50,7 +51,7 @@ FIGURES = {
 
 @pytest.fixture(autouse=True)
 def _images(blobs, monkeypatch):
-    for room in (data, evaluation):
+    for room in (data, evaluation, loaders):
         monkeypatch.setattr(room, "load_dataset", lambda config: blobs)
 
 
@@ -96,6 +97,16 @@ def test_classes_are_counted_and_ticks_are_french():
     assert "149" in texts(fig) and "de 90 images" in texts(fig)
     assert style.french_ticks("exactitude (%)")(0.825) == "82,5\u202f%"
     assert style.french_ticks("perte (nats)")(0.25) == "0,25"
+
+
+def test_examples_are_what_the_batches_give(blobs):
+    axes = [ax for ax in draw(data.examples).axes if ax.images]
+    names = [ax.get_title().replace("\n", "") for ax in axes]
+    assert names == [*blobs.classes] * 2
+    for loader, row in zip(loaders.get_dataloaders(CONFIG), (axes[:10], axes[10:]), strict=False):
+        own = torch.cat([images[labels == 3] for images, labels in loader.epoch(0)])
+        own = loader.preprocess.invert(own).clip(0, 1)
+        assert any(np.allclose(pixels(row[3]), image, atol=1e-6) for image in own)
 
 
 def test_searches_and_trainings_are_drawn():

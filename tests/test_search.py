@@ -121,8 +121,11 @@ def test_finalists_are_the_best_of_each_search_then_the_next_without_twins():
     assert len(search.choose_finalists([first], 9, None)) == 3
     assert search.choose_finalists([], 3, 1e-3) == []
     longer = grid_of(trial(lr=2e-3, values=(0.5, 0.5, 0.5)), kind=RefinedGrid)
-    chosen = search.choose_finalists([first, longer], 2, 1e-3)
-    assert [stage for stage, _ in chosen] == ["refined_grid_search"]
+    own = trial(lr=2e-3, values=(0.5, 0.5)).model_copy(update={"seed": 7})
+    reseeded = grid_of(own, kind=RefinedGrid)
+    for other in (longer, reseeded):  # their scores do not compare
+        chosen = search.choose_finalists([first, other], 2, 1e-3)
+        assert [stage for stage, _ in chosen] == ["refined_grid_search"]
 
 
 @pytest.mark.parametrize(

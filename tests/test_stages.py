@@ -99,6 +99,15 @@ def test_publication_and_its_removal(on_blobs, answer):
     assert json.loads((artifacts / "facts.json").read_text()) == {}
 
 
+def test_a_result_of_other_settings_is_not_taken_and_that_is_said_once(on_blobs, answer, capsys):
+    answer(on_blobs)
+    stages._tell_other.cache_clear()
+    other = override(on_blobs, {"data.batch_size": 7})
+    assert latest(on_blobs, Answer) and capsys.readouterr().err == ""
+    assert [latest(other, Answer), latest(other, Answer)] == [None, None]
+    assert capsys.readouterr().err.count("answer : publié avec d’autres images ou d’autres") == 1
+
+
 @pytest.mark.parametrize("name", ["answer.csv", "results/answer.json"])
 def test_a_result_changed_by_hand_is_written_anew_and_said(on_blobs, answer, capsys, name):
     answer(on_blobs)

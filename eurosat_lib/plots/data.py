@@ -9,6 +9,7 @@ from eurosat_lib.audit import Audit
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.french import SPLITS, nombre, plural
+from eurosat_lib.loaders import BatchLoader, get_dataloaders
 from eurosat_lib.plots import style
 from eurosat_lib.plots.style import BLUE, INK, SMALL, break_name, finish, gallery, styled
 from eurosat_lib.runtime import epoch_generator
@@ -41,12 +42,14 @@ def class_distribution(audit: Audit) -> Figure:
 
 @styled
 def examples(config: Config) -> Figure:
-    """Show an image per class of train, then of validation, as the network receives them."""
-    images, names = _one_of_each(config, "train")
-    others, other_names = _one_of_each(config, "validation")
-    shown = [*_as_seen(config, images, augmented=True), *_as_seen(config, others, augmented=False)]
-    titles = [break_name(name, 10) for name in (*names, *other_names)]
-    fig = gallery(shown, titles, len(names), ["train", "validation"])
+    """Show an image per class of train, then of validation, as the batches give them."""
+    train, validation, _, _ = get_dataloaders(config)
+    names = load_dataset(config).classes
+    rows = [_first_of_each(loader, len(names)) for loader in (train, validation)]
+    labels = sorted(rows[0].keys() & rows[1].keys())
+    shown = torch.stack([row[label] for row in rows for label in labels]).cpu()
+    titles = [break_name(names[label], 10) for label in labels] * 2
+    fig = gallery(train.preprocess.invert(shown), titles, len(labels), ["train", "validation"])
     alt = f"Une image par classe, de {config.data.image_size} pixels de côté, normalisation "
     return finish(fig, f"{alt}défaite : entraînement après augmentation, puis validation, sans.")
 
@@ -54,7 +57,7 @@ def examples(config: Config) -> Figure:
 @styled
 def augmentation_draws(config: Config) -> Figure:
     """Show four training images, of the classes drawn with most contrast, and five draws each."""
-    images, names = _one_of_each(config, "train")
+    images, names = _one_of_each(config)
     kept = np.sort(images.std(axis=(1, 2, 3)).argsort()[::-1][:ROWS])
     images, names = images[kept], [names[i] for i in kept]
     plain = _as_seen(config, images, augmented=False)
@@ -64,6 +67,16 @@ def augmentation_draws(config: Config) -> Figure:
     fig = gallery(shown, titles, DRAWS + 1, list(map(break_name, names)))
     alt = f"Une ligne par image ({', '.join(names)}) : l’original, puis {DRAWS} tirages décalés, "
     return finish(fig, f"{alt}retournés, recolorés légèrement ; la classe reste reconnaissable.")
+
+
+def _first_of_each(loader: BatchLoader, count: int) -> dict[int, torch.Tensor]:
+    """Return an image, float32 (3, S, S), of each of ``count`` classes, from the first batches."""
+    found: dict[int, torch.Tensor] = {}
+    for images, labels in loader.epoch(0):
+        found = dict(zip(labels.tolist(), images, strict=True)) | found
+        if len(found) == count:
+            break
+    return found
 
 
 def _as_seen(config: Config, images: np.ndarray, augmented: bool) -> torch.Tensor:
@@ -76,10 +89,10 @@ def _as_seen(config: Config, images: np.ndarray, augmented: bool) -> torch.Tenso
     return preprocess.invert(preprocess(batch))
 
 
-def _one_of_each(config: Config, split: str) -> tuple[np.ndarray, list[str]]:
-    """Draw an image of each of the K classes that have one: uint8 (K, 3, H, W), class names."""
+def _one_of_each(config: Config) -> tuple[np.ndarray, list[str]]:
+    """Draw a training image of each of the K classes: uint8 (K, 3, H, W), class names."""
     dataset = load_dataset(config)
-    part = getattr(dataset, split)
+    part = dataset.train
     order = np.random.default_rng(config.seed).permutation(len(part))
     labels, first = np.unique(part.labels[order], return_index=True)
     return part.images[order[first]], [dataset.classes[label] for label in labels]

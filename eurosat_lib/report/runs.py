@@ -122,6 +122,14 @@ def find_run(root: Path, name: str) -> Run:
     return run
 
 
+def find_pair(root: Path, first: str, second: str) -> tuple[Run, Run]:
+    """Return two runs to compare; a ``UserError`` if one is not there or they are the same."""
+    pair = find_run(root, first), find_run(root, second)
+    if pair[0].label == pair[1].label:
+        raise UserError("make compare A=… B=…: two runs, an empty name is the unnamed run")
+    return pair
+
+
 # --- the list -----------------------------------------------------------------------------------
 
 
@@ -290,8 +298,7 @@ def compare(root: Path, first: str, second: str) -> Path:
     """Execute ``compare.ipynb`` for two runs and export it; return the page."""
     from eurosat_lib.report.export import Rapport
 
-    if find_run(root, first).label == find_run(root, second).label:
-        raise UserError("make compare A=… B=…: two runs, an empty name is the unnamed run")
+    find_pair(root, first, second)
     page = root / "reports" / "comparaisons" / f"{first or '_'}+{second or '_'}.html"
     with workplace(page.parent) as folder:
         values = {"first": first, "second": second}

@@ -68,7 +68,7 @@ def s9(facts: Facts) -> Words:
     }
 
 
-def s9_3(facts: Facts) -> Words:
+def s9_calibration(facts: Facts) -> Words:
     """Whether the mean confidence is right, and what a temperature changes."""
     found, bounds = facts["analyse_errors"], facts["analyse_errors"]["excess_interval_before"]
     judged = {"plus haut": "trop haute", "plus bas": "trop basse"}
@@ -76,7 +76,7 @@ def s9_3(facts: Facts) -> Words:
     return write(found) | {"ecart": ecart(found["excess_before"], bounds, 2), "verdict": verdict}
 
 
-def s9_4(facts: Facts) -> Words:
+def s9_robustesse(facts: Facts) -> Words:
     """Orientation and faults of the image."""
     found = facts["measure_robustness"]
     light = liste(map(french.CORRUPTIONS.get, found["light_harmful"]))
@@ -112,7 +112,7 @@ def spatial_drop(splits: Facts) -> str:
     return difference(splits["gap_low"], splits["gap_high"]) if same else ""
 
 
-def s9_6(facts: Facts) -> Words:
+def s9_decoupage(facts: Facts) -> Words:
     """The same training on the spatial split."""
     found = facts["compare_splits"]
     words = write(found) | {"verdict": spatial_drop(found)}
@@ -218,7 +218,7 @@ def s11(facts: Facts) -> Words:
 def resume(facts: Facts) -> Words:
     """The run in ten lines: both test accuracies, what was chosen, what failed."""
     origins = facts.get("train", {"origin": {}})["origin"]
-    chosen = {*origins.values()} == {"compare_finalists"}
+    chosen = {*origins.values()} == {"compare_finalists"} and "grid_search" in facts
     words = conclusion(facts) | write(facts["evaluate"]["hyperparameters"])
     depth = facts["grid_search"]["effects"]["blocks_per_stage"] if "grid_search" in facts else {}
     return words | {

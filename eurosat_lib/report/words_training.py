@@ -372,7 +372,7 @@ def refinement(refined: Facts, grid: Facts | None) -> str:
     """
     if grid is None or refined["origin"] != "grid_search":
         return "seule"
-    if any(refined[key] != grid[key] for key in ("epochs", "train_images")):
+    if any(refined[key] != grid[key] for key in ("epochs", "train_images", "seed")):
         return "incomparable"
     if refined["name"] == grid["name"]:
         return "même point"
