@@ -134,7 +134,7 @@ def ablation_rows(config: Config, recipe: Recipe) -> list[tuple[str, Config]]:
 def ablate_recipe(config: Config) -> Kept[Ablation]:
     """Train the protocol, then the recipe's first steps one by one, shortly; judge on validation.
 
-    Steps that change nothing but the length, the side of the images or the views are left out: all
+    Steps that change nothing but the length, ``data.image_size`` or the views are left out: all
     rows are as long, and are judged on one look at each image.
     """
     recipe, own = named_recipe(config), config.recipe

@@ -118,6 +118,8 @@ def stage(
         inputs: what else it builds on, for instance the digest of a checkpoint. ``None``: there is
             nothing to compute; the result is ``None``, and what the run had published goes.
     """
+    if not kind.stage:
+        raise ValueError(f"{kind.__name__} names no stage: class {kind.__name__}(…, stage=…)")
 
     def decorate(compute: Callable[[Config], R | Kept[R]]) -> Callable[[Config], R | None]:
         """Wrap a function, which is ``__wrapped__`` and by itself keeps and publishes nothing."""
@@ -398,12 +400,12 @@ def latest(config: Config, kind: type[R]) -> R | None:
     if is_frozen():
         return _validated(kind, tree) if _is_as_written(path, tree) else None
     if tree and tree.get("scope") != scope(config):
-        _tell_other(kind.stage)
+        _tell_other(kind.stage, path, repr(scope(config)))
         return None
     return _validated(kind, tree)
 
 
 @cache
-def _tell_other(name: str) -> None:
-    """Say once that a published result is not taken."""
+def _tell_other(name: str, path: Path, wanted: str) -> None:
+    """Say once that a published result is not taken by what is wanted."""
     announce(f"{name} : publié avec d’autres images ou d’autres réglages, non repris")

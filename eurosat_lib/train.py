@@ -145,7 +145,7 @@ class EpochMeans:
 
 
 class TrainStep:
-    """One forward, backward and update of all weights; on CUDA compiled into one graph."""
+    """One forward, backward and update of all weights; on CUDA the network is compiled."""
 
     def __init__(
         self,
@@ -271,11 +271,10 @@ def fit(
         config: data, network, ``train`` with its four hyperparameters given (null in the files:
             `eurosat_lib.trainings.training_config` gives them), seed, device.
         dataset: its train and validation splits are used.
-        folder: of this training alone: ``last.ckpt``, the state after each epoch, which the next
-            call goes on from whatever made it, and at the end ``best.ckpt``, if one is kept.
+        folder: of this training alone: ``last.ckpt``, the state after each epoch, where the next
+            call goes on, whatever made it; at the end ``best.ckpt``, if one is kept.
         run_folder: of this training alone: emptied, then TensorBoard events, a point per epoch.
-        on_batch: called with the number of images of each training step; of each epoch done
-            before a kill, at once.
+        on_batch: called with the number of images of each step, or of an epoch done before a kill.
         on_epoch: called after each epoch trained now.
 
     Returns:

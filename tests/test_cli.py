@@ -17,6 +17,8 @@ def config_of(monkeypatch, root):
         def facts(self):
             return {"seen": len(seen)}
 
+    unnamed = set(stages.STAGES) - set(protocol.STAGE_NAMES)
+    assert not unnamed, f"name them in protocol.NOTEBOOKS: {unnamed}"
     assert set(protocol.STAGE_NAMES) == set(stages.STAGES) >= set(SECTIONS)
     for name in protocol.STAGE_NAMES:
         monkeypatch.setitem(stages.STAGES, name, lambda config: seen.append(config) or Facts())

@@ -101,7 +101,6 @@ def test_publication_and_its_removal(on_blobs, answer):
 
 def test_a_result_of_other_settings_is_not_taken_and_that_is_said_once(on_blobs, answer, capsys):
     answer(on_blobs)
-    stages._tell_other.cache_clear()
     other = override(on_blobs, {"data.batch_size": 7})
     assert latest(on_blobs, Answer) and capsys.readouterr().err == ""
     assert [latest(other, Answer), latest(other, Answer)] == [None, None]

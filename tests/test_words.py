@@ -12,6 +12,7 @@ from settings import ROOT
 from test_answers import facts
 
 from eurosat_lib import french
+from eurosat_lib.config import COMMON, PARAMETERS
 from eurosat_lib.errors import UserError
 from eurosat_lib.report import words
 
@@ -42,6 +43,8 @@ def test_facts_are_written_by_their_names():
         **{"intervalle": "[96,05\u202f%\u202f;\u00a097,03\u202f%]"},
         "accuracy_mean": "50,00\u202f%",
     }
+    ends = {"top5_accuracy": 0.5, "largest_count": 7, "channel_mean": [0.5], "unknown": 0.5}
+    assert words.write(ends) == {"top5_accuracy": "50,00\u202f%", "largest_count": "7"}
     times = {5.2: "5,2 s", 200: "3 min 20 s", 3600: "1 h", 3900: "1 h 05 min"}
     assert {time: french.duree(time).replace("\u00a0", " ") for time in times} == times
     luck = {0.0005: "p < 0,001", 0.001: "p = 0,001", 0.04: "p = 0,040"}
@@ -114,6 +117,13 @@ def cells():
             kind = getattr(getattr(call, "func", None), "id", "")
             if kind in ("figure", "table", "answer"):
                 yield kind, call
+
+
+def test_the_notebooks_together_take_every_parameter_and_no_other():
+    every = (cell for path in NOTEBOOKS for cell in nbformat.read(path, 4).cells)
+    given = [c.source for c in every if "parameters" in c.metadata.get("tags", ())]
+    named = re.findall(r"^(\w+):", "\n".join(given), re.MULTILINE)
+    assert set(named) == {*PARAMETERS, *COMMON}
 
 
 def test_every_answer_has_its_cell_and_every_printed_figure_and_table_is_called():

@@ -9,7 +9,7 @@ from eurosat_lib.audit import Audit
 from eurosat_lib.config import Config
 from eurosat_lib.data import load_dataset
 from eurosat_lib.french import SPLITS, nombre, plural
-from eurosat_lib.loaders import BatchLoader, get_dataloaders
+from eurosat_lib.loaders import BatchLoader, make_loader
 from eurosat_lib.plots import style
 from eurosat_lib.plots.style import BLUE, INK, SMALL, break_name, finish, gallery, styled
 from eurosat_lib.runtime import epoch_generator
@@ -43,8 +43,10 @@ def class_distribution(audit: Audit) -> Figure:
 @styled
 def examples(config: Config) -> Figure:
     """Show an image per class of train, then of validation, as the batches give them."""
-    train, validation, _, _ = get_dataloaders(config)
-    names = load_dataset(config).classes
+    dataset, data = load_dataset(config), config.data
+    train = make_loader(config, dataset.train, data.train_limit, augment=True)
+    validation = make_loader(config, dataset.validation, data.validation_limit)
+    names = dataset.classes
     rows = [_first_of_each(loader, len(names)) for loader in (train, validation)]
     labels = sorted(rows[0].keys() & rows[1].keys())
     shown = torch.stack([row[label] for row in rows for label in labels]).cpu()

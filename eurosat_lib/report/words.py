@@ -35,14 +35,15 @@ MODERATE = 2.0  # largest class over smallest, below which the difference is cal
 SIGNS = re.compile(r"[<>&$\\`*_\[\]{}#~^|]")  # that may mean something to Markdown, TeX or HTML
 
 
-FORMS = {  # how answers write a number that is no mere count, by the name of its fact
+# How answers write a number that is no mere count, by the name of its fact; of a fraction, the
+# last word of the name will do.
+FORMS = {
     power: "lr weight_decay min_lr max_lr choice window_low window_high",
     partial(power, digits=1): "lowest highest",
     nombre: "values_blocks_per_stage values_dilation_stage3 target_loss limit_bias limit_sd "
     "brightness contrast saturation smoothing",
     partial(nombre, digits=2): "imbalance value_min value_max temperature",
-    partial(nombre, digits=3): "theory loss mean sd grad_norm first_loss last_loss "
-    "first_train_loss last_train_loss last_val_loss lowest_val_loss",
+    partial(nombre, digits=3): "theory loss mean sd grad_norm",
     partial(pct, digits=0): "last_accuracy shuffled_known shares_train "
     "shares_validation shares_test",
     p_value: "p_value",
@@ -51,8 +52,7 @@ FORMS = {  # how answers write a number that is no mere count, by the name of it
     "first_val_accuracy last_val_accuracy last_train_accuracy worst_f1 best_f1 stable recall",
     partial(
         pct, digits=2
-    ): "best_linear majority_validation majority_test uniform score second_score "
-    "worst_score best_by_epoch_accuracy best_val_accuracy accuracy val_accuracy accuracy_mean "
+    ): "best_linear majority_validation majority_test uniform score accuracy accuracy_mean "
     "val_accuracy_mean macro_f1 ece_before ece_after",
     magnitude: "largest_drop",
     partial(magnitude, digits=2): "accuracy_sd",
@@ -74,6 +74,8 @@ def write(found: Facts, within: str = "") -> Words:
         words[f"{within}intervalle"] = intervalle((found["low"], found["high"]), 2)
     for key, value in found.items():
         name, form = within + key, WRITERS.get(within + key) or WRITERS.get(key)
+        if isinstance(value, float):
+            form = form or WRITERS.get(key.rpartition("_")[2])
         if isinstance(value, str | bool):
             words[name] = value
         elif isinstance(value, dict):
