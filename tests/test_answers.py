@@ -238,6 +238,7 @@ OUTCOMES = [  # answer, facts that differ, word, what it is then, another word �
     ("S6.lr", {"train.lr": 9e-4, **CHECK}, "place", "au-dessus de"),
     ("S6.lr", {"train.lr": 1e-4, **CHECK}, "place", "au-dessous de"),
     ("S6", {}, "origine_lr", "configuration", "origine_weight_decay", "grille"),
+    ("S6", {"config.train.max_steps": 40}, "epoques", "3 (40 pas au plus)"),
     ("S6.lr", {"lr_finder.choice": None}, "finder", ""),
     ("S6.finalistes", {BEATEN: 0}, "verdict", "à égalité"),
     ("S6.finalistes", {FINALISTS: [1, 2, 3]}, "verdict", "en partie"),

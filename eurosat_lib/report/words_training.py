@@ -206,7 +206,9 @@ def s6(facts: Facts) -> Words:
     """The final configuration, where it comes from, and its network."""
     train, net = facts["train"], facts["final_architecture"]
     words = {f"origine_{name}": french.ORIGINS[stage] for name, stage in train["origin"].items()}
-    words["epoques"] = nombre(train["epochs"])
+    words["epoques"], most = nombre(train["epochs"]), facts["config"]["train"]["max_steps"]
+    if most:
+        words["epoques"] += f" ({nombre(most)} pas au plus)"
     return commands(facts["config"]) | write(train | net) | words
 
 
