@@ -58,7 +58,7 @@ def test_sources_are_without_outputs_and_ran_from_top_to_bottom(project):
         source = nbformat.read(path, as_version=4)
         code = [cell for cell in source.cells if cell.cell_type == "code"]
         assert not any(cell.outputs or cell.execution_count for cell in code)
-        assert [c.id for c in code if len(re.findall(r"(?m)^[^#\n]", c.source)) > 15] == []
+        assert [cell.id for cell in code if cell.source.count("\n") >= 15] == []
         executed = nbformat.read(project / "reports/notebooks" / path.name, as_version=4)
         cells = [c for c in executed.cells if c.cell_type == "code" and c.source.strip()]
         assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))

@@ -107,6 +107,11 @@ def test_a_result_of_other_settings_is_not_taken_and_that_is_said_once(on_blobs,
     assert capsys.readouterr().err.count("answer : publié avec d’autres images ou d’autres") == 1
 
 
+def test_a_stage_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="Record names no stage"):
+        stages.stage(stages.Record)
+
+
 @pytest.mark.parametrize("name", ["answer.csv", "results/answer.json"])
 def test_a_result_changed_by_hand_is_written_anew_and_said(on_blobs, answer, capsys, name):
     answer(on_blobs)
