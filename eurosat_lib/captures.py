@@ -13,7 +13,7 @@ from typing import Any
 
 from eurosat_lib.config import Config
 from eurosat_lib.errors import UserError
-from eurosat_lib.files import read_json, replacing, write_json
+from eurosat_lib.files import is_frozen, read_json, replacing, write_json
 from eurosat_lib.tracking import run_key
 
 VIEWS = {  # picture -> stage, or factors compared; cards of the Time Series tab
@@ -34,12 +34,16 @@ STYLE = Path(__file__).resolve().parents[1] / "reports" / "template" / "tensorbo
 
 
 def find_captures(config: Config) -> dict[str, tuple[Path, str]]:
-    """Return the pictures of the runs as they are now: name -> PNG, alt text."""
-    found = {}
-    for name, runs in _shown_runs(config).items():
+    """Return the pictures of the runs as they are now: name -> PNG, alt text.
+
+    With ``FROZEN=1`` all that there are: TensorBoard's files need not have come along.
+    """
+    found, shown = {}, _shown_runs(config)
+    for name in VIEWS:
         path = config.paths.artifacts / "captures" / f"{name}.png"
-        if path.is_file() and read_json(path.with_suffix(".json")) == _keys(runs):
-            alt = f"Page de TensorBoard. {', '.join(VIEWS[name][1])} : {', '.join(runs)}."
+        keys = read_json(path.with_suffix(".json"))
+        if path.is_file() and keys and (is_frozen() or keys == _keys(shown.get(name, {}))):
+            alt = f"Page de TensorBoard. {', '.join(VIEWS[name][1])} : {', '.join(keys)}."
             found[name] = path, alt
     return found
 

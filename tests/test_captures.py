@@ -52,6 +52,8 @@ def test_a_picture_is_shown_while_it_is_of_the_runs_as_they_are(studied, monkeyp
     assert [*captures.find_captures(studied)] == ["compare_wd"]
     shutil.rmtree(studied.paths.runs / "grid_search" / TRIALS[0])
     assert captures.find_captures(studied) == {} and lr.exists()
+    monkeypatch.setenv("FROZEN", "1")  # as they are
+    assert [*captures.find_captures(studied)] == ["overfit", "compare_lr", "compare_wd"]
 
 
 def test_without_runs_one_is_told_what_to_do(root, monkeypatch, capsys):
