@@ -57,7 +57,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"a checkpoint of another program (format {FORMAT} is expected)")
     own = {name: value for name, value in content.items() if name not in ("format", "sha256")}
     digest, weights = _digest(own), own.get("model")
-    if content.get("sha256", digest) != digest:  # older files have none
+    if content.get("sha256") != digest:
         raise UserError("its content is not what was written (SHA-256)")
     found = weights.values() if isinstance(weights, Mapping) else ()
     if not all(value.isfinite().all() for value in found if torch.is_tensor(value)):

@@ -342,9 +342,9 @@ def _sealed(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_as_written(path: Path, tree: Mapping[str, Any]) -> bool:
-    """Tell whether nobody changed a published result or its files; older ones have no seal."""
+    """Tell whether nobody changed a published result or its files."""
     files = [sha256 == digest(f) for f, sha256 in _files_of(path, tree).items() if f.is_file()]
-    return tree.get("seal") in (None, _sealed(tree)["seal"]) and all(files)
+    return tree.get("seal") == _sealed(tree)["seal"] and all(files)
 
 
 def withdraw(config: Config, kind: type[Record]) -> None:
